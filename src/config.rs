@@ -1,0 +1,252 @@
+//! Settings: `intransit.toml`, column maps, and the embedded defaults.
+//!
+//! Unknown keys are errors that suggest the nearest known one. Nothing here reads a trace.
+
+use std::path::{Path, PathBuf};
+
+use chrono_tz::Tz;
+use serde::Deserialize;
+
+/// File that holds the settings of an installation; its folder is the root for paths.
+pub const FILE_NAME: &str = "intransit.toml";
+
+/// Why settings could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file could not be read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The settings file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is not TOML of the expected shape.
+    #[error("`{}`: {found}", path.display())]
+    Shape {
+        /// The settings file.
+        path: PathBuf,
+        /// Line, column and what was found, as the TOML reader says.
+        found: String,
+        /// The nearest known key, where a key was unknown.
+        suggestion: Option<String>,
+    },
+    /// The time zone is not in the IANA database.
+    #[error("`{found}` is not an IANA time zone (expected a name such as America/Sao_Paulo)")]
+    Zone {
+        /// What was written.
+        found: String,
+    },
+}
+
+/// What `intransit.toml` may say.
+#[derive(Debug, Clone, Default, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// IANA time zone in which days begin.
+    pub timezone: Option<String>,
+    /// Periods of the standard report.
+    pub periods: Option<Vec<String>>,
+    /// The report itself.
+    pub report: ReportConfig,
+    /// Sets of trace files.
+    pub source: Vec<SourceConfig>,
+    /// Limits of the built-in rules.
+    pub insights: InsightsConfig,
+    /// What the organisation knows about its connectors.
+    pub connector: Vec<ConnectorConfig>,
+}
+
+/// `[report]`
+#[derive(Debug, Clone, Default, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReportConfig {
+    /// Name printed on the report.
+    pub organisation: Option<String>,
+    /// Language of the report.
+    pub language: Option<String>,
+    /// Files to write.
+    pub formats: Option<Vec<String>>,
+}
+
+/// `[[source]]`
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SourceConfig {
+    /// File, folder or glob, from the folder of `intransit.toml`.
+    pub path: String,
+    /// Kind, or `auto`.
+    #[serde(default)]
+    pub kind: Option<String>,
+    /// Column map.
+    #[serde(default)]
+    pub columns: Option<ColumnMap>,
+    /// Direction of every row, for files that do not say.
+    #[serde(default)]
+    pub direction: Option<String>,
+    /// Zone of times without a zone.
+    #[serde(default)]
+    pub timezone: Option<String>,
+}
+
+/// `[insights]`
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct InsightsConfig {
+    /// Share of No TLS above which `no-tls-share` fires, in percent.
+    pub no_tls_percent: u32,
+    /// Share of TLS 1.0 and older above which `tls1_0-share` fires, in percent.
+    pub tls1_0_percent: u32,
+    /// Messages below which a share is too little mail to judge.
+    pub min_messages: u64,
+}
+
+impl Default for InsightsConfig {
+    fn default() -> Self {
+        Self { no_tls_percent: 25, tls1_0_percent: 50, min_messages: 20 }
+    }
+}
+
+/// `[[connector]]`
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConnectorConfig {
+    /// Name as the traces spell it.
+    pub name: String,
+    /// Whether the connector is set to force TLS.
+    #[serde(default)]
+    pub forced_tls: Option<bool>,
+    /// Whom to ask about it.
+    #[serde(default)]
+    pub contact: Option<String>,
+}
+
+/// Which header of a table holds which canonical field.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ColumnMap {
+    /// Time of the message.
+    pub time: Option<String>,
+    /// Identity of the message.
+    pub message_id: Option<String>,
+    /// Direction.
+    pub direction: Option<String>,
+    /// Connector name.
+    pub connector: Option<String>,
+    /// Connector type.
+    pub connector_type: Option<String>,
+    /// Whether TLS was forced.
+    pub forced_tls: Option<String>,
+    /// TLS version.
+    pub tls: Option<String>,
+    /// Cipher.
+    pub cipher: Option<String>,
+    /// Sender address.
+    pub sender: Option<String>,
+    /// Recipient addresses.
+    pub recipient: Option<String>,
+    /// Remote domain or host.
+    pub peer: Option<String>,
+    /// Number of messages that a row stands for.
+    pub messages: Option<String>,
+}
+
+/// A column map in a file of its own, with or without a `[columns]` head.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ColumnFile {
+    columns: ColumnMap,
+}
+
+impl Config {
+    /// Reads the settings of `path`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the place and, for an unknown key, the nearest known one.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        parse(&read_text(path)?, path)
+    }
+
+    /// The nearest settings file at or above `folder`.
+    pub fn find(folder: &Path) -> Option<PathBuf> {
+        folder.ancestors().map(|above| above.join(FILE_NAME)).find(|path| path.is_file())
+    }
+}
+
+impl ColumnMap {
+    /// Reads a column map file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the place and, for an unknown key, the nearest known one.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = read_text(path)?;
+        match toml::from_str::<ColumnFile>(&text) {
+            Ok(file) => Ok(file.columns),
+            Err(_) if text.contains("[columns]") => {
+                parse::<ColumnFile>(&text, path).map(|file| file.columns)
+            }
+            Err(_) => parse(&text, path),
+        }
+    }
+}
+
+/// Reads an IANA zone name.
+///
+/// # Errors
+/// [`ConfigError::Zone`] when the database does not have it.
+pub fn zone(name: &str) -> Result<Tz, ConfigError> {
+    name.parse().map_err(|_| ConfigError::Zone { found: name.to_owned() })
+}
+
+fn read_text(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::Read { path: path.to_owned(), source })
+}
+
+fn parse<T: serde::de::DeserializeOwned>(text: &str, path: &Path) -> Result<T, ConfigError> {
+    toml::from_str(text).map_err(|error| ConfigError::Shape {
+        path: path.to_owned(),
+        found: error.to_string().trim_end().to_owned(),
+        suggestion: suggestion(error.message()),
+    })
+}
+
+/// The known key nearest to the unknown one in serde's message.
+fn suggestion(message: &str) -> Option<String> {
+    let (unknown, known) = message.split_once("unknown field `")?.1.split_once('`')?;
+    nearest(unknown, known.split('`').skip(1).step_by(2))
+}
+
+/// The candidate most like `word`, where one is like enough to be meant.
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= candidate.len().max(3) / 3)
+        .min()
+        .map(|(_, candidate)| candidate.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_key_is_refused_with_the_nearest_known_one() {
+        let path = Path::new("intransit.toml");
+        let error = parse::<Config>("[insights]\nno_tls_procent = 3\n", path).unwrap_err();
+        let ConfigError::Shape { found, suggestion, .. } = error else { panic!("{error}") };
+        assert!(found.contains("line 2"), "{found}");
+        assert_eq!(suggestion.as_deref(), Some("no_tls_percent"));
+    }
+
+    #[test]
+    fn a_column_map_may_have_a_head() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("map.toml");
+        for text in ["time = \"Zeit\"\n", "[columns]\ntime = \"Zeit\"\n"] {
+            crate::store::write_atomic(&path, text.as_bytes()).unwrap();
+            assert_eq!(ColumnMap::read(&path).unwrap().time.as_deref(), Some("Zeit"));
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Text cut into blocks of whole records.
+//!
+//! A block ends behind a newline that is outside quotes, so that blocks can be parsed apart
+//! and in any order. Memory is bounded: a line above [`MAX_LINE`] is passed over and counted.
+
+use std::io::Read;
+
+/// A block is cut when it has at least this many bytes.
+const BLOCK: usize = 1 << 20;
+/// Longest line, and longest run of text without a balanced quote.
+pub const MAX_LINE: usize = 8 << 20;
+
+/// Whole records of one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextBlock {
+    /// The records, each with its line end.
+    pub bytes: Vec<u8>,
+    /// Line number of the first record.
+    pub first_line: u64,
+    /// Lines above the limit that lay before this block: where each was.
+    pub skipped_lines: Vec<u64>,
+}
+
+/// Cuts a stream into blocks.
+pub struct Blocks<'a> {
+    inner: &'a mut dyn Read,
+    pending: Vec<u8>,
+    line: u64,
+    ended: bool,
+    /// Whether `"` can hide a newline; in JSON Lines it cannot.
+    quotes: bool,
+}
+
+impl<'a> Blocks<'a> {
+    /// Cuts `inner`; with `quotes`, newlines within double quotes do not end a record.
+    pub fn new(inner: &'a mut dyn Read, quotes: bool) -> Self {
+        Self { inner, pending: Vec::new(), line: 1, ended: false, quotes }
+    }
+
+    /// The next block; `None` at the end.
+    ///
+    /// # Errors
+    /// What the stream says.
+    pub fn next_block(&mut self) -> std::io::Result<Option<TextBlock>> {
+        let mut skipped = Vec::new();
+        loop {
+            self.fill()?;
+            if let Some(end) = self.cut() {
+                return Ok(Some(self.take(end, skipped)));
+            }
+            if self.ended {
+                let block = self.take(self.pending.len(), skipped);
+                let empty = block.bytes.is_empty() && block.skipped_lines.is_empty();
+                return Ok((!empty).then_some(block));
+            }
+            if self.pending.len() >= MAX_LINE {
+                // Without a newline this is a line above the limit; with one, a quote that is
+                // never closed: the reader of the block sorts that out line by line.
+                match newlines(&self.pending).last() {
+                    Some(last) => return Ok(Some(self.take(last + 1, skipped))),
+                    None => {
+                        skipped.push(self.line);
+                        self.skip_line()?;
+                    }
+                }
+            }
+        }
+    }
+
+    fn fill(&mut self) -> std::io::Result<()> {
+        let wanted = if self.pending.len() < BLOCK { BLOCK } else { self.pending.len() + BLOCK };
+        let missing = wanted - self.pending.len();
+        let read = self.inner.take(missing as u64).read_to_end(&mut self.pending)?;
+        self.ended = read < missing;
+        Ok(())
+    }
+
+    /// End of the last whole record, if the pending text holds one.
+    fn cut(&self) -> Option<usize> {
+        let text = &self.pending;
+        if self.ended {
+            return (!text.is_empty()).then_some(text.len());
+        }
+        if !self.quotes {
+            return memchr::memrchr(b'\n', text).map(|last| last + 1);
+        }
+        let mut quotes_before = memchr::memchr_iter(b'"', text).count();
+        let mut end = text.len();
+        while let Some(newline) = memchr::memrchr(b'\n', text.get(..end)?) {
+            quotes_before -= memchr::memchr_iter(b'"', text.get(newline..end)?).count();
+            if quotes_before.is_multiple_of(2) {
+                return Some(newline + 1);
+            }
+            end = newline;
+        }
+        None
+    }
+
+    fn take(&mut self, end: usize, skipped_lines: Vec<u64>) -> TextBlock {
+        let rest = self.pending.split_off(end);
+        let bytes = std::mem::replace(&mut self.pending, rest);
+        let first_line = self.line;
+        self.line += newlines(&bytes).count() as u64;
+        TextBlock { bytes, first_line, skipped_lines }
+    }
+
+    /// Drops the pending text and what follows up to the end of its line.
+    fn skip_line(&mut self) -> std::io::Result<()> {
+        loop {
+            if let Some(end) = memchr::memchr(b'\n', &self.pending) {
+                self.pending.drain(..=end);
+                self.line += 1;
+                return Ok(());
+            }
+            self.pending.clear();
+            if self.ended {
+                return Ok(());
+            }
+            self.fill()?;
+        }
+    }
+}
+
+/// Positions of the newlines.
+pub fn newlines(bytes: &[u8]) -> impl DoubleEndedIterator<Item = usize> {
+    memchr::memchr_iter(b'\n', bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn blocks(text: &[u8]) -> Vec<TextBlock> {
+        let mut inner = text;
+        let mut blocks = Blocks::new(&mut inner, true);
+        std::iter::from_fn(|| blocks.next_block().unwrap()).collect()
+    }
+
+    #[test]
+    fn blocks_hold_whole_records_and_lose_nothing() {
+        let record = format!("a,\"two\nlines, {}\",c\r\n", "x".repeat(400));
+        let text = record.repeat(8000);
+        let found = blocks(text.as_bytes());
+        assert!(found.len() > 2);
+        assert_eq!(found.iter().flat_map(|block| block.bytes.clone()).collect::<Vec<_>>(), text.as_bytes());
+        let mut line = 1;
+        for block in &found {
+            assert!(block.bytes.starts_with(b"a,\"two"));
+            assert_eq!(block.first_line, line);
+            line += newlines(&block.bytes).count() as u64;
+        }
+    }
+
+    #[test]
+    fn a_line_above_the_limit_is_passed_over_and_counted() {
+        let mut text = b"a,b\n".to_vec();
+        text.extend(vec![b'x'; 3 * MAX_LINE]);
+        text.extend(b"\nc,d\n");
+        let found = blocks(&text);
+        let whole: Vec<u8> = found.iter().flat_map(|block| block.bytes.clone()).collect();
+        assert_eq!(whole, b"a,b\nc,d\n");
+        let skipped: Vec<u64> = found.iter().flat_map(|block| block.skipped_lines.clone()).collect();
+        assert_eq!(skipped, [2]);
+        assert_eq!(found.last().unwrap().first_line, 3);
+    }
+
+    #[test]
+    fn a_quote_that_is_never_closed_does_not_fill_the_memory() {
+        let mut text = b"a,\"b\n".to_vec();
+        text.extend(b"c,d\n".repeat(3 * MAX_LINE / 4));
+        let found = blocks(&text);
+        assert!(found.iter().all(|block| block.bytes.len() <= MAX_LINE + 2 * BLOCK));
+        assert_eq!(found.iter().map(|block| block.bytes.len()).sum::<usize>(), text.len());
+    }
+}

@@ -1,0 +1,115 @@
+//! Which files a SOURCE means: a file, a folder, a glob, or `-` for standard input.
+//!
+//! The list is sorted by name and holds every file once, so that the same folder gives the
+//! same report whatever order the file system lists it in.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::ingest::IngestError;
+
+/// One input file, or one member of an archive.
+#[derive(Debug, Clone)]
+pub struct Input {
+    /// Name as shown: the path as the user reaches it.
+    pub name: String,
+    /// Where the bytes are.
+    pub path: PathBuf,
+    /// Member of a ZIP archive.
+    pub member: Option<usize>,
+    /// Whether the user named the file itself, not a folder or pattern around it.
+    pub named: bool,
+    /// Time of the last modification.
+    pub modified: Option<SystemTime>,
+}
+
+/// Expands the sources.
+///
+/// # Errors
+/// [`IngestError`] for a source that matches nothing or cannot be listed.
+pub fn expand(sources: &[String], spool: &Path) -> Result<Vec<Input>, IngestError> {
+    let mut inputs: Vec<Input> = Vec::new();
+    for source in sources {
+        for input in expand_one(source, spool)? {
+            match inputs.iter_mut().find(|held| held.path == input.path) {
+                Some(held) => held.named |= input.named,
+                None => inputs.push(input),
+            }
+        }
+    }
+    inputs.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(inputs)
+}
+
+fn expand_one(source: &str, spool: &Path) -> Result<Vec<Input>, IngestError> {
+    let path = Path::new(source);
+    if source == "-" {
+        return Ok(vec![spool_stdin(spool)?]);
+    }
+    // A name that exists is that file, even where it holds a `[` or `*`.
+    if path.is_dir() {
+        let mut found = Vec::new();
+        list(path, &mut found)?;
+        return Ok(found);
+    }
+    if path.exists() {
+        return Ok(vec![input(path, true)]);
+    }
+    if !source.contains(['*', '?', '[']) {
+        return Err(IngestError::Absent { source_name: source.to_owned() });
+    }
+    let pattern = glob::glob(source)
+        .map_err(|error| IngestError::Pattern { source_name: source.to_owned(), source: error })?;
+    let mut found = Vec::new();
+    for path in pattern {
+        let path = path.map_err(|error| IngestError::Read {
+            path: error.path().to_owned(),
+            source: error.into(),
+        })?;
+        if path.is_dir() {
+            list(&path, &mut found)?;
+        } else {
+            found.push(input(&path, false));
+        }
+    }
+    if found.is_empty() {
+        return Err(IngestError::Absent { source_name: source.to_owned() });
+    }
+    Ok(found)
+}
+
+/// The files of a folder and of the folders in it; links to folders are not followed, so
+/// that a loop ends.
+fn list(folder: &Path, found: &mut Vec<Input>) -> Result<(), IngestError> {
+    let read = |source| IngestError::Read { path: folder.to_owned(), source };
+    for entry in std::fs::read_dir(folder).map_err(read)? {
+        let entry = entry.map_err(read)?;
+        let path = entry.path();
+        if entry.file_type().map_err(read)?.is_dir() {
+            list(&path, found)?;
+        } else if path.is_file() {
+            found.push(input(&path, false));
+        }
+    }
+    Ok(())
+}
+
+fn input(path: &Path, named: bool) -> Input {
+    Input {
+        name: path.to_string_lossy().trim_start_matches("./").to_owned(),
+        path: path.to_owned(),
+        member: None,
+        named,
+        modified: path.metadata().and_then(|meta| meta.modified()).ok(),
+    }
+}
+
+/// Standard input is read to a temporary file first: its kind is told by a first look, its
+/// rows by a second.
+fn spool_stdin(spool: &Path) -> Result<Input, IngestError> {
+    let path = spool.join("stdin");
+    let write = |source| IngestError::Read { path: PathBuf::from("-"), source };
+    let mut file = std::fs::File::create(&path).map_err(write)?;
+    std::io::copy(&mut std::io::stdin().lock(), &mut file).map_err(write)?;
+    Ok(Input { name: "-".to_owned(), path, member: None, named: true, modified: None })
+}

@@ -1,0 +1,324 @@
+//! Bytes of a file as UTF-8 text: decompression, encoding, and the hash of what was read.
+//!
+//! What a file is, is told by its first bytes, never by its name:
+//! gzip (RFC 1952), Zstandard (RFC 8878), ZIP, Parquet, UTF-16 with and without BOM.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+
+use encoding_rs::{CoderResult, Decoder, UTF_16BE, UTF_16LE};
+use sha2::{Digest, Sha256};
+
+use crate::ingest::IngestError;
+use crate::ingest::files::Input;
+
+/// What holds the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Container {
+    /// The bytes themselves.
+    Plain,
+    /// gzip.
+    Gzip,
+    /// Zstandard.
+    Zstd,
+    /// ZIP archive.
+    Zip,
+    /// Parquet.
+    Parquet,
+}
+
+/// The container of a file, by its first bytes.
+///
+/// # Errors
+/// [`IngestError::Read`] when the file cannot be read.
+pub fn container(input: &Input) -> Result<Container, IngestError> {
+    let mut start = Vec::new();
+    open(input)?.take(4).read_to_end(&mut start).map_err(|source| read_error(input, source))?;
+    Ok(match start.as_slice() {
+        [0x1f, 0x8b, ..] => Container::Gzip,
+        [0x28, 0xb5, 0x2f, 0xfd] => Container::Zstd,
+        [b'P', b'K', 3 | 5, _] => Container::Zip,
+        b"PAR1" => Container::Parquet,
+        _ => Container::Plain,
+    })
+}
+
+/// Names of the files in a ZIP archive, folders left out.
+///
+/// # Errors
+/// [`IngestError::Corrupt`] when the archive has no readable directory.
+pub fn members(input: &Input) -> Result<Vec<Input>, IngestError> {
+    let mut archive = archive(input)?;
+    let mut members = Vec::new();
+    for index in 0..archive.len() {
+        let member = archive.by_index(index).map_err(|error| corrupt(input, error.into()))?;
+        if member.is_file() {
+            let inner = member.name().map_err(|error| corrupt(input, error.into()))?;
+            let name = format!("{}/{inner}", input.name);
+            members.push(Input { name, member: Some(index), ..input.clone() });
+        }
+    }
+    if let [only] = members.as_mut_slice() {
+        only.name.clone_from(&input.name);
+        only.named = input.named;
+    }
+    Ok(members)
+}
+
+/// SHA-256 and length of a file as it lies on the disk.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Digested {
+    /// Lower-case hexadecimal SHA-256.
+    pub sha256: String,
+    /// Length in bytes.
+    pub bytes: u64,
+}
+
+/// Calls `read` with the decompressed UTF-8 text of a file, then hashes what it left.
+///
+/// # Errors
+/// What `read` returns, or [`IngestError`] when the rest cannot be read.
+pub fn with_text<T>(
+    input: &Input,
+    read: impl FnOnce(&mut dyn Read) -> Result<T, IngestError>,
+) -> Result<(T, Digested), IngestError> {
+    if input.member.is_some() {
+        let digested = digest(input)?;
+        return stream(input, &mut open(input)?, read).map(|result| (result, digested));
+    }
+    let mut hashing = Hashing { inner: open(input)?, hasher: Sha256::new(), bytes: 0 };
+    let result = stream(input, &mut hashing, read)?;
+    let digested = hashing.finish().map_err(|source| read_error(input, source))?;
+    Ok((result, digested))
+}
+
+/// Decompresses and transcodes `raw`, the bytes of the file.
+fn stream<T>(
+    input: &Input,
+    raw: &mut dyn Read,
+    read: impl FnOnce(&mut dyn Read) -> Result<T, IngestError>,
+) -> Result<T, IngestError> {
+    let damaged = |source| corrupt(input, source);
+    if let Some(index) = input.member {
+        let mut archive = archive(input)?;
+        let mut member = archive.by_index(index).map_err(|error| damaged(error.into()))?;
+        return read(&mut text(&mut member).map_err(damaged)?);
+    }
+    match container(input)? {
+        Container::Gzip => {
+            let buffered = BufReader::with_capacity(1 << 16, raw);
+            let mut decoder = flate2::bufread::MultiGzDecoder::new(buffered);
+            read(&mut text(&mut decoder).map_err(damaged)?)
+        }
+        Container::Zstd => {
+            let mut decoder = zstd::stream::read::Decoder::new(raw).map_err(damaged)?;
+            read(&mut text(&mut decoder).map_err(damaged)?)
+        }
+        Container::Plain | Container::Zip | Container::Parquet => {
+            read(&mut text(raw).map_err(|source| read_error(input, source))?)
+        }
+    }
+}
+
+/// As [`with_text`], for a look at the beginning: what is not read is not hashed.
+///
+/// # Errors
+/// What `read` returns, or [`IngestError`] when the file cannot be opened.
+pub fn with_start<T>(
+    input: &Input,
+    read: impl FnOnce(&mut dyn Read) -> Result<T, IngestError>,
+) -> Result<T, IngestError> {
+    stream(input, &mut open(input)?, read)
+}
+
+/// Hashes a file that is read by other means.
+///
+/// # Errors
+/// [`IngestError::Read`] when the file cannot be read.
+pub fn digest(input: &Input) -> Result<Digested, IngestError> {
+    let hashing = Hashing { inner: open(input)?, hasher: Sha256::new(), bytes: 0 };
+    hashing.finish().map_err(|source| read_error(input, source))
+}
+
+/// Opens the file itself.
+///
+/// # Errors
+/// [`IngestError::Read`] when it cannot be opened.
+pub fn open(input: &Input) -> Result<File, IngestError> {
+    File::open(&input.path).map_err(|source| read_error(input, source))
+}
+
+fn archive(input: &Input) -> Result<zip::ZipArchive<File>, IngestError> {
+    zip::ZipArchive::new(open(input)?).map_err(|error| corrupt(input, error.into()))
+}
+
+/// The error of a file whose content is damaged.
+pub fn corrupt(input: &Input, source: std::io::Error) -> IngestError {
+    IngestError::Corrupt { file: input.name.clone(), source }
+}
+
+fn read_error(input: &Input, source: std::io::Error) -> IngestError {
+    IngestError::Read { path: input.path.clone(), source }
+}
+
+/// Hashes what passes through it.
+struct Hashing<R> {
+    inner: R,
+    hasher: Sha256,
+    bytes: u64,
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let length = self.inner.read(buffer)?;
+        self.hasher.update(buffer.get(..length).unwrap_or_default());
+        self.bytes += u64::try_from(length).unwrap_or(0);
+        Ok(length)
+    }
+}
+
+impl<R: Read> Hashing<R> {
+    fn finish(mut self) -> std::io::Result<Digested> {
+        std::io::copy(&mut self, &mut std::io::sink())?;
+        let sha256 = self.hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Digested { sha256, bytes: self.bytes })
+    }
+}
+
+/// How much is looked at to tell an encoding.
+const SNIFF: usize = 4096;
+
+/// Wraps a byte stream so that UTF-16 comes out as UTF-8; other bytes pass unchanged.
+fn text<'a>(inner: &'a mut dyn Read) -> std::io::Result<Box<dyn Read + 'a>> {
+    let mut start = Vec::with_capacity(SNIFF);
+    inner.take(SNIFF as u64).read_to_end(&mut start)?;
+    let encoding = match start.as_slice() {
+        [0xff, 0xfe, ..] => Some(UTF_16LE),
+        [0xfe, 0xff, ..] => Some(UTF_16BE),
+        _ => utf16_without_bom(&start),
+    };
+    let whole = std::io::Cursor::new(start).chain(inner);
+    Ok(match encoding {
+        Some(encoding) => Box::new(Transcoder::new(whole, encoding.new_decoder())),
+        None => Box::new(whole),
+    })
+}
+
+/// Text in a Latin script has a NUL in every second byte as UTF-16.
+fn utf16_without_bom(start: &[u8]) -> Option<&'static encoding_rs::Encoding> {
+    let pairs = start.len() / 2;
+    if pairs < 2 {
+        return None;
+    }
+    let nuls = |offset| start.iter().skip(offset).step_by(2).filter(|byte| **byte == 0).count();
+    let (even, odd) = (nuls(0), nuls(1));
+    if odd * 10 > pairs * 6 && even * 20 < pairs {
+        Some(UTF_16LE)
+    } else if even * 10 > pairs * 6 && odd * 20 < pairs {
+        Some(UTF_16BE)
+    } else {
+        None
+    }
+}
+
+/// Reads UTF-16 and gives UTF-8.
+struct Transcoder<R> {
+    inner: R,
+    decoder: Decoder,
+    raw: Vec<u8>,
+    raw_start: usize,
+    raw_end: usize,
+    ended: bool,
+    /// Bytes decoded but not yet asked for.
+    small: [u8; 16],
+    small_start: usize,
+    small_end: usize,
+}
+
+impl<R: Read> Transcoder<R> {
+    fn new(inner: R, decoder: Decoder) -> Self {
+        Self {
+            inner,
+            decoder,
+            raw: vec![0; 1 << 16],
+            raw_start: 0,
+            raw_end: 0,
+            ended: false,
+            small: [0; 16],
+            small_start: 0,
+            small_end: 0,
+        }
+    }
+
+    fn decode(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        loop {
+            if self.raw_start == self.raw_end && !self.ended {
+                self.raw_start = 0;
+                self.raw_end = self.inner.read(&mut self.raw)?;
+                self.ended = self.raw_end == 0;
+            }
+            let raw = self.raw.get(self.raw_start..self.raw_end).unwrap_or_default();
+            let (result, used, written, _) = self.decoder.decode_to_utf8(raw, into, self.ended);
+            self.raw_start += used;
+            if written > 0 || (self.ended && result == CoderResult::InputEmpty) {
+                return Ok(written);
+            }
+        }
+    }
+}
+
+impl<R: Read> Read for Transcoder<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        // A decoder needs room for a whole character.
+        if buffer.len() >= 16 && self.small_start == self.small_end {
+            return self.decode(buffer);
+        }
+        if self.small_start == self.small_end {
+            let mut small = [0; 16];
+            self.small_end = self.decode(&mut small)?;
+            self.small = small;
+            self.small_start = 0;
+        }
+        let held = self.small.get(self.small_start..self.small_end).unwrap_or_default();
+        let length = held.len().min(buffer.len());
+        if let (Some(to), Some(from)) = (buffer.get_mut(..length), held.get(..length)) {
+            to.copy_from_slice(from);
+        }
+        self.small_start += length;
+        Ok(length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decoded(bytes: &[u8]) -> String {
+        let mut inner = bytes;
+        let mut out = String::new();
+        text(&mut inner).unwrap().read_to_string(&mut out).unwrap();
+        out
+    }
+
+    fn utf16(text: &str, bom: bool, big: bool) -> Vec<u8> {
+        let units = bom.then_some(0xfeff).into_iter().chain(text.encode_utf16());
+        units.flat_map(|unit| if big { unit.to_be_bytes() } else { unit.to_le_bytes() }).collect()
+    }
+
+    #[test]
+    fn utf16_of_both_orders_with_and_without_bom() {
+        let sample = "Date,Connector\r\n2026-11-09,Société 日本 📠\r\n".repeat(300);
+        for (bom, big) in [(true, false), (true, true), (false, false), (false, true)] {
+            let out = decoded(&utf16(&sample, bom, big));
+            assert_eq!(out.trim_start_matches('\u{feff}'), sample, "bom {bom} big {big}");
+        }
+        assert_eq!(decoded(sample.as_bytes()), sample);
+    }
+
+    #[test]
+    fn a_lone_surrogate_is_replaced_not_lost() {
+        let mut bytes = utf16("Date,Name\r\n", true, false);
+        bytes.extend([0x00, 0xd8]);
+        assert_eq!(decoded(&bytes), "Date,Name\r\n\u{fffd}");
+    }
+}

@@ -1,0 +1,261 @@
+//! Rows of a table on their way into the canonical trace.
+//!
+//! A mapper reads [`Cells`] by column position and pushes into an [`Output`]. Mapping never
+//! fails: a row is pushed, or counted as a reject with its line and reason. Only what makes
+//! the whole file unusable is a [`Fault`].
+
+use std::borrow::Cow;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::ingest::columns::{Columns, Field};
+use crate::ingest::spelling;
+use crate::ingest::time::{TimeFault, TimeReader};
+use crate::trace::{
+    Aggregate, BlockBuilder, Direction, Kind, NO_NAME, Names, RejectReason, Rejects,
+};
+
+/// The cells of one row.
+pub trait Cells {
+    /// The text of a column, unquoted; empty where the row has none.
+    fn cell(&self, column: usize) -> Cow<'_, str>;
+}
+
+impl Cells for [String] {
+    fn cell(&self, column: usize) -> Cow<'_, str> {
+        self.get(column).map_or(Cow::Borrowed(""), |cell| Cow::Borrowed(cell.as_str()))
+    }
+}
+
+/// Which column tells one message from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Identity {
+    /// The id that the service gave, else the Message-ID header.
+    NetworkId,
+    /// The Message-ID header, because some other file has nothing else.
+    MessageId,
+    /// None: every row is a message.
+    None,
+}
+
+/// What makes a whole file unusable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// Day and month of a date could be either way round.
+    DayOrder {
+        /// Line of the date.
+        line: u64,
+        /// The date.
+        found: String,
+    },
+    /// An aggregate row does not say its direction.
+    LabelWithoutDirection {
+        /// Line of the label.
+        line: u64,
+        /// The label.
+        found: String,
+    },
+}
+
+impl Fault {
+    /// Where it is.
+    pub fn line(&self) -> u64 {
+        match self {
+            Self::DayOrder { line, .. } | Self::LabelWithoutDirection { line, .. } => *line,
+        }
+    }
+}
+
+/// How the rows of one file are to be read.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Index into the list of input files.
+    pub file: u32,
+    /// Kind of the file.
+    pub kind: Kind,
+    /// Its columns.
+    pub columns: Columns,
+    /// How its times are read.
+    pub times: TimeReader,
+    /// Direction of rows that do not say.
+    pub direction: Option<Direction>,
+    /// Which column identifies a message.
+    pub identity: Identity,
+    /// Names shared by all files.
+    pub names: Names,
+}
+
+/// What the rows of one part of a file gave.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// Canonical rows.
+    pub rows: BlockBuilder,
+    /// Aggregate rows.
+    pub aggregates: Vec<Aggregate>,
+    /// Rows that could not be used.
+    pub rejects: Rejects,
+    /// Rows read, whether used or not.
+    pub rows_read: u64,
+    /// Earliest and latest time or date, milliseconds since 1970.
+    pub span_ms: Option<(i64, i64)>,
+    /// Whether any row carried a TLS version.
+    pub saw_tls: bool,
+    /// Rows whose bytes were not UTF-8 and were read as Windows-1252.
+    pub windows_1252: u64,
+    /// The first thing that makes the whole file unusable.
+    pub fault: Option<Fault>,
+}
+
+impl Output {
+    /// Counts a row that cannot be used.
+    pub fn reject(&mut self, reason: RejectReason, line: u64, found: &str) {
+        self.rejects.add(reason, line, found);
+    }
+
+    /// Widens the span by one time.
+    pub fn saw_time(&mut self, time_ms: i64) {
+        self.span_ms = Some(match self.span_ms {
+            None => (time_ms, time_ms),
+            Some((first, last)) => (first.min(time_ms), last.max(time_ms)),
+        });
+    }
+
+    /// Counts the reject, or notes the fault, that an unreadable time is.
+    pub fn time_fault(&mut self, fault: TimeFault, line: u64, found: &str) {
+        match fault {
+            TimeFault::Unreadable => self.reject(RejectReason::TimeUnreadable, line, found),
+            TimeFault::OutOfRange => self.reject(RejectReason::TimeOutOfRange, line, found),
+            TimeFault::OrderUnknown => {
+                self.fault.get_or_insert(Fault::DayOrder { line, found: found.to_owned() });
+            }
+        }
+    }
+}
+
+impl Context {
+    /// The text of a field; empty where the table has no such column.
+    pub fn text<'a, C: Cells + ?Sized>(&self, cells: &'a C, field: Field) -> Cow<'a, str> {
+        self.columns.get(field).map_or(Cow::Borrowed(""), |column| cells.cell(column))
+    }
+
+    /// The direction of a row, or why it has none.
+    ///
+    /// # Errors
+    /// The reason to reject the row.
+    pub fn direction_of(&self, text: &str) -> Result<Direction, RejectReason> {
+        let word = text.trim();
+        if word.is_empty() || word.eq_ignore_ascii_case("undefined") {
+            return self.direction.ok_or(RejectReason::DirectionMissing);
+        }
+        spelling::direction(word).ok_or(RejectReason::DirectionUnreadable)
+    }
+
+    /// Hash of the identity of a message, or `None` where the row has none.
+    pub fn message_key<C: Cells + ?Sized>(&self, cells: &C) -> Option<u64> {
+        let network = |cells| {
+            let id = self.text(cells, Field::NetworkId);
+            let id = id.trim().trim_matches(['{', '}']);
+            (!id.is_empty()).then(|| hash_lower(id))
+        };
+        let header = |cells| {
+            let id = self.text(cells, Field::MessageId);
+            let id = id.trim().trim_start_matches('<').trim_end_matches('>');
+            (!id.is_empty()).then(|| xxh3_64(id.as_bytes()))
+        };
+        match self.identity {
+            Identity::NetworkId => network(cells).or_else(|| header(cells)),
+            Identity::MessageId => header(cells).or_else(|| network(cells)),
+            Identity::None => None,
+        }
+    }
+
+    /// Hash of everything a row says, for rows without an identity.
+    pub fn content_key<C: Cells + ?Sized>(&self, cells: &C) -> u64 {
+        let mut whole = String::new();
+        for column in 0..self.columns.width() {
+            whole.push_str(cells.cell(column).trim());
+            whole.push('\u{1f}');
+        }
+        xxh3_64(whole.as_bytes())
+    }
+
+    /// Code of a name, or [`NO_NAME`].
+    pub fn code(&self, name: Option<&str>) -> u32 {
+        name.and_then(|name| self.names.code(name).ok()).unwrap_or(NO_NAME)
+    }
+
+    /// Codes of the remote domains of a row, without repetition: the recipients' for
+    /// outbound, the sender's for inbound mail.
+    pub fn peers<C: Cells + ?Sized>(&self, cells: &C, direction: Direction) -> Vec<u32> {
+        let named = self.text(cells, Field::Peer);
+        if !named.trim().is_empty() {
+            return vec![self.code(Some(&named.trim().to_lowercase()))];
+        }
+        let field = match direction {
+            Direction::Inbound => Field::Sender,
+            Direction::Outbound => Field::Recipient,
+            Direction::Internal => return Vec::new(),
+        };
+        let mut peers: Vec<u32> = Vec::new();
+        for address in self.text(cells, field).split(';') {
+            let code = self.code(domain(address).as_deref());
+            if code != NO_NAME && !peers.contains(&code) {
+                peers.push(code);
+            }
+        }
+        peers
+    }
+}
+
+/// The identity of a remote server, for kinds where it belongs to that of the message.
+pub fn remote_key(host: &str) -> u32 {
+    let host = host.trim();
+    if host.is_empty() {
+        return 0;
+    }
+    // The lower half of the hash; 0 means "not named".
+    u32::try_from(hash_lower(host) & u64::from(u32::MAX)).unwrap_or(1).max(1)
+}
+
+fn hash_lower(text: &str) -> u64 {
+    if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        xxh3_64(text.to_ascii_lowercase().as_bytes())
+    } else {
+        xxh3_64(text.as_bytes())
+    }
+}
+
+/// Domain of an address such as `name@example.com##Receive, Deliver`, in lower case.
+fn domain(address: &str) -> Option<Cow<'_, str>> {
+    let address = address.split("##").next()?;
+    let domain = address.rsplit_once('@')?.1.trim().trim_end_matches(['>', '"', '.', '\'']);
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    if domain.is_empty() || domain.len() > 253 || !domain.bytes().all(|b| plain(b) || b >= 0x80) {
+        return None;
+    }
+    if domain.bytes().all(|byte| plain(byte) && !byte.is_ascii_uppercase()) {
+        return Some(Cow::Borrowed(domain));
+    }
+    Some(Cow::Owned(domain.to_lowercase()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn domains_of_addresses_as_exports_write_them() {
+        let cases = [
+            ("ana@Contoso.example", Some("contoso.example")),
+            ("<ana@contoso.example>", Some("contoso.example")),
+            ("\"Fname LName<fname.lname\"@domain.com##Receive, Fail", Some("domain.com")),
+            (" ana@contoso.example##Receive, Deliver", Some("contoso.example")),
+            ("nobody", None),
+            ("a@", None),
+            ("a@b c", None),
+        ];
+        for (address, expected) in cases {
+            assert_eq!(domain(address).as_deref(), expected, "{address}");
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! What a file is: told from its first block, never from its name.
+
+use std::ops::ControlFlow;
+
+use crate::config::ColumnMap;
+use crate::ingest::blocks::Blocks;
+use crate::ingest::columns::{AbsentColumn, Columns, Field};
+use crate::ingest::csv::{self, Dialect};
+use crate::ingest::files::Input;
+use crate::ingest::json::{self, Shape};
+use crate::ingest::row::Identity;
+use crate::ingest::time::{DayOrder, needs_order, proven_order};
+use crate::ingest::{IngestError, Settings, open, parquet};
+use crate::trace::Kind;
+
+/// How the rows of a file are stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Format {
+    /// Delimited text.
+    Csv(Dialect),
+    /// JSON.
+    Json(Shape),
+    /// Parquet.
+    Parquet,
+}
+
+/// What a file is.
+#[derive(Debug, Clone)]
+pub struct Sniffed {
+    /// How its rows are stored.
+    pub format: Format,
+    /// What its columns hold.
+    pub columns: Columns,
+    /// Its kind.
+    pub kind: Kind,
+    /// Order of culture-formatted dates, given or proven.
+    pub order: Option<DayOrder>,
+    /// The order was proven by the file, not given.
+    pub order_proven: bool,
+}
+
+impl Sniffed {
+    /// The best identity that the file itself offers.
+    pub fn identity(&self) -> Identity {
+        if self.columns.has(Field::NetworkId) {
+            Identity::NetworkId
+        } else if self.columns.has(Field::MessageId) {
+            Identity::MessageId
+        } else {
+            Identity::None
+        }
+    }
+
+    /// Says whether the file has message rows, not totals.
+    pub fn has_messages(&self) -> bool {
+        self.kind != Kind::ConnectorReport && !self.columns.has(Field::Messages)
+    }
+}
+
+/// Tells what a file is.
+///
+/// # Errors
+/// [`IngestError`] when it is no trace, lacks a column that its kind needs, or is damaged.
+pub fn sniff(input: &Input, settings: &Settings) -> Result<Sniffed, IngestError> {
+    let (format, headers) = format(input)?;
+    let not_a_trace =
+        || IngestError::NotATrace { file: input.name.clone(), found: headers.clone() };
+    let map = settings.columns.as_ref();
+    let columns = Columns::find(&headers, map).map_err(|AbsentColumn(column)| {
+        IngestError::MissingColumn {
+            file: input.name.clone(),
+            column,
+            found: headers.clone(),
+        }
+    })?;
+    let kind = match settings.kind {
+        Some(kind) => kind,
+        None => columns.kind(map.is_some_and(|map| *map != ColumnMap::default())).ok_or_else(not_a_trace)?,
+    };
+    if let Some(column) = columns.missing_for(kind).first() {
+        return Err(IngestError::MissingColumn {
+            file: input.name.clone(),
+            column: (*column).to_owned(),
+            found: headers,
+        });
+    }
+    let mut sniffed = Sniffed {
+        format,
+        columns,
+        kind,
+        order: settings.order,
+        order_proven: false,
+    };
+    check_direction(input, settings, &sniffed)?;
+    if settings.order.is_none() {
+        sniffed.order = prove_order(input, &sniffed)?;
+        sniffed.order_proven = sniffed.order.is_some();
+    }
+    Ok(sniffed)
+}
+
+/// Event rows need an identity to be folded, message rows a direction from somewhere.
+fn check_direction(
+    input: &Input,
+    settings: &Settings,
+    sniffed: &Sniffed,
+) -> Result<(), IngestError> {
+    let columns = &sniffed.columns;
+    let events = matches!(sniffed.kind, Kind::MessageTraceDetail | Kind::MessageTraceEvents);
+    if events && sniffed.identity() == Identity::None {
+        return Err(IngestError::MissingColumn {
+            file: input.name.clone(),
+            column: "network_message_id".to_owned(),
+            found: columns.headers().to_vec(),
+        });
+    }
+    let rows = matches!(
+        sniffed.kind,
+        Kind::ConnectorReportDetail | Kind::MessageTrace | Kind::Table
+    );
+    if rows && settings.direction.is_none() && !columns.has(Field::Direction) {
+        return Err(IngestError::NoDirection {
+            file: input.name.clone(),
+            found: columns.headers().to_vec(),
+        });
+    }
+    Ok(())
+}
+
+fn format(input: &Input) -> Result<(Format, Vec<String>), IngestError> {
+    if input.member.is_none() && open::container(input)? == open::Container::Parquet {
+        return Ok((Format::Parquet, parquet::columns(input)?));
+    }
+    let start = first_block(input)?;
+    if start.trim_ascii().is_empty() {
+        return Err(IngestError::Empty { file: input.name.clone() });
+    }
+    if let Some((shape, headers)) = json::sniff(&start) {
+        return Ok((Format::Json(shape), headers));
+    }
+    match csv::header(&start) {
+        Some((dialect, headers)) => Ok((Format::Csv(dialect), headers)),
+        None => Err(IngestError::NotATrace { file: input.name.clone(), found: Vec::new() }),
+    }
+}
+
+/// The first block, also of a file whose rest is damaged.
+fn first_block(input: &Input) -> Result<Vec<u8>, IngestError> {
+    let read = open::with_start(input, |reader| {
+        let block = Blocks::new(reader, true).next_block();
+        Ok(block.map(|block| block.map_or_else(Vec::new, |block| block.bytes)))
+    })?;
+    read.map_err(|source| open::corrupt(input, source))
+}
+
+/// Looks through the file for a date that proves the order, where its dates need one.
+fn prove_order(input: &Input, sniffed: &Sniffed) -> Result<Option<DayOrder>, IngestError> {
+    let Some(column) = sniffed.columns.get(Field::Time) else { return Ok(None) };
+    let mut order = None;
+    let mut look = |text: &str| {
+        if !needs_order(text) {
+            return ControlFlow::Break(());
+        }
+        order = proven_order(text);
+        if order.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    match &sniffed.format {
+        Format::Csv(dialect) => {
+            let read = open::with_start(input, |reader| {
+                Ok(csv::each_cell(reader, dialect, column, &mut look))
+            })?;
+            read.map_err(|source| open::corrupt(input, source))?;
+        }
+        Format::Json(_) => {
+            let start = first_block(input)?;
+            let headers = sniffed.columns.headers();
+            let mut look = |row: &serde_json::Value| {
+                if let Some(cell) = json::cells(row, headers).get(column) {
+                    let _ = look(cell);
+                }
+            };
+            // The first block may end within a row.
+            let _ = json::each_row(start.as_slice(), &mut look);
+        }
+        Format::Parquet => {}
+    }
+    Ok(order)
+}

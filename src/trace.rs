@@ -1,0 +1,587 @@
+//! The canonical trace: the one table that every source is read into, and its vocabulary.
+//!
+//! | column | dtype | meaning |
+//! |---|---|---|
+//! | `time` | Datetime(ms, UTC) | when the message was received or handed over |
+//! | `direction` | Enum | inbound, outbound, internal |
+//! | `connector` | Categorical, null = none | name as the source spells it |
+//! | `connector_type` | Enum | partner, on_premises, none, unknown |
+//! | `forced_tls` | Boolean, nullable | whether the source says that TLS was forced |
+//! | `tls` | Enum | the eight bands |
+//! | `cipher` | Categorical, nullable | cipher as the source spells it |
+//! | `peer` | Categorical, nullable | remote domain or host: whom to contact |
+//! | `remote` | UInt32 | hash of the remote server where it belongs to the identity, else 0 |
+//! | `message_key` | UInt64 | hash of the identity, for counting once |
+//! | `role` | Enum | what the row says of its message; see [`Role`] |
+//! | `file` | UInt32 | index into the list of input files |
+//!
+//! Day totals of an aggregate source travel beside the frames as [`Aggregate`] rows: they
+//! have a date as it stands and no time.
+//!
+//! Invariant: all columns of a [`Block`] are made and read here only, with the same dtypes.
+
+mod reject;
+
+use std::sync::Arc;
+
+pub use reject::{Reject, RejectReason, Rejects};
+
+use polars::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// Which way a message went.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Entered the organisation.
+    Inbound,
+    /// Left the organisation.
+    Outbound,
+    /// Never crossed its border; reported per source only.
+    Internal,
+}
+
+impl Direction {
+    /// The name used in JSON and CSV.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Inbound => "inbound",
+            Self::Outbound => "outbound",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// All directions, in the order of their codes.
+    pub const ALL: [Self; 3] = [Self::Inbound, Self::Outbound, Self::Internal];
+}
+
+/// TLS bands in their fixed order. RFC 8996 deprecates TLS 1.0 and 1.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Tls {
+    /// Sent in clear.
+    NoTls,
+    /// SSL 3.0 or older.
+    Ssl3,
+    /// TLS 1.0.
+    Tls1_0,
+    /// TLS 1.1.
+    Tls1_1,
+    /// TLS 1.2.
+    Tls1_2,
+    /// TLS 1.3.
+    Tls1_3,
+    /// Encrypted, version not recorded.
+    Unspecified,
+    /// The trace does not say. Never folded into another band.
+    Unknown,
+}
+
+impl Tls {
+    /// All bands in their fixed order.
+    pub const ALL: [Self; 8] = [
+        Self::NoTls,
+        Self::Ssl3,
+        Self::Tls1_0,
+        Self::Tls1_1,
+        Self::Tls1_2,
+        Self::Tls1_3,
+        Self::Unspecified,
+        Self::Unknown,
+    ];
+
+    /// The key used in JSON and CSV.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::NoTls => "no_tls",
+            Self::Ssl3 => "ssl3",
+            Self::Tls1_0 => "tls1_0",
+            Self::Tls1_1 => "tls1_1",
+            Self::Tls1_2 => "tls1_2",
+            Self::Tls1_3 => "tls1_3",
+            Self::Unspecified => "tls_unspecified",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Messages per TLS band.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
+pub struct TlsCounts {
+    /// No TLS.
+    pub no_tls: u64,
+    /// SSL 3.0 or older.
+    pub ssl3: u64,
+    /// TLS 1.0.
+    pub tls1_0: u64,
+    /// TLS 1.1.
+    pub tls1_1: u64,
+    /// TLS 1.2.
+    pub tls1_2: u64,
+    /// TLS 1.3.
+    pub tls1_3: u64,
+    /// Encrypted, version not recorded.
+    pub tls_unspecified: u64,
+    /// The trace does not say.
+    pub unknown: u64,
+}
+
+impl TlsCounts {
+    /// The count of one band.
+    pub fn get(&self, band: Tls) -> u64 {
+        match band {
+            Tls::NoTls => self.no_tls,
+            Tls::Ssl3 => self.ssl3,
+            Tls::Tls1_0 => self.tls1_0,
+            Tls::Tls1_1 => self.tls1_1,
+            Tls::Tls1_2 => self.tls1_2,
+            Tls::Tls1_3 => self.tls1_3,
+            Tls::Unspecified => self.tls_unspecified,
+            Tls::Unknown => self.unknown,
+        }
+    }
+
+    /// Adds messages to one band.
+    pub fn add(&mut self, band: Tls, messages: u64) {
+        let count = match band {
+            Tls::NoTls => &mut self.no_tls,
+            Tls::Ssl3 => &mut self.ssl3,
+            Tls::Tls1_0 => &mut self.tls1_0,
+            Tls::Tls1_1 => &mut self.tls1_1,
+            Tls::Tls1_2 => &mut self.tls1_2,
+            Tls::Tls1_3 => &mut self.tls1_3,
+            Tls::Unspecified => &mut self.tls_unspecified,
+            Tls::Unknown => &mut self.unknown,
+        };
+        *count += messages;
+    }
+
+    /// Adds every band of `other`.
+    pub fn add_all(&mut self, other: &Self) {
+        for band in Tls::ALL {
+            self.add(band, other.get(band));
+        }
+    }
+
+    /// The sum over all bands.
+    pub fn total(&self) -> u64 {
+        Tls::ALL.iter().map(|band| self.get(*band)).sum()
+    }
+}
+
+/// What the connector is for.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum ConnectorType {
+    /// A partner organisation.
+    Partner,
+    /// The organisation's own servers.
+    OnPremises,
+    /// Mail without a connector.
+    None,
+    /// The trace does not say.
+    Unknown,
+}
+
+impl ConnectorType {
+    /// The name used in JSON and CSV.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Partner => "partner",
+            Self::OnPremises => "on_premises",
+            Self::None => "none",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// All types, in the order of their codes.
+    pub const ALL: [Self; 4] = [Self::Partner, Self::OnPremises, Self::None, Self::Unknown];
+}
+
+/// What one row of a source says of its message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// The message was accepted or handed over.
+    Message,
+    /// As `Message`, but the row lacks a TLS version where others of its file may carry one
+    /// (formats of event rows): No TLS if any row of the file carries a version, else unknown.
+    MessageWithoutTls,
+    /// A row that is a message of its own, because the source has no identity column.
+    Anonymous,
+    /// Another event of a message that must have come in; never counted by itself.
+    EventIncoming,
+    /// Another event of a message that may have stayed inside; never counted by itself.
+    Event,
+    /// Says that the message was written inside the organisation: what it was accepted
+    /// from afterwards is a hop of its own servers, unless a connector is named.
+    Submission,
+    /// A further remote domain of the row before it; no row of the file.
+    FurtherPeer,
+}
+
+impl Role {
+    /// All roles, in the order of their codes.
+    pub const ALL: [Self; 7] = [
+        Self::Message,
+        Self::MessageWithoutTls,
+        Self::Anonymous,
+        Self::EventIncoming,
+        Self::Event,
+        Self::Submission,
+        Self::FurtherPeer,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Message => "message",
+            Self::MessageWithoutTls => "message_without_tls",
+            Self::Anonymous => "anonymous",
+            Self::EventIncoming => "event_incoming",
+            Self::Event => "event",
+            Self::Submission => "submission",
+            Self::FurtherPeer => "further_peer",
+        }
+    }
+}
+
+/// The formats that can be read.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// The aggregate table of the Connector report.
+    ConnectorReport,
+    /// Message rows of the historical search for the Connector report.
+    ConnectorReportDetail,
+    /// Message trace, summary: no TLS column.
+    MessageTrace,
+    /// Message trace, extended: event rows.
+    MessageTraceDetail,
+    /// Event details of single messages (Get-MessageTraceDetailV2, Graph).
+    MessageTraceEvents,
+    /// Any table with a column map.
+    Table,
+}
+
+impl Kind {
+    /// The name used on the command line and in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ConnectorReport => "connector-report",
+            Self::ConnectorReportDetail => "connector-report-detail",
+            Self::MessageTrace => "message-trace",
+            Self::MessageTraceDetail => "message-trace-detail",
+            Self::MessageTraceEvents => "message-trace-events",
+            Self::Table => "table",
+        }
+    }
+
+    /// All kinds.
+    pub const ALL: [Self; 6] = [
+        Self::ConnectorReport,
+        Self::ConnectorReportDetail,
+        Self::MessageTrace,
+        Self::MessageTraceDetail,
+        Self::MessageTraceEvents,
+        Self::Table,
+    ];
+}
+
+/// Day totals of one connector from an aggregate source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Aggregate {
+    /// Index into the list of input files.
+    pub file: u32,
+    /// Line of the row in its file.
+    pub line: u64,
+    /// The date as it stands in the source, days since 1970-01-01.
+    pub day: i32,
+    /// Which way.
+    pub direction: Direction,
+    /// Name; none = mail without a connector.
+    pub connector: Option<String>,
+    /// Type as the source says.
+    pub connector_type: ConnectorType,
+    /// Whether the source says that TLS was forced.
+    pub forced_tls: Option<bool>,
+    /// Messages per band.
+    pub tls: TlsCounts,
+    /// True where rows of one day and connector are parts to be added, not competing totals.
+    pub additive: bool,
+}
+
+/// The names that the frames of one reading share, so that a name is stored once.
+#[derive(Debug, Clone)]
+pub struct Names {
+    dtype: DataType,
+    mapping: Arc<CategoricalMapping>,
+}
+
+impl Names {
+    /// An empty set of names.
+    pub fn new() -> Self {
+        let categories =
+            Categories::random(PlSmallStr::from_static("intransit"), CategoricalPhysical::U32);
+        let mapping = categories.mapping();
+        Self { dtype: DataType::Categorical(categories, mapping.clone()), mapping }
+    }
+
+    /// The code of a name, giving it one where it is new.
+    ///
+    /// # Errors
+    /// When there are more than 2³² names.
+    pub fn code(&self, name: &str) -> PolarsResult<u32> {
+        self.mapping.insert_cat(name)
+    }
+
+    /// The name of a code that [`Names::code`] gave.
+    pub fn name(&self, code: u32) -> Option<&str> {
+        self.mapping.cat_to_str(code)
+    }
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Code of an absent name in a [`Row`].
+pub const NO_NAME: u32 = u32::MAX;
+
+/// One row on its way into or out of a [`Block`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// Milliseconds since 1970 UTC.
+    pub time_ms: i64,
+    /// Which way.
+    pub direction: Direction,
+    /// Code of the connector's name, or [`NO_NAME`].
+    pub connector: u32,
+    /// Type as the source says.
+    pub connector_type: ConnectorType,
+    /// Whether the source says that TLS was forced.
+    pub forced_tls: Option<bool>,
+    /// Band.
+    pub tls: Tls,
+    /// Code of the cipher's name, or [`NO_NAME`].
+    pub cipher: u32,
+    /// Code of the remote domain, or [`NO_NAME`].
+    pub peer: u32,
+    /// Hash of the remote server where it belongs to the identity, else 0.
+    pub remote: u32,
+    /// Hash of the message's identity.
+    pub message_key: u64,
+    /// What the row says of its message.
+    pub role: Role,
+}
+
+/// Some rows of one file as a canonical frame.
+#[derive(Debug, Clone)]
+pub struct Block {
+    /// Index into the list of input files.
+    pub file: u32,
+    /// The canonical columns.
+    pub frame: DataFrame,
+}
+
+/// Collects rows and makes the canonical frame.
+#[derive(Debug, Default)]
+pub struct BlockBuilder {
+    rows: Vec<Row>,
+}
+
+impl BlockBuilder {
+    /// Adds a row.
+    pub fn push(&mut self, row: Row) {
+        self.rows.push(row);
+    }
+
+    /// Number of rows so far.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Says whether there is no row yet.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Makes the frame of what was pushed.
+    ///
+    /// # Errors
+    /// When polars refuses the columns, which would be a defect.
+    pub fn finish(self, file: u32, names: &Names) -> PolarsResult<Block> {
+        let rows = &self.rows;
+        let height = rows.len();
+        let columns = vec![
+            Int64Chunked::from_iter_values("time".into(), rows.iter().map(|row| row.time_ms))
+                .into_datetime(TimeUnit::Milliseconds, Some(TimeZone::UTC))
+                .into_series()
+                .into(),
+            codes("direction", rows.iter().map(|row| row.direction as u8), &direction_dtype()?),
+            names_column("connector", rows.iter().map(|row| row.connector), names),
+            codes("connector_type", rows.iter().map(|r| r.connector_type as u8), &type_dtype()?),
+            BooleanChunked::from_iter_options(
+                "forced_tls".into(),
+                rows.iter().map(|row| row.forced_tls),
+            )
+            .into_series()
+            .into(),
+            codes("tls", rows.iter().map(|row| row.tls as u8), &tls_dtype()?),
+            names_column("cipher", rows.iter().map(|row| row.cipher), names),
+            names_column("peer", rows.iter().map(|row| row.peer), names),
+            UInt32Chunked::from_iter_values("remote".into(), rows.iter().map(|row| row.remote))
+                .into_series()
+                .into(),
+            UInt64Chunked::from_iter_values(
+                "message_key".into(),
+                rows.iter().map(|row| row.message_key),
+            )
+            .into_series()
+            .into(),
+            codes("role", rows.iter().map(|row| row.role as u8), &role_dtype()?),
+            Column::new_scalar("file".into(), Scalar::from(file), height),
+        ];
+        Ok(Block { file, frame: DataFrame::new(height, columns)? })
+    }
+}
+
+impl Block {
+    /// Calls `each` for every row of the frame.
+    ///
+    /// # Errors
+    /// When a column is absent or has another dtype, which would be a defect.
+    pub fn for_each(&self, mut each: impl FnMut(Row)) -> PolarsResult<()> {
+        let column = |name| self.frame.column(name);
+        let times = column("time")?.datetime()?.physical();
+        let directions = column("direction")?.cat8()?.physical();
+        let connectors = column("connector")?.cat32()?.physical();
+        let types = column("connector_type")?.cat8()?.physical();
+        let forced = column("forced_tls")?.bool()?;
+        let tls = column("tls")?.cat8()?.physical();
+        let ciphers = column("cipher")?.cat32()?.physical();
+        let peers = column("peer")?.cat32()?.physical();
+        let remotes = column("remote")?.u32()?;
+        let keys = column("message_key")?.u64()?;
+        let roles = column("role")?.cat8()?.physical();
+        let mut rows = times
+            .iter()
+            .zip(directions.iter())
+            .zip(connectors.iter())
+            .zip(types.iter())
+            .zip(forced.iter())
+            .zip(tls.iter())
+            .zip(ciphers.iter())
+            .zip(peers.iter())
+            .zip(remotes.iter())
+            .zip(keys.iter())
+            .zip(roles.iter());
+        rows.try_for_each(
+            |((((((((((time, direction), connector), kind), forced_tls), tls), cipher), peer), remote), key), role)| {
+                each(Row {
+                    time_ms: time?,
+                    direction: *Direction::ALL.get(usize::from(direction?))?,
+                    connector: connector.unwrap_or(NO_NAME),
+                    connector_type: *ConnectorType::ALL.get(usize::from(kind?))?,
+                    forced_tls,
+                    tls: *Tls::ALL.get(usize::from(tls?))?,
+                    cipher: cipher.unwrap_or(NO_NAME),
+                    peer: peer.unwrap_or(NO_NAME),
+                    remote: remote?,
+                    message_key: key?,
+                    role: *Role::ALL.get(usize::from(role?))?,
+                });
+                Some(())
+            },
+        )
+        .ok_or_else(|| polars_err!(ComputeError: "a canonical column holds a value it must not"))
+    }
+}
+
+fn codes(name: &'static str, values: impl Iterator<Item = u8>, dtype: &DataType) -> Column {
+    let physical = UInt8Chunked::from_iter_values(name.into(), values);
+    CategoricalChunked::<Categorical8Type>::from_cats_and_dtype(physical, dtype.clone())
+        .into_series()
+        .into()
+}
+
+fn names_column(name: &'static str, values: impl Iterator<Item = u32>, names: &Names) -> Column {
+    let physical = UInt32Chunked::from_iter_options(
+        name.into(),
+        values.map(|code| (code != NO_NAME).then_some(code)),
+    );
+    CategoricalChunked::<Categorical32Type>::from_cats_and_dtype(physical, names.dtype.clone())
+        .into_series()
+        .into()
+}
+
+fn enum_dtype<'a>(names: impl IntoIterator<Item = &'a str>) -> PolarsResult<DataType> {
+    let categories = FrozenCategories::new(names)?;
+    let mapping = categories.mapping().clone();
+    Ok(DataType::Enum(categories, mapping))
+}
+
+fn direction_dtype() -> PolarsResult<DataType> {
+    enum_dtype(Direction::ALL.map(Direction::name))
+}
+
+fn type_dtype() -> PolarsResult<DataType> {
+    enum_dtype(ConnectorType::ALL.map(ConnectorType::name))
+}
+
+fn tls_dtype() -> PolarsResult<DataType> {
+    enum_dtype(Tls::ALL.map(Tls::key))
+}
+
+fn role_dtype() -> PolarsResult<DataType> {
+    enum_dtype(Role::ALL.map(Role::name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_gives_back_what_was_pushed() {
+        let names = Names::new();
+        let row = Row {
+            time_ms: 1_794_000_000_123,
+            direction: Direction::Outbound,
+            connector: names.code("Relais, scanners 07").unwrap(),
+            connector_type: ConnectorType::Partner,
+            forced_tls: Some(true),
+            tls: Tls::Tls1_3,
+            cipher: NO_NAME,
+            peer: names.code("fabrikam.example").unwrap(),
+            remote: 7,
+            message_key: u64::MAX,
+            role: Role::EventIncoming,
+        };
+        let bare = Row { connector: NO_NAME, forced_tls: None, tls: Tls::Unknown, ..row };
+        let mut builder = BlockBuilder::default();
+        builder.push(row);
+        builder.push(bare);
+        let block = builder.finish(3, &names).unwrap();
+        assert_eq!(block.frame.shape(), (2, 12));
+        let mut seen = Vec::new();
+        block.for_each(|row| seen.push(row)).unwrap();
+        assert_eq!(seen, [row, bare]);
+        assert_eq!(names.name(row.connector), Some("Relais, scanners 07"));
+    }
+}
