@@ -1,1 +1,5 @@
-fn main() {}
+//! The `intransit` command.
+
+fn main() -> std::process::ExitCode {
+    intransit::cli::main()
+}

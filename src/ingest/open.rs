@@ -229,6 +229,8 @@ struct Transcoder<R> {
     raw_start: usize,
     raw_end: usize,
     ended: bool,
+    /// The decoder has given its last byte and must not be asked again.
+    finished: bool,
     /// Bytes decoded but not yet asked for.
     small: [u8; 16],
     small_start: usize,
@@ -244,6 +246,7 @@ impl<R: Read> Transcoder<R> {
             raw_start: 0,
             raw_end: 0,
             ended: false,
+            finished: false,
             small: [0; 16],
             small_start: 0,
             small_end: 0,
@@ -251,6 +254,9 @@ impl<R: Read> Transcoder<R> {
     }
 
     fn decode(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        if self.finished {
+            return Ok(0);
+        }
         loop {
             if self.raw_start == self.raw_end && !self.ended {
                 self.raw_start = 0;
@@ -260,7 +266,8 @@ impl<R: Read> Transcoder<R> {
             let raw = self.raw.get(self.raw_start..self.raw_end).unwrap_or_default();
             let (result, used, written, _) = self.decoder.decode_to_utf8(raw, into, self.ended);
             self.raw_start += used;
-            if written > 0 || (self.ended && result == CoderResult::InputEmpty) {
+            self.finished = self.ended && result == CoderResult::InputEmpty;
+            if written > 0 || self.finished {
                 return Ok(written);
             }
         }

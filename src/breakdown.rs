@@ -1,0 +1,334 @@
+//! Breakdown: canonical frames -> messages per day, direction, connector and TLS band.
+//!
+//! | in | out |
+//! |---|---|
+//! | [`Block`]s from any thread, in any order | [`Breakdown`]: plain structs, sorted |
+//! | day totals of aggregate sources | the same, where no message rows cover them |
+//!
+//! A message counts once per identity, direction, connector, band and, where the trace names
+//! it, remote server, on the local day of its earliest row. `settle` holds these rules.
+//!
+//! Invariants
+//! * Per file: rows = counted + merged + duplicates + internal + outside + rejected.
+//! * The result does not depend on the order of rows, blocks or files, except that a
+//!   message that stands in several files is counted for the first of them.
+//! * `unknown` is never folded into another band.
+//!
+//! polars ends here: nothing above this floor sees a frame.
+
+mod aggregate;
+mod coverage;
+mod inspect;
+mod settle;
+mod summary;
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+use polars::prelude::{PolarsError, PolarsResult};
+
+pub use self::aggregate::{Conflict, Control};
+pub use self::coverage::{Coverage, Gap};
+pub use self::inspect::{Inspection, Seen};
+pub use self::summary::{Sum, Summary};
+use self::coverage::Activity;
+use self::settle::Entry;
+use crate::ingest::{Reading, SourceFile};
+use crate::period::Period;
+use crate::trace::{
+    Block, ConnectorType, Direction, NO_NAME, Names, Rejects, Role, Row, TlsCounts,
+};
+
+/// Messages of one day, direction and connector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cell {
+    /// Local day.
+    pub date: NaiveDate,
+    /// Which way.
+    pub direction: Direction,
+    /// Name; none = mail without a connector.
+    pub connector: Option<String>,
+    /// Messages per band.
+    pub tls: TlsCounts,
+}
+
+/// Messages to or from one remote domain in one period.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// Which way.
+    pub direction: Direction,
+    /// Remote domain or host.
+    pub name: String,
+    /// Messages per band.
+    pub tls: TlsCounts,
+}
+
+/// What the traces say of a connector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConnectorFacts {
+    /// Its type.
+    pub connector_type: ConnectorType,
+    /// Whether it is said to force TLS.
+    pub forced_tls: Option<bool>,
+}
+
+impl ConnectorFacts {
+    /// What two rows say together: a type that is said wins over one that is not, forced TLS
+    /// over not forced.
+    fn with(self, other: Self) -> Self {
+        Self {
+            connector_type: self.connector_type.min(other.connector_type),
+            forced_tls: self.forced_tls.max(other.forced_tls),
+        }
+    }
+}
+
+/// Where the rows of one file went. See the law above.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SourceCounts {
+    /// Rows that stand for a counted message or day total.
+    pub counted: u64,
+    /// Further rows of a message counted for the same file, and its other events.
+    pub merged: u64,
+    /// Rows of messages or totals that are counted for another row or file.
+    pub duplicates: u64,
+    /// Rows of mail that never crossed the organisation's border.
+    pub internal: u64,
+    /// Rows of messages outside the longest period.
+    pub outside_period: u64,
+}
+
+/// What one report is about.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    /// Zone in which days begin.
+    pub zone: Tz,
+    /// The periods.
+    pub periods: Vec<Period>,
+}
+
+impl Scope {
+    /// The longest period: `counted` and `outside_period` of the sources refer to it.
+    pub fn longest(&self) -> Option<Period> {
+        self.periods.iter().copied().max_by_key(Period::days)
+    }
+
+    /// Says whether a day is needed: inside a period or the equal one before it.
+    fn needs(&self, day: NaiveDate) -> bool {
+        self.periods.iter().any(|period| {
+            period.contains(day)
+                || period.previous().is_some_and(|previous| previous.contains(day))
+        })
+    }
+}
+
+/// Counts, sorted and complete.
+#[derive(Debug)]
+pub struct Breakdown {
+    /// Messages per day, direction and connector, over all periods and the ones before them.
+    pub cells: Vec<Cell>,
+    /// What the traces say of each connector.
+    pub connectors: BTreeMap<(Direction, Option<String>), ConnectorFacts>,
+    /// Remote domains, one list per period, by direction and name.
+    pub peers: Vec<Vec<Peer>>,
+    /// Where the rows of each file went, in the order of the files.
+    pub sources: Vec<SourceCounts>,
+    /// Rejects of each file.
+    pub rejects: Vec<Rejects>,
+    /// What the traces cover, one per period.
+    pub coverage: Vec<Coverage>,
+    /// First local day of any row, where there is one.
+    pub first_day: Option<NaiveDate>,
+    /// Totals of aggregate sources that message rows took the place of.
+    pub controls: Vec<Control>,
+    /// Totals of one day and connector that contradict each other.
+    pub conflicts: Vec<Conflict>,
+}
+
+/// Takes in canonical frames from several threads.
+#[derive(Debug)]
+pub struct Collector {
+    partitions: Vec<Mutex<Vec<Box<[Entry]>>>>,
+    shared: Mutex<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    activity: Activity,
+    facts: BTreeMap<(Direction, u32), ConnectorFacts>,
+    failed: Option<PolarsError>,
+}
+
+/// Messages are settled apart by identity; more parts mean less memory at a time.
+const PARTITIONS: usize = 256;
+
+impl Collector {
+    /// An empty collector.
+    pub fn new() -> Self {
+        Self {
+            partitions: (0..PARTITIONS).map(|_| Mutex::default()).collect(),
+            shared: Mutex::default(),
+        }
+    }
+
+    /// Takes in one frame.
+    pub fn push(&self, block: &Block) {
+        let mut parts: Vec<Vec<Entry>> = vec![Vec::new(); PARTITIONS];
+        let mut activity = Activity::default();
+        let mut facts: BTreeMap<(Direction, u32), ConnectorFacts> = BTreeMap::new();
+        let mut last = None;
+        let read = block.for_each(|row| {
+            let entry = Entry::new(&row, block.file);
+            if let Some(part) = parts.get_mut(entry.partition(PARTITIONS)) {
+                part.push(entry);
+            }
+            if row.role != Role::FurtherPeer {
+                activity.add(block.file, row.time_ms);
+            }
+            let named = (row.direction, row.connector, row.connector_type, row.forced_tls);
+            if row.role <= Role::Anonymous && last != Some(named) {
+                last = Some(named);
+                learn(&mut facts, &row);
+            }
+        });
+        for (partition, part) in self.partitions.iter().zip(parts) {
+            if !part.is_empty() {
+                let mut held = partition.lock().unwrap_or_else(PoisonError::into_inner);
+                held.push(part.into_boxed_slice());
+            }
+        }
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.activity.merge(activity);
+        for (key, new) in facts {
+            shared.facts.entry(key).and_modify(|held| *held = held.with(new)).or_insert(new);
+        }
+        if let Err(error) = read {
+            shared.failed.get_or_insert(error);
+        }
+    }
+
+    /// Local day after the newest row of any usable file: the as-of date of a report on demand.
+    pub fn default_as_of(&self, reading: &Reading, zone: Tz) -> Option<NaiveDate> {
+        let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_messages = shared.activity.last_day(zone, &|file| usable(reading, file));
+        let of_totals = reading.aggregates.iter().map(|total| total.day).max().and_then(to_date);
+        of_messages.max(of_totals)?.succ_opt()
+    }
+
+    /// Counts everything that was taken in.
+    ///
+    /// # Errors
+    /// When polars refuses a frame, which would be a defect.
+    pub fn finish(
+        self,
+        reading: &Reading,
+        names: &Names,
+        scope: &Scope,
+    ) -> PolarsResult<Breakdown> {
+        let shared = self.shared.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(error) = shared.failed {
+            return Err(error);
+        }
+        let usable_file = |file| usable(reading, file);
+        let days = shared.activity.days(scope.zone, &usable_file);
+        let saw_tls: Vec<bool> = reading.files.iter().map(|file| file.saw_tls).collect();
+        let rules = settle::Rules { days: &days, saw_tls: &saw_tls, usable: &usable_file, scope };
+        let partitions = self
+            .partitions
+            .into_iter()
+            .map(|part| part.into_inner().unwrap_or_else(PoisonError::into_inner))
+            .collect();
+        let settled = settle::settle(partitions, &rules)?;
+        let mut sources = settled.sources;
+        sources.resize(reading.files.len(), SourceCounts::default());
+        let merged = aggregate::merge(&reading.aggregates, &reading.files, &settled.cells, names, scope);
+        for (file, change) in &merged.moved_to_duplicates {
+            if let Some(counts) = sources.get_mut(*file as usize) {
+                counts.counted -= change;
+                counts.duplicates += change;
+            }
+        }
+        for (counts, of_totals) in sources.iter_mut().zip(&merged.sources) {
+            counts.counted += of_totals.counted;
+            counts.duplicates += of_totals.duplicates;
+            counts.outside_period += of_totals.outside_period;
+        }
+        let mut connectors: BTreeMap<_, ConnectorFacts> = BTreeMap::new();
+        let of_rows = shared
+            .facts
+            .iter()
+            .map(|((direction, code), facts)| ((*direction, name(names, *code)), *facts));
+        for (key, new) in of_rows.chain(merged.facts) {
+            connectors.entry(key).and_modify(|held| *held = held.with(new)).or_insert(new);
+        }
+        let totals_days = aggregate::days(&reading.aggregates);
+        Ok(Breakdown {
+            cells: merged.cells,
+            connectors,
+            peers: peers(&settled.peers, names, scope.periods.len()),
+            sources,
+            rejects: rejects(&reading.files, settled.rejects),
+            coverage: coverage::of_periods(&shared.activity, &days, &totals_days, reading, scope),
+            first_day: days.first().into_iter().chain(totals_days.first().copied()).min(),
+            controls: merged.controls,
+            conflicts: merged.conflicts,
+        })
+    }
+}
+
+impl Default for Collector {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn usable(reading: &Reading, file: u32) -> bool {
+    reading.files.get(file as usize).is_some_and(|file| file.usable)
+}
+
+fn learn(facts: &mut BTreeMap<(Direction, u32), ConnectorFacts>, row: &Row) {
+    let new = ConnectorFacts { connector_type: row.connector_type, forced_tls: row.forced_tls };
+    facts
+        .entry((row.direction, row.connector))
+        .and_modify(|held| *held = held.with(new))
+        .or_insert(new);
+}
+
+fn name(names: &Names, code: u32) -> Option<String> {
+    (code != NO_NAME).then(|| names.name(code).map(str::to_owned)).flatten()
+}
+
+fn rejects(files: &[SourceFile], settled: Vec<Rejects>) -> Vec<Rejects> {
+    let mut all: Vec<Rejects> = files.iter().map(|file| file.rejects.clone()).collect();
+    for (held, more) in all.iter_mut().zip(settled) {
+        held.merge(more);
+    }
+    all
+}
+
+fn peers(counts: &settle::PeerCounts, names: &Names, periods: usize) -> Vec<Vec<Peer>> {
+    (0..periods)
+        .map(|period| {
+            let mut by_peer: BTreeMap<(Direction, String), TlsCounts> = BTreeMap::new();
+            for count in counts.iter().filter(|count| count.period == period) {
+                if let Some(name) = name(names, count.peer) {
+                    by_peer
+                        .entry((count.direction, name))
+                        .or_default()
+                        .add(count.tls, count.messages);
+                }
+            }
+            by_peer
+                .into_iter()
+                .map(|((direction, name), tls)| Peer { direction, name, tls })
+                .collect()
+        })
+        .collect()
+}
+
+/// A day count since 1970-01-01 as a date.
+fn to_date(day: i32) -> Option<NaiveDate> {
+    NaiveDate::from_epoch_days(day)
+}

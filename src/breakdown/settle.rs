@@ -1,0 +1,616 @@
+//! Which rows are messages, and which belong to a message that another row stands for.
+//!
+//! Rows are looked at one identity at a time:
+//! 1. A message written inside (a submission) has no inbound acceptance, except through a
+//!    connector: the organisation's own hubs accept it too.
+//! 2. A row with a known band supersedes one of `unknown` of the same message and direction,
+//!    unless both name a remote server and not the same.
+//! 3. Each (direction, connector, band, remote server) that is left is one message, on the
+//!    local day of its earliest row; its first row is counted, the others of that file are
+//!    merged, those of other files are duplicates.
+//! 4. Rows without an identity count as often as the file that holds most copies has them.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use polars::prelude::*;
+
+use crate::breakdown::coverage::LocalDays;
+use crate::breakdown::{Scope, SourceCounts};
+use crate::trace::{Direction, NO_NAME, RejectReason, Rejects, Role, Row, Tls};
+
+/// A row as kept until all rows are there: 28 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    key_high: u32,
+    key_low: u32,
+    /// Seconds since 1970 UTC.
+    time: u32,
+    /// File (24 bits), direction, band and role (two, three and three bits).
+    file_and_class: u32,
+    connector: u32,
+    remote: u32,
+    peer: u32,
+}
+
+impl Entry {
+    /// Packs a canonical row.
+    pub fn new(row: &Row, file: u32) -> Self {
+        let [h0, h1, h2, h3, l0, l1, l2, l3] = row.message_key.to_be_bytes();
+        let role = Role::ALL.iter().position(|role| *role == row.role).unwrap_or(0) as u32;
+        let class = (row.direction as u32) << 6 | (row.tls as u32) << 3 | role;
+        Self {
+            key_high: u32::from_be_bytes([h0, h1, h2, h3]),
+            key_low: u32::from_be_bytes([l0, l1, l2, l3]),
+            time: u32::try_from(row.time_ms.div_euclid(1000)).unwrap_or(0),
+            file_and_class: file << 8 | class,
+            connector: row.connector,
+            remote: row.remote,
+            peer: row.peer,
+        }
+    }
+
+    /// The part that all rows of one message fall into.
+    pub fn partition(&self, partitions: usize) -> usize {
+        self.key_high as usize % partitions
+    }
+
+    fn key(&self) -> (u32, u32) {
+        (self.key_high, self.key_low)
+    }
+
+    fn direction(&self) -> Direction {
+        Direction::ALL.get((self.file_and_class >> 6 & 3) as usize).copied().unwrap_or(Direction::Internal)
+    }
+
+    fn tls(&self) -> Tls {
+        Tls::ALL.get((self.file_and_class >> 3 & 7) as usize).copied().unwrap_or(Tls::Unknown)
+    }
+
+    fn role(&self) -> Role {
+        Role::ALL.get((self.file_and_class & 7) as usize).copied().unwrap_or(Role::Event)
+    }
+
+    fn file(&self) -> u32 {
+        self.file_and_class >> 8
+    }
+}
+
+/// What settling needs to know.
+pub struct Rules<'a> {
+    /// Local day of every instant that occurs.
+    pub days: &'a LocalDays,
+    /// Whether a file has any row with a TLS version.
+    pub saw_tls: &'a [bool],
+    /// Whether the rows of a file may be used.
+    pub usable: &'a (dyn Fn(u32) -> bool + Sync),
+    /// Zone and periods.
+    pub scope: &'a Scope,
+}
+
+/// Messages of one day, direction, connector, band and file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count {
+    /// Local day since 1970-01-01.
+    pub day: i32,
+    /// Which way.
+    pub direction: Direction,
+    /// Code of the connector, or [`NO_NAME`].
+    pub connector: u32,
+    /// Band.
+    pub tls: Tls,
+    /// File for which the messages are counted.
+    pub file: u32,
+    /// How many.
+    pub messages: u64,
+}
+
+/// Messages of one period and remote domain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeerCount {
+    /// Index of the period.
+    pub period: usize,
+    /// Which way.
+    pub direction: Direction,
+    /// Code of the remote domain.
+    pub peer: u32,
+    /// Band.
+    pub tls: Tls,
+    /// How many.
+    pub messages: u64,
+}
+
+/// Messages per period and remote domain.
+pub type PeerCounts = Vec<PeerCount>;
+
+/// What settling gives.
+#[derive(Debug, Default)]
+pub struct Settled {
+    /// Messages, sums of the same key possibly in several items.
+    pub cells: Vec<Count>,
+    /// Remote domains, likewise.
+    pub peers: PeerCounts,
+    /// Where the rows of each file went.
+    pub sources: Vec<SourceCounts>,
+    /// Rows that turned out to be unusable.
+    pub rejects: Vec<Rejects>,
+}
+
+/// Settles all partitions, several at a time.
+///
+/// # Errors
+/// When polars refuses a frame, which would be a defect.
+pub fn settle(partitions: Vec<Vec<Box<[Entry]>>>, rules: &Rules<'_>) -> PolarsResult<Settled> {
+    let next = AtomicUsize::new(0);
+    let partitions: Vec<Mutex<Vec<Box<[Entry]>>>> =
+        partitions.into_iter().map(Mutex::new).collect();
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let parts = std::thread::scope(|scope| {
+        let work = || -> PolarsResult<Tally> {
+            let mut tally = Tally::default();
+            while let Some(partition) = partitions.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let taken = std::mem::take(
+                    &mut *partition.lock().unwrap_or_else(PoisonError::into_inner),
+                );
+                settle_partition(taken, rules, &mut tally);
+                tally.fold(false)?;
+            }
+            tally.fold(true)?;
+            Ok(tally)
+        };
+        let handles: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        handles
+            .into_iter()
+            .map(|handle| handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect::<PolarsResult<Vec<Tally>>>()
+    })?;
+    let mut whole = Settled::default();
+    for part in parts {
+        part.add_to(&mut whole)?;
+    }
+    Ok(whole)
+}
+
+fn settle_partition(chunks: Vec<Box<[Entry]>>, rules: &Rules<'_>, tally: &mut Tally) {
+    let mut entries: Vec<Entry> = Vec::with_capacity(chunks.iter().map(|chunk| chunk.len()).sum());
+    for chunk in chunks {
+        entries.extend(chunk.iter().filter(|entry| (rules.usable)(entry.file())));
+    }
+    entries.sort_unstable();
+    for run in entries.chunk_by(|a, b| a.key() == b.key()) {
+        Run { rules, tally }.settle(run);
+    }
+}
+
+/// The rows of one identity, sorted by time, then file.
+struct Run<'a> {
+    rules: &'a Rules<'a>,
+    tally: &'a mut Tally,
+}
+
+impl Run<'_> {
+    fn settle(&mut self, run: &[Entry]) {
+        if let [only] = run {
+            if only.role() == Role::Message && only.direction() != Direction::Internal {
+                // Most messages are one row: nothing to weigh.
+                let message = Message::of(only, only.tls());
+                self.count(&message, std::slice::from_ref(only), &[only.peer], 1);
+                return;
+            }
+        }
+        if run.iter().any(|entry| entry.role() == Role::Anonymous) {
+            return self.settle_anonymous(run);
+        }
+        let submitted = run.iter().any(|entry| entry.role() == Role::Submission);
+        let is_message = |entry: &Entry| {
+            let message = matches!(entry.role(), Role::Message | Role::MessageWithoutTls);
+            let own_hop = submitted
+                && entry.direction() == Direction::Inbound
+                && entry.connector == NO_NAME;
+            message && !own_hop && entry.direction() != Direction::Internal
+        };
+        let mut messages: Vec<Message> = Vec::new();
+        for entry in run.iter().filter(|entry| is_message(entry)) {
+            let message = Message::of(entry, self.band(entry));
+            match messages.iter_mut().find(|held| held.same(&message)) {
+                Some(held) => held.explicit |= message.explicit,
+                None => messages.push(message),
+            }
+        }
+        let (kept, superseded): (Vec<Message>, Vec<Message>) =
+            messages.iter().partition(|message| !message.superseded_by(&messages));
+        let mut left: Vec<Entry> = Vec::new();
+        let mut rows_of: Vec<Vec<Entry>> = vec![Vec::new(); kept.len()];
+        let mut peers_of: Vec<Vec<u32>> = vec![Vec::new(); kept.len()];
+        for entry in run {
+            let message = Message::of(entry, self.band(entry));
+            let further = entry.role() == Role::FurtherPeer;
+            let slot = kept.iter().position(|held| held.same(&message)).or_else(|| {
+                let alike = |held: &Message| held.same(&Message { tls: held.tls, ..message });
+                further.then(|| kept.iter().position(alike)).flatten()
+            });
+            match slot {
+                Some(slot) if further || is_message(entry) => {
+                    if let Some(peers) = peers_of.get_mut(slot).filter(|p| !p.contains(&entry.peer)) {
+                        peers.push(entry.peer);
+                    }
+                    if !further && let Some(rows) = rows_of.get_mut(slot) {
+                        rows.push(*entry);
+                    }
+                }
+                _ if further => {}
+                _ => left.push(*entry),
+            }
+        }
+        for ((message, rows), peers) in kept.iter().zip(&rows_of).zip(&peers_of) {
+            self.count(message, rows, peers, 1);
+        }
+        self.place_the_rest(&left, &kept, &superseded, &rows_of);
+    }
+
+    /// The band of a row whose file tells, as a whole, what an absent version means.
+    fn band(&self, entry: &Entry) -> Tls {
+        let file_has_versions =
+            self.rules.saw_tls.get(entry.file() as usize).copied().unwrap_or(false);
+        match entry.role() {
+            Role::MessageWithoutTls if file_has_versions => Tls::NoTls,
+            _ => entry.tls(),
+        }
+    }
+
+    /// Counts one message, and says where its rows went. `rows` are in order of time.
+    fn count(&mut self, message: &Message, rows: &[Entry], peers: &[u32], copies: u64) {
+        let Some(first) = rows.first() else { return };
+        let day = self.rules.days.of(first.time);
+        let Some(date) = super::to_date(day) else { return };
+        let owner = rows.iter().map(|row| row.file()).min().unwrap_or(first.file());
+        let scope = self.rules.scope;
+        if scope.needs(date) {
+            self.tally.cells.push(day, message, owner, copies);
+        }
+        for (index, period) in scope.periods.iter().enumerate() {
+            if period.contains(date) {
+                for peer in peers.iter().filter(|peer| **peer != NO_NAME) {
+                    self.tally.peers.push(index, message, *peer, copies);
+                }
+            }
+        }
+        let inside = scope.longest().is_some_and(|period| period.contains(date));
+        let mut still_to_count = copies;
+        for row in rows {
+            let counts = self.tally.source(row.file());
+            if !inside {
+                counts.outside_period += 1;
+            } else if row.file() != owner {
+                counts.duplicates += 1;
+            } else if still_to_count > 0 {
+                counts.counted += 1;
+                still_to_count -= 1;
+            } else {
+                counts.merged += 1;
+            }
+        }
+    }
+
+    /// Rows of the identity that stand for no message of their own.
+    fn place_the_rest(
+        &mut self,
+        left: &[Entry],
+        kept: &[Message],
+        superseded: &[Message],
+        rows_of: &[Vec<Entry>],
+    ) {
+        let longest = self.rules.scope.longest();
+        let inside = rows_of.iter().filter_map(|rows| rows.first()).any(|row| {
+            let date = super::to_date(self.rules.days.of(row.time));
+            date.is_some_and(|date| longest.is_some_and(|period| period.contains(date)))
+        });
+        for entry in left {
+            let message = Message::of(entry, self.band(entry));
+            let was_superseded = superseded.iter().any(|held| held.same(&message));
+            let same_file =
+                rows_of.iter().flatten().any(|row| row.file() == entry.file());
+            let counts = self.tally.source(entry.file());
+            if !kept.is_empty() && !inside {
+                counts.outside_period += 1;
+            } else if was_superseded && !same_file {
+                counts.duplicates += 1;
+            } else if !kept.is_empty() {
+                counts.merged += 1;
+            } else if entry.role() == Role::EventIncoming {
+                self.tally.reject(entry.file(), RejectReason::NoAcceptance);
+            } else {
+                counts.internal += 1;
+            }
+        }
+    }
+
+    /// Rows without an identity that are equal to the letter: one message per copy in the
+    /// file that holds most of them.
+    fn settle_anonymous(&mut self, run: &[Entry]) {
+        let mut peers: Vec<u32> = Vec::new();
+        for entry in run {
+            if !peers.contains(&entry.peer) {
+                peers.push(entry.peer);
+            }
+        }
+        let mut rows: Vec<Entry> =
+            run.iter().filter(|entry| entry.role() != Role::FurtherPeer).copied().collect();
+        rows.sort_unstable_by_key(|entry| (entry.file(), entry.time));
+        let most = rows
+            .chunk_by(|a, b| a.file() == b.file())
+            .max_by_key(|copies| (copies.len(), std::cmp::Reverse(copies.first().map(|e| e.file()))));
+        let (Some(owner), Some(copies)) = (most.and_then(<[Entry]>::first), most.map(<[Entry]>::len))
+        else {
+            return;
+        };
+        if owner.direction() == Direction::Internal {
+            for row in &rows {
+                self.tally.source(row.file()).internal += 1;
+            }
+            return;
+        }
+        let message = Message::of(owner, owner.tls());
+        let owner_file = owner.file();
+        let own: Vec<Entry> = rows.iter().filter(|row| row.file() == owner_file).copied().collect();
+        self.count(&message, &own, &peers, copies as u64);
+        let date = super::to_date(self.rules.days.of(owner.time));
+        let longest = self.rules.scope.longest();
+        let inside = date.is_some_and(|date| longest.is_some_and(|period| period.contains(date)));
+        for row in rows.iter().filter(|row| row.file() != owner_file) {
+            let counts = self.tally.source(row.file());
+            if inside { counts.duplicates += 1 } else { counts.outside_period += 1 }
+        }
+    }
+}
+
+/// What makes one message of an identity.
+#[derive(Debug, Clone, Copy)]
+struct Message {
+    direction: Direction,
+    connector: u32,
+    tls: Tls,
+    remote: u32,
+    /// The trace names the band; false where it follows from an absent version.
+    explicit: bool,
+}
+
+impl Message {
+    fn of(entry: &Entry, tls: Tls) -> Self {
+        Self {
+            direction: entry.direction(),
+            connector: entry.connector,
+            tls,
+            remote: entry.remote,
+            explicit: entry.role() != Role::MessageWithoutTls,
+        }
+    }
+
+    fn same(&self, other: &Self) -> bool {
+        (self.direction, self.connector, self.tls, self.remote)
+            == (other.direction, other.connector, other.tls, other.remote)
+    }
+
+    fn superseded_by(&self, all: &[Self]) -> bool {
+        let weak = self.tls == Tls::Unknown || !self.explicit;
+        weak && all.iter().any(|other| {
+            let known = other.tls != Tls::Unknown && (other.explicit || self.tls == Tls::Unknown);
+            // An acceptance without a version that names another connector is another one.
+            let rival = !self.explicit
+                && self.tls != Tls::Unknown
+                && self.connector != NO_NAME
+                && self.connector != other.connector;
+            known
+                && !rival
+                && other.direction == self.direction
+                && !other.same(self)
+                && (self.remote == 0 || other.remote == 0 || self.remote == other.remote)
+        })
+    }
+}
+
+/// Counts of one thread.
+#[derive(Debug, Default)]
+struct Tally {
+    cells: CellColumns,
+    peers: PeerColumns,
+    sources: Vec<SourceCounts>,
+    rejects: Vec<Rejects>,
+    folded_cells: Vec<DataFrame>,
+    folded_peers: Vec<DataFrame>,
+}
+
+#[derive(Debug, Default)]
+struct CellColumns {
+    day: Vec<i32>,
+    direction: Vec<u8>,
+    connector: Vec<u32>,
+    tls: Vec<u8>,
+    file: Vec<u32>,
+    messages: Vec<u64>,
+}
+
+#[derive(Debug, Default)]
+struct PeerColumns {
+    period: Vec<u32>,
+    direction: Vec<u8>,
+    peer: Vec<u32>,
+    tls: Vec<u8>,
+    messages: Vec<u64>,
+}
+
+impl CellColumns {
+    fn push(&mut self, day: i32, message: &Message, file: u32, messages: u64) {
+        self.day.push(day);
+        self.direction.push(message.direction as u8);
+        self.connector.push(message.connector);
+        self.tls.push(message.tls as u8);
+        self.file.push(file);
+        self.messages.push(messages);
+    }
+}
+
+impl PeerColumns {
+    fn push(&mut self, period: usize, message: &Message, peer: u32, messages: u64) {
+        self.period.push(u32::try_from(period).unwrap_or(u32::MAX));
+        self.direction.push(message.direction as u8);
+        self.peer.push(peer);
+        self.tls.push(message.tls as u8);
+        self.messages.push(messages);
+    }
+}
+
+/// Rows counted before they are folded into groups.
+const FOLD_AT: usize = 1 << 18;
+
+impl Tally {
+    fn source(&mut self, file: u32) -> &mut SourceCounts {
+        let index = file as usize;
+        if self.sources.len() <= index {
+            self.sources.resize(index + 1, SourceCounts::default());
+        }
+        // The vector was just made long enough.
+        &mut self.sources[index]
+    }
+
+    fn reject(&mut self, file: u32, reason: RejectReason) {
+        let index = file as usize;
+        if self.rejects.len() <= index {
+            self.rejects.resize(index + 1, Rejects::default());
+        }
+        self.rejects[index].add(reason, 0, "");
+    }
+
+    /// Groups what was counted, when it is much or `all` of it is asked for.
+    fn fold(&mut self, all: bool) -> PolarsResult<()> {
+        if all || self.cells.day.len() >= FOLD_AT {
+            let columns = std::mem::take(&mut self.cells);
+            self.folded_cells.push(group(columns.into_frame()?, &CELL_KEYS)?);
+        }
+        if all || self.peers.peer.len() >= FOLD_AT {
+            let columns = std::mem::take(&mut self.peers);
+            self.folded_peers.push(group(columns.into_frame()?, &PEER_KEYS)?);
+        }
+        Ok(())
+    }
+
+    fn add_to(self, whole: &mut Settled) -> PolarsResult<()> {
+        if let Some(frame) = stack(self.folded_cells)? {
+            read_cells(&group(frame, &CELL_KEYS)?, &mut whole.cells)?;
+        }
+        if let Some(frame) = stack(self.folded_peers)? {
+            read_peers(&group(frame, &PEER_KEYS)?, &mut whole.peers)?;
+        }
+        for (file, counts) in (0..).zip(self.sources) {
+            let mut sum = Tally { sources: std::mem::take(&mut whole.sources), ..Self::default() };
+            let held = sum.source(file);
+            held.counted += counts.counted;
+            held.merged += counts.merged;
+            held.duplicates += counts.duplicates;
+            held.internal += counts.internal;
+            held.outside_period += counts.outside_period;
+            whole.sources = sum.sources;
+        }
+        for (index, rejects) in self.rejects.into_iter().enumerate() {
+            if whole.rejects.len() <= index {
+                whole.rejects.resize(index + 1, Rejects::default());
+            }
+            whole.rejects[index].merge(rejects);
+        }
+        Ok(())
+    }
+}
+
+const CELL_KEYS: [&str; 5] = ["day", "direction", "connector", "tls", "file"];
+const PEER_KEYS: [&str; 4] = ["period", "direction", "peer", "tls"];
+
+/// The group-by of the whole program: messages per key.
+fn group(frame: DataFrame, keys: &[&str]) -> PolarsResult<DataFrame> {
+    let keys: Vec<Expr> = keys.iter().map(|key| col(*key)).collect();
+    frame.lazy().group_by(keys).agg([col("messages").sum()]).collect()
+}
+
+fn stack(frames: Vec<DataFrame>) -> PolarsResult<Option<DataFrame>> {
+    let mut frames = frames.into_iter();
+    let Some(mut whole) = frames.next() else { return Ok(None) };
+    for frame in frames {
+        whole.vstack_mut(&frame)?;
+    }
+    Ok(Some(whole))
+}
+
+impl CellColumns {
+    fn into_frame(self) -> PolarsResult<DataFrame> {
+        let height = self.day.len();
+        DataFrame::new(
+            height,
+            vec![
+                Column::new("day".into(), self.day),
+                Column::new("direction".into(), self.direction),
+                Column::new("connector".into(), self.connector),
+                Column::new("tls".into(), self.tls),
+                Column::new("file".into(), self.file),
+                Column::new("messages".into(), self.messages),
+            ],
+        )
+    }
+}
+
+impl PeerColumns {
+    fn into_frame(self) -> PolarsResult<DataFrame> {
+        let height = self.peer.len();
+        DataFrame::new(
+            height,
+            vec![
+                Column::new("period".into(), self.period),
+                Column::new("direction".into(), self.direction),
+                Column::new("peer".into(), self.peer),
+                Column::new("tls".into(), self.tls),
+                Column::new("messages".into(), self.messages),
+            ],
+        )
+    }
+}
+
+fn read_cells(frame: &DataFrame, into: &mut Vec<Count>) -> PolarsResult<()> {
+    let days = frame.column("day")?.i32()?;
+    let directions = frame.column("direction")?.u8()?;
+    let connectors = frame.column("connector")?.u32()?;
+    let tls = frame.column("tls")?.u8()?;
+    let files = frame.column("file")?.u32()?;
+    let messages = frame.column("messages")?.u64()?;
+    let values = days.iter().zip(directions.iter()).zip(connectors.iter());
+    let values = values.zip(tls.iter()).zip(files.iter()).zip(messages.iter());
+    into.extend(values.filter_map(|(((((day, direction), connector), tls), file), messages)| {
+        Some(Count {
+            day: day?,
+            direction: *Direction::ALL.get(usize::from(direction?))?,
+            connector: connector?,
+            tls: *Tls::ALL.get(usize::from(tls?))?,
+            file: file?,
+            messages: messages?,
+        })
+    }));
+    Ok(())
+}
+
+fn read_peers(frame: &DataFrame, into: &mut PeerCounts) -> PolarsResult<()> {
+    let periods = frame.column("period")?.u32()?;
+    let directions = frame.column("direction")?.u8()?;
+    let peers = frame.column("peer")?.u32()?;
+    let tls = frame.column("tls")?.u8()?;
+    let messages = frame.column("messages")?.u64()?;
+    let values = periods.iter().zip(directions.iter()).zip(peers.iter());
+    let values = values.zip(tls.iter()).zip(messages.iter());
+    into.extend(values.filter_map(|((((period, direction), peer), tls), messages)| {
+        Some(PeerCount {
+            period: period? as usize,
+            direction: *Direction::ALL.get(usize::from(direction?))?,
+            peer: peer?,
+            tls: *Tls::ALL.get(usize::from(tls?))?,
+            messages: messages?,
+        })
+    }));
+    Ok(())
+}

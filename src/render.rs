@@ -1,0 +1,115 @@
+//! Rendering: one frozen [`Report`] -> the bytes of each file. No I/O, no clock.
+//!
+//! | format | files |
+//! |---|---|
+//! | html | `report.html` |
+//! | pdf | `report.pdf` |
+//! | csv | `connectors.csv`, `daily.csv` |
+//! | json | `report.json` |
+//!
+//! Every word comes from `templates/lang/*.toml` ([`words`]); every number from the report.
+//! Text from a trace is hostile: escaped in HTML, neutralised in CSV, spelled out in PDF.
+
+mod csv;
+mod html;
+pub mod json;
+mod pdf;
+pub mod summary;
+mod view;
+pub mod words;
+
+use crate::report::Report;
+
+/// A kind of file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// A self-contained page.
+    Html,
+    /// For the file.
+    Pdf,
+    /// Figures for a spreadsheet.
+    Csv,
+    /// Figures for programs.
+    Json,
+}
+
+impl Format {
+    /// The name used on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Html => "html",
+            Self::Pdf => "pdf",
+            Self::Csv => "csv",
+            Self::Json => "json",
+        }
+    }
+
+    /// All formats, in the order in which they are written.
+    pub const ALL: [Self; 4] = [Self::Html, Self::Pdf, Self::Csv, Self::Json];
+}
+
+/// Why a file could not be rendered: a defect in a template or font, never in a trace.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    /// No words in this language.
+    #[error("no language `{0}`")]
+    Language(String),
+    /// The template does not fit the report.
+    #[error("the HTML template is at fault")]
+    Template(#[from] minijinja::Error),
+    /// A font is at fault.
+    #[error("the font `{0}` cannot be used")]
+    Font(&'static str),
+    /// The PDF could not be written.
+    #[error("the PDF could not be written")]
+    Pdf(#[source] std::io::Error),
+}
+
+/// Renders the files of one format: name and content of each.
+///
+/// # Errors
+/// [`RenderError`] when a template, font or language file is at fault.
+pub fn render(report: &Report, format: Format) -> Result<Vec<(String, Vec<u8>)>, RenderError> {
+    let file = |name: &str, bytes| (name.to_owned(), bytes);
+    Ok(match format {
+        Format::Html => vec![file("report.html", html::render(report)?)],
+        Format::Pdf => vec![file("report.pdf", pdf::render(report)?)],
+        Format::Csv => vec![
+            file("connectors.csv", csv::connectors(report)),
+            file("daily.csv", csv::daily(report)),
+        ],
+        Format::Json => vec![file("report.json", json::render(report))],
+    })
+}
+
+/// Says whether there are words in a language.
+///
+/// # Errors
+/// A sentence that names the languages there are.
+pub fn check_language(language: &str) -> Result<(), String> {
+    if words::Words::of(language).is_some() {
+        return Ok(());
+    }
+    Err(format!("the languages are {}", words::LANGUAGES.map(|(name, _)| name).join(", ")))
+}
+
+/// Longest foreign text that is shown whole.
+const MAX_SHOWN: usize = 160;
+
+/// Foreign text as it may be shown: no control characters, nothing that turns the writing
+/// direction, not absurdly long.
+pub fn clean(text: &str) -> String {
+    let hidden = |letter: char| {
+        letter.is_control()
+            || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    };
+    let mut shown: String = text
+        .chars()
+        .take(MAX_SHOWN)
+        .map(|letter| if hidden(letter) { '\u{fffd}' } else { letter })
+        .collect();
+    if text.chars().nth(MAX_SHOWN).is_some() {
+        shown.push('…');
+    }
+    shown
+}

@@ -1,0 +1,609 @@
+//! The report model: every number that any renderer prints, in the shape of `report.json`.
+//!
+//! Codes, not sentences: the words are in the language files. Nothing of the moment (host,
+//! person, clock) is in it, so that the same traces, settings and version give the same
+//! bytes. `schema_version` grows when a field changes its meaning or goes.
+
+use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
+use chrono_tz::Tz;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::breakdown::{Breakdown, ConnectorFacts, Cell, Peer, Sum};
+use crate::config::{ConnectorConfig, InsightsConfig};
+use crate::ingest::{Reading, SourceFile};
+use crate::insight::{self, FileRejects, Insight, Known};
+use crate::period::Period;
+use crate::trace::{ConnectorType, Direction, Kind, Tls, TlsCounts};
+
+/// Version of the shape of `report.json`.
+pub const SCHEMA_VERSION: u32 = 1;
+/// Remote domains listed per period.
+pub const MAX_PEERS: usize = 50;
+
+/// A whole report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Report {
+    /// Version of this shape.
+    pub schema_version: u32,
+    /// Name of the organisation.
+    pub organisation: String,
+    /// Language of the rendered files.
+    pub language: String,
+    /// IANA zone in which days begin.
+    pub timezone: String,
+    /// First day that is not in any period.
+    pub as_of: NaiveDate,
+    /// What made the report.
+    pub generator: Generator,
+    /// Limits of the rules.
+    pub limits: Limits,
+    /// The periods.
+    pub periods: Vec<PeriodReport>,
+    /// Every file that was read.
+    pub sources: Vec<SourceReport>,
+    /// Files that were passed over.
+    pub skipped: Vec<String>,
+    /// Rows that could not be used.
+    pub rejects: Vec<RejectReport>,
+}
+
+/// What made the report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Generator {
+    /// Name of the program.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Version of its time zone database.
+    pub tzdb: String,
+}
+
+/// Limits of the rules, as configured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Limits {
+    /// Limit of `no-tls-share`.
+    pub no_tls_percent: u32,
+    /// Limit of `tls1_0-share`.
+    pub tls1_0_percent: u32,
+    /// Messages below which a share is not judged.
+    pub min_messages: u64,
+}
+
+/// One period.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PeriodReport {
+    /// `week`, `30d`, `month`, `Nd` or `range`.
+    pub id: String,
+    /// First day.
+    pub from: NaiveDate,
+    /// Last day, inside.
+    pub to: NaiveDate,
+    /// Real length in hours.
+    pub hours: i64,
+    /// Inbound and outbound.
+    pub totals: Vec<Total>,
+    /// Connectors with mail, by direction, then name; mail without a connector first.
+    pub connectors: Vec<Connector>,
+    /// Days with mail.
+    pub daily: Vec<Daily>,
+    /// Remote domains, worst first.
+    pub peers: Vec<PeerReport>,
+    /// What to look at, gravest first.
+    pub insights: Vec<Insight>,
+    /// What the traces cover.
+    pub coverage: CoverageReport,
+}
+
+/// Messages of one direction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Total {
+    /// Which way.
+    pub direction: Direction,
+    /// All messages.
+    pub messages: u64,
+    /// Messages per band.
+    pub tls: TlsCounts,
+    /// The period before, where the traces cover it.
+    pub previous: Option<Previous>,
+}
+
+/// The period before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Previous {
+    /// All messages.
+    pub messages: u64,
+    /// Messages per band.
+    pub tls: TlsCounts,
+}
+
+/// Messages of one connector, or of mail without one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Connector {
+    /// Which way.
+    pub direction: Direction,
+    /// Name; null for mail without a connector.
+    pub connector: Option<String>,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub connector_type: ConnectorType,
+    /// Whether it is said to force TLS, by the traces or the configuration.
+    pub forced_tls: Option<bool>,
+    /// All messages.
+    pub messages: u64,
+    /// Messages per band.
+    pub tls: TlsCounts,
+    /// The period before, where the traces cover it.
+    pub previous: Option<Previous>,
+}
+
+/// Messages of one day and connector.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Daily {
+    /// Local day.
+    pub date: NaiveDate,
+    /// Which way.
+    pub direction: Direction,
+    /// Name; null for mail without a connector.
+    pub connector: Option<String>,
+    /// All messages.
+    pub messages: u64,
+    /// Messages per band.
+    pub tls: TlsCounts,
+}
+
+/// Messages to or from one remote domain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PeerReport {
+    /// Which way.
+    pub direction: Direction,
+    /// Remote domain or host.
+    pub peer: String,
+    /// All messages.
+    pub messages: u64,
+    /// Messages per band.
+    pub tls: TlsCounts,
+}
+
+/// What the traces cover of a period.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CoverageReport {
+    /// First row, UTC.
+    pub first: Option<String>,
+    /// Last row, UTC.
+    pub last: Option<String>,
+    /// Days without any row.
+    pub days_without_rows: Vec<NaiveDate>,
+    /// Hours without any row where rows were to be expected.
+    pub gaps: Vec<GapReport>,
+    /// Files whose number of rows is one at which exports are cut off.
+    pub capped_files: Vec<String>,
+    /// Messages whose protection no trace tells.
+    pub unknown_messages: u64,
+    /// Whether no message of the period has a known protection: an export without TLS.
+    pub tls_not_recorded: bool,
+    /// Whether the period ends after the day of the newest row.
+    pub ends_after_newest_row: bool,
+    /// Totals that stand beside message rows, as a check.
+    pub controls: Vec<ControlReport>,
+    /// Totals that contradict each other.
+    pub conflicts: Vec<ConflictReport>,
+}
+
+/// Hours without any row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GapReport {
+    /// First empty hour, UTC.
+    pub from: String,
+    /// End of the last empty hour, UTC.
+    pub to: String,
+}
+
+/// A total of an aggregate source beside what rows gave.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ControlReport {
+    /// Day.
+    pub date: NaiveDate,
+    /// Which way.
+    pub direction: Direction,
+    /// Name; null for mail without a connector.
+    pub connector: Option<String>,
+    /// Messages of the aggregate source.
+    pub total: u64,
+    /// Messages counted from rows.
+    pub rows: u64,
+    /// Rows minus total.
+    pub difference: i64,
+}
+
+/// Two totals that contradict each other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ConflictReport {
+    /// Day.
+    pub date: NaiveDate,
+    /// Which way.
+    pub direction: Direction,
+    /// Name; null for mail without a connector.
+    pub connector: Option<String>,
+    /// File whose total is used.
+    pub used: String,
+    /// File whose total is not.
+    pub unused: String,
+}
+
+/// One file that was read. rows = counted + merged + duplicates + internal +
+/// `outside_period` + rejected; `counted` and `outside_period` refer to the longest period.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SourceReport {
+    /// Name as the user reaches it.
+    pub file: String,
+    /// SHA-256 of the file as it lies on the disk.
+    pub sha256: String,
+    /// Its length.
+    pub bytes: u64,
+    /// Its kind.
+    pub kind: Kind,
+    /// What it counts.
+    pub unit: String,
+    /// Rows read.
+    pub rows: u64,
+    /// Rows that stand for a counted message or day total.
+    pub counted: u64,
+    /// Further rows of messages counted for this file.
+    pub merged: u64,
+    /// Rows of messages counted for another row or file.
+    pub duplicates: u64,
+    /// Rows of mail inside the organisation.
+    pub internal: u64,
+    /// Rows outside the longest period.
+    pub outside_period: u64,
+    /// Rows that could not be used.
+    pub rejected: u64,
+    /// First row, UTC.
+    pub first: Option<String>,
+    /// Last row, UTC.
+    pub last: Option<String>,
+    /// What a reader should know.
+    pub notes: Vec<String>,
+}
+
+/// Rows of one file that could not be used, for one reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RejectReport {
+    /// Name of the file.
+    pub file: String,
+    /// Line of the first one; null where the reason is no single line.
+    pub line: Option<u64>,
+    /// Stable code of the reason.
+    pub reason: String,
+    /// What the first one held, shortened.
+    pub found: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// What a report is made with, beside the counts.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Name of the organisation.
+    pub organisation: String,
+    /// Language of the rendered files.
+    pub language: String,
+    /// Zone in which days begin.
+    pub zone: Tz,
+    /// First day that is not in any period.
+    pub as_of: NaiveDate,
+    /// The periods.
+    pub periods: Vec<Period>,
+    /// Limits of the rules.
+    pub insights: InsightsConfig,
+    /// What the organisation knows about its connectors.
+    pub connectors: Vec<ConnectorConfig>,
+    /// Only these connectors; all where empty.
+    pub only: Vec<String>,
+}
+
+/// Builds the report from the counts.
+pub fn build(breakdown: &Breakdown, reading: &Reading, settings: &Settings) -> Report {
+    let periods = settings.periods.iter().enumerate();
+    Report {
+        schema_version: SCHEMA_VERSION,
+        organisation: settings.organisation.clone(),
+        language: settings.language.clone(),
+        timezone: settings.zone.name().to_owned(),
+        as_of: settings.as_of,
+        generator: Generator {
+            name: env!("CARGO_PKG_NAME").to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            tzdb: chrono_tz::IANA_TZDB_VERSION.to_owned(),
+        },
+        limits: Limits {
+            no_tls_percent: settings.insights.no_tls_percent,
+            tls1_0_percent: settings.insights.tls1_0_percent,
+            min_messages: settings.insights.min_messages,
+        },
+        periods: periods
+            .map(|(index, period)| period_report(index, *period, breakdown, reading, settings))
+            .collect(),
+        sources: sources(breakdown, reading),
+        skipped: reading.skipped.iter().map(|file| file.name.clone()).collect(),
+        rejects: rejects(breakdown, reading),
+    }
+}
+
+fn period_report(
+    index: usize,
+    period: Period,
+    breakdown: &Breakdown,
+    reading: &Reading,
+    settings: &Settings,
+) -> PeriodReport {
+    let mut summary = breakdown.summary(period);
+    let wanted = |name: Option<&str>| {
+        settings.only.is_empty() || name.is_some_and(|name| settings.only.iter().any(|o| o == name))
+    };
+    summary.connectors.retain(|sum| wanted(sum.connector.as_deref()));
+    summary.daily.retain(|cell| wanted(cell.connector.as_deref()));
+    let known = |direction, name: Option<&str>| known(breakdown, settings, direction, name);
+    let coverage = breakdown.coverage.get(index).cloned().unwrap_or_default();
+    let files: Vec<FileRejects> = reading
+        .files
+        .iter()
+        .zip(&breakdown.rejects)
+        .map(|(file, rejects)| FileRejects { rows: file.rows, rejected: rejects.total() })
+        .collect();
+    let insights = insight::insights(&summary, &coverage, &files, &settings.insights, &known);
+    let messages: u64 = summary.totals.iter().map(|sum| sum.tls.total()).sum();
+    let unknown: u64 = summary.totals.iter().map(|sum| sum.tls.unknown).sum();
+    PeriodReport {
+        id: period.kind.to_string(),
+        from: period.from,
+        to: period.last_day(),
+        hours: period.hours(settings.zone),
+        totals: summary.totals.iter().map(total).collect(),
+        connectors: summary
+            .connectors
+            .iter()
+            .filter(|sum| sum.tls.total() > 0)
+            .map(|sum| connector(sum, &known(sum.direction, sum.connector.as_deref())))
+            .collect(),
+        daily: summary.daily.iter().map(daily).collect(),
+        peers: peers(breakdown.peers.get(index).map_or(&[], Vec::as_slice)),
+        insights,
+        coverage: CoverageReport {
+            first: coverage.first.map(instant),
+            last: coverage.last.map(instant),
+            days_without_rows: coverage.days_without_rows,
+            gaps: coverage
+                .gaps
+                .iter()
+                .map(|gap| GapReport { from: instant(gap.from), to: instant(gap.to) })
+                .collect(),
+            capped_files: coverage.capped_files,
+            unknown_messages: unknown,
+            tls_not_recorded: messages > 0 && unknown == messages,
+            ends_after_newest_row: newest_day(reading, settings.zone)
+                .is_some_and(|newest| period.last_day() > newest),
+            controls: controls(breakdown, &period),
+            conflicts: conflicts(breakdown, &period),
+        },
+    }
+}
+
+fn known(
+    breakdown: &Breakdown,
+    settings: &Settings,
+    direction: Direction,
+    name: Option<&str>,
+) -> Known {
+    let facts = breakdown.connectors.get(&(direction, name.map(str::to_owned)));
+    let of_type = |facts: &ConnectorFacts| facts.connector_type;
+    let configured = settings.connectors.iter().find(|known| Some(known.name.as_str()) == name);
+    Known {
+        connector_type: if name.is_none() {
+            Some(ConnectorType::None)
+        } else {
+            facts.map(of_type)
+        },
+        forced_tls: configured
+            .and_then(|known| known.forced_tls)
+            .or_else(|| facts.and_then(|facts| facts.forced_tls)),
+        contact: configured.and_then(|known| known.contact.clone()),
+    }
+}
+
+fn total(sum: &Sum) -> Total {
+    Total {
+        direction: sum.direction,
+        messages: sum.tls.total(),
+        tls: sum.tls,
+        previous: sum.previous.map(previous),
+    }
+}
+
+fn previous(tls: TlsCounts) -> Previous {
+    Previous { messages: tls.total(), tls }
+}
+
+fn connector(sum: &Sum, known: &Known) -> Connector {
+    Connector {
+        direction: sum.direction,
+        connector: sum.connector.clone(),
+        connector_type: known.connector_type.unwrap_or(ConnectorType::Unknown),
+        forced_tls: known.forced_tls,
+        messages: sum.tls.total(),
+        tls: sum.tls,
+        previous: sum.previous.map(previous),
+    }
+}
+
+fn daily(cell: &Cell) -> Daily {
+    Daily {
+        date: cell.date,
+        direction: cell.direction,
+        connector: cell.connector.clone(),
+        messages: cell.tls.total(),
+        tls: cell.tls,
+    }
+}
+
+/// Worst first: most messages in clear, then most with old versions, then most messages.
+fn peers(peers: &[Peer]) -> Vec<PeerReport> {
+    let mut listed: Vec<&Peer> = peers.iter().collect();
+    let badness = |peer: &Peer| {
+        let tls = &peer.tls;
+        (tls.no_tls, tls.ssl3 + tls.tls1_0, tls.tls1_1, tls.total())
+    };
+    listed.sort_by(|a, b| {
+        badness(b).cmp(&badness(a)).then_with(|| (a.direction, &a.name).cmp(&(b.direction, &b.name)))
+    });
+    listed
+        .into_iter()
+        .take(MAX_PEERS)
+        .map(|peer| PeerReport {
+            direction: peer.direction,
+            peer: peer.name.clone(),
+            messages: peer.tls.total(),
+            tls: peer.tls,
+        })
+        .collect()
+}
+
+fn controls(breakdown: &Breakdown, period: &Period) -> Vec<ControlReport> {
+    let inside = breakdown.controls.iter().filter(|control| period.contains(control.date));
+    inside
+        .map(|control| ControlReport {
+            date: control.date,
+            direction: control.direction,
+            connector: control.connector.clone(),
+            total: control.total,
+            rows: control.rows,
+            difference: control.rows.cast_signed() - control.total.cast_signed(),
+        })
+        .collect()
+}
+
+fn conflicts(breakdown: &Breakdown, period: &Period) -> Vec<ConflictReport> {
+    let inside = breakdown.conflicts.iter().filter(|conflict| period.contains(conflict.date));
+    inside
+        .map(|conflict| ConflictReport {
+            date: conflict.date,
+            direction: conflict.direction,
+            connector: conflict.connector.clone(),
+            used: conflict.used.clone(),
+            unused: conflict.unused.clone(),
+        })
+        .collect()
+}
+
+fn sources(breakdown: &Breakdown, reading: &Reading) -> Vec<SourceReport> {
+    let files = reading.files.iter().zip(&breakdown.sources).zip(&breakdown.rejects);
+    files
+        .filter(|((file, _), _)| file.usable)
+        .map(|((file, counts), rejects)| SourceReport {
+            file: file.name.clone(),
+            sha256: file.sha256.clone(),
+            bytes: file.bytes,
+            kind: file.kind,
+            unit: "messages".to_owned(),
+            rows: file.rows,
+            counted: counts.counted,
+            merged: counts.merged,
+            duplicates: counts.duplicates,
+            internal: counts.internal,
+            outside_period: counts.outside_period,
+            rejected: rejects.total(),
+            first: file.span_ms.and_then(|(first, _)| from_ms(first)),
+            last: file.span_ms.and_then(|(_, last)| from_ms(last)),
+            notes: file.notes.iter().map(|note| note.code().to_owned()).collect(),
+        })
+        .collect()
+}
+
+fn rejects(breakdown: &Breakdown, reading: &Reading) -> Vec<RejectReport> {
+    let files = reading.files.iter().zip(&breakdown.rejects).filter(|(file, _)| file.usable);
+    files
+        .flat_map(|(file, rejects)| {
+            rejects.iter().map(|(reason, reject)| RejectReport {
+                file: file.name.clone(),
+                line: (reject.line > 0).then_some(reject.line),
+                reason: reason.code().to_owned(),
+                found: reject.found.clone(),
+                count: reject.count,
+            })
+        })
+        .collect()
+}
+
+fn newest_day(reading: &Reading, zone: Tz) -> Option<NaiveDate> {
+    let usable = reading.files.iter().filter(|file| file.usable);
+    usable.filter_map(|file| newest_day_of(file, zone)).max()
+}
+
+fn newest_day_of(file: &SourceFile, zone: Tz) -> Option<NaiveDate> {
+    let last = DateTime::from_timestamp_millis(file.span_ms?.1)?;
+    let zone = if file.kind == Kind::ConnectorReport { Tz::UTC } else { zone };
+    Some(last.with_timezone(&zone).date_naive())
+}
+
+fn from_ms(ms: i64) -> Option<String> {
+    DateTime::from_timestamp_millis(ms).map(instant)
+}
+
+/// An instant as in JSON: RFC 3339, UTC, whole seconds.
+pub fn instant(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// Shares of the bands in tenths of a percent, by largest remainder, so that the printed
+/// ones add up to 100.0 %. `None` where there is no message.
+pub fn shares(tls: &TlsCounts) -> Option<[u32; 8]> {
+    let total = u128::from(tls.total());
+    if total == 0 {
+        return None;
+    }
+    let mut shares = [0_u32; 8];
+    let mut remainders: Vec<(u128, usize)> = Vec::with_capacity(8);
+    let mut left = 1000_u32;
+    for (index, (share, band)) in shares.iter_mut().zip(Tls::ALL).enumerate() {
+        let part = u128::from(tls.get(band)) * 1000;
+        *share = u32::try_from(part / total).unwrap_or(1000);
+        left -= *share;
+        remainders.push((part % total, index));
+    }
+    remainders.sort_by_key(|(remainder, index)| (std::cmp::Reverse(*remainder), *index));
+    for (_, index) in remainders.into_iter().take(left as usize) {
+        if let Some(share) = shares.get_mut(index) {
+            *share += 1;
+        }
+    }
+    Some(shares)
+}
+
+/// A share in tenths of a percent, rounded half up; `None` of no messages.
+pub fn share(part: u64, total: u64) -> Option<u32> {
+    let total = u128::from(total);
+    let tenths = (u128::from(part) * 2000 + total).checked_div(2 * total)?;
+    u32::try_from(tenths).ok()
+}
+
+/// The JSON Schema of `report.json`.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Report).to_value()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn printed_shares_add_up() {
+        let thirds = TlsCounts { no_tls: 1, tls1_2: 1, tls1_3: 1, ..TlsCounts::default() };
+        assert_eq!(shares(&thirds), Some([334, 0, 0, 0, 333, 333, 0, 0]));
+        assert_eq!(shares(&TlsCounts::default()), None);
+        let large = TlsCounts { no_tls: u64::MAX / 2, unknown: u64::MAX / 2, ..TlsCounts::default() };
+        assert_eq!(shares(&large), Some([500, 0, 0, 0, 0, 0, 0, 500]));
+        assert_eq!(share(1, 3), Some(333));
+        assert_eq!(share(0, 0), None);
+    }
+}

@@ -1,0 +1,171 @@
+//! The pipeline of one report, readable top to bottom: the only place where everything meets.
+//!
+//! sources -> ingest -> breakdown -> insights -> report -> rendered files
+
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+
+use crate::breakdown::{Collector, Inspection, Scope, Seen};
+use crate::config::{ConnectorConfig, InsightsConfig};
+use crate::ingest::{self, IngestError, Reading, Source};
+use crate::period::{Period, PeriodKind};
+use crate::render::{self, Format, RenderError};
+use crate::report::{self, Report};
+use crate::trace::Names;
+
+/// What one report is to be.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Where the traces are.
+    pub sources: Vec<Source>,
+    /// Whether a bad file is passed over with a note instead of an error.
+    pub skip_bad_files: bool,
+    /// Zone in which days begin.
+    pub zone: Tz,
+    /// Periods that end before the as-of date.
+    pub periods: Vec<PeriodKind>,
+    /// Explicit first and last day, instead.
+    pub range: Option<(NaiveDate, NaiveDate)>,
+    /// First day that is not in any period; the day after the newest row where not given.
+    pub as_of: Option<NaiveDate>,
+    /// Name of the organisation.
+    pub organisation: String,
+    /// Language of the rendered files.
+    pub language: String,
+    /// Only these connectors; all where empty.
+    pub only: Vec<String>,
+    /// Limits of the rules.
+    pub insights: InsightsConfig,
+    /// What the organisation knows about its connectors.
+    pub connectors: Vec<ConnectorConfig>,
+}
+
+/// A report and what was learned while making it.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The report.
+    pub report: Report,
+    /// What was read.
+    pub reading: Reading,
+    /// Whether the as-of date was taken from the newest row.
+    pub as_of_from_rows: bool,
+}
+
+/// Why no report could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A source cannot be used.
+    #[error(transparent)]
+    Ingest(#[from] IngestError),
+    /// No file holds a row that can be used.
+    #[error("no usable row in {files} file(s): {rejected} of {rows} row(s) rejected")]
+    NoUsableRow {
+        /// Files read.
+        files: usize,
+        /// Rows read.
+        rows: u64,
+        /// Rows rejected.
+        rejected: u64,
+    },
+    /// The dates lie beyond the calendar, or the wrong way round.
+    #[error("the period has no day: from {from} to {to}")]
+    EmptyPeriod {
+        /// First day.
+        from: NaiveDate,
+        /// Last day.
+        to: NaiveDate,
+    },
+    /// A period that ends before the as-of date lies beyond the calendar.
+    #[error("no period can end before {0}")]
+    AsOf(NaiveDate),
+    /// A frame could not be counted.
+    #[error("the rows could not be counted")]
+    Count(#[source] polars::prelude::PolarsError),
+    /// A file could not be rendered.
+    #[error(transparent)]
+    Render(#[from] RenderError),
+}
+
+/// Reads the traces and builds the report.
+///
+/// # Errors
+/// [`RunError`] when there is nothing to report on; a week without mail is a report.
+pub fn report(request: &Request) -> Result<Outcome, RunError> {
+    let names = Names::new();
+    let collector = Collector::new();
+    let reading = ingest::read(&request.sources, request.skip_bad_files, &names, &|block| {
+        collector.push(&block);
+    })?;
+    check_usable(&reading)?;
+    let newest = collector.default_as_of(&reading, request.zone);
+    let as_of_from_rows = request.as_of.is_none();
+    let as_of = request.as_of.or(newest).ok_or_else(|| no_usable_row(&reading))?;
+    let periods = periods(request, as_of)?;
+    let scope = Scope { zone: request.zone, periods: periods.clone() };
+    let breakdown = collector.finish(&reading, &names, &scope).map_err(RunError::Count)?;
+    let settings = report::Settings {
+        organisation: request.organisation.clone(),
+        language: request.language.clone(),
+        zone: request.zone,
+        as_of,
+        periods,
+        insights: request.insights.clone(),
+        connectors: request.connectors.clone(),
+        only: request.only.clone(),
+    };
+    let report = report::build(&breakdown, &reading, &settings);
+    Ok(Outcome { report, reading, as_of_from_rows })
+}
+
+/// Renders the files of a report: name and content of each.
+///
+/// # Errors
+/// [`RunError::Render`] naming the format.
+pub fn files(report: &Report, formats: &[Format]) -> Result<Vec<(String, Vec<u8>)>, RunError> {
+    let mut files = Vec::new();
+    for format in formats {
+        files.extend(render::render(report, *format)?);
+    }
+    Ok(files)
+}
+
+fn periods(request: &Request, as_of: NaiveDate) -> Result<Vec<Period>, RunError> {
+    let mut periods: Vec<Period> = Vec::new();
+    if let Some((from, to)) = request.range {
+        periods.push(Period::range(from, to).ok_or(RunError::EmptyPeriod { from, to })?);
+    }
+    for kind in &request.periods {
+        let period = Period::ending_before(*kind, as_of).ok_or(RunError::AsOf(as_of))?;
+        if !periods.contains(&period) {
+            periods.push(period);
+        }
+    }
+    Ok(periods)
+}
+
+fn check_usable(reading: &Reading) -> Result<(), RunError> {
+    let usable = reading.files.iter().filter(|file| file.usable);
+    let rows: u64 = usable.map(|file| file.rows.saturating_sub(file.rejects.total())).sum();
+    if rows == 0 { Err(no_usable_row(reading)) } else { Ok(()) }
+}
+
+fn no_usable_row(reading: &Reading) -> RunError {
+    RunError::NoUsableRow {
+        files: reading.files.len(),
+        rows: reading.files.iter().map(|file| file.rows).sum(),
+        rejected: reading.files.iter().map(|file| file.rejects.total()).sum(),
+    }
+}
+
+/// What a file holds, for `inspect`.
+///
+/// # Errors
+/// [`RunError::Ingest`] when a named file cannot be used.
+pub fn inspect(sources: &[Source]) -> Result<(Reading, Vec<Inspection>), RunError> {
+    let names = Names::new();
+    let seen = Seen::default();
+    let reading = ingest::read(sources, true, &names, &|block| seen.push(&block))?;
+    let inspections = seen.finish(&reading, &names).map_err(RunError::Count)?;
+    Ok((reading, inspections))
+}
+
