@@ -185,7 +185,7 @@ impl Collector {
                 part.push(entry);
             }
             if row.role != Role::FurtherPeer {
-                activity.add(block.file, row.time_ms);
+                activity.add(block.file, row.time_ms, row.role <= Role::Anonymous);
             }
             let named = (row.direction, row.connector, row.connector_type, row.forced_tls);
             if row.role <= Role::Anonymous && last != Some(named) {

@@ -5,7 +5,7 @@
 //! the same hours of the other days (workdays and weekends apart) either let at least
 //! [`EXPECTED_ROWS`] rows be expected in it, or all hold rows, for two hours or more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Datelike, NaiveDate, TimeZone, Timelike, Utc};
 use chrono_tz::Tz;
@@ -15,8 +15,9 @@ use crate::ingest::Reading;
 use crate::period::{Period, day_start};
 use crate::trace::Kind;
 
-/// With seven rows expected, none at all comes by chance less than once in a thousand times.
-const EXPECTED_ROWS: u64 = 7;
+/// With ten messages expected, none at all comes by chance once in twenty thousand times; the
+/// margin is for rows that come together, as one per recipient does.
+const EXPECTED_ROWS: u64 = 10;
 /// "The other days all have rows" says something from this many other days on.
 const ENOUGH_DAYS: u64 = 4;
 /// Row counts at which exports are cut off without a word.
@@ -71,10 +72,11 @@ impl Quarter {
 }
 
 impl Activity {
-    /// Takes in a row.
-    pub fn add(&mut self, file: u32, time_ms: i64) {
+    /// Takes in a row. Rows that are no `message` show that the log was on, but not how much
+    /// mail there was.
+    pub fn add(&mut self, file: u32, time_ms: i64, message: bool) {
         let key = (file, time_ms.div_euclid(QUARTER_SECONDS * 1000));
-        let new = Quarter { rows: 1, first_ms: time_ms, last_ms: time_ms };
+        let new = Quarter { rows: u64::from(message), first_ms: time_ms, last_ms: time_ms };
         // Traces are mostly in order of time: the quarter is mostly the one before.
         match &mut self.last {
             Some((held, quarter)) if *held == key => quarter.merge(new),
@@ -171,8 +173,8 @@ impl LocalDays {
 struct Rhythm {
     /// Rows per hour since 1970.
     hours: BTreeMap<i64, u64>,
-    /// Days on which only day totals tell of mail.
-    only_totals: Vec<NaiveDate>,
+    /// Days with message rows; a day without any is told as a day, not as hours.
+    message_days: BTreeSet<NaiveDate>,
     zone: Tz,
     /// Per weekend or not and hour of the day: rows, days with rows, days.
     usual: BTreeMap<(bool, u32), Usual>,
@@ -201,8 +203,8 @@ pub fn of_periods(
     let day_of = |quarter: i64| {
         to_date(days.of(u32::try_from(quarter * QUARTER_SECONDS).unwrap_or(0)))
     };
-    let message_days: Vec<NaiveDate> = by_quarter.keys().filter_map(|q| day_of(*q)).collect();
-    let rhythm = Rhythm::new(&by_quarter, &message_days, totals_days, scope.zone);
+    let rhythm = Rhythm::new(&by_quarter, scope.zone);
+    let message_days = &rhythm.message_days;
     let capped: Vec<String> = reading
         .files
         .iter()
@@ -242,7 +244,7 @@ pub fn gaps_of_file(activity: &Activity) -> Vec<Gap> {
     for (quarter, held) in activity.of_usable(&|_| true) {
         by_quarter.entry(quarter).and_modify(|sum| sum.merge(*held)).or_insert(*held);
     }
-    let rhythm = Rhythm::new(&by_quarter, &[], &[], Tz::UTC);
+    let rhythm = Rhythm::new(&by_quarter, Tz::UTC);
     let (first, last) = rhythm.span().into_inner();
     let day = |hour: i64| local(hour * 3600, Tz::UTC).map(|time| time.date_naive());
     let whole = day(first).zip(day(last)).and_then(|(first, last)| Period::range(first, last));
@@ -265,19 +267,18 @@ fn span<'a>(
 }
 
 impl Rhythm {
-    fn new(
-        by_quarter: &BTreeMap<i64, Quarter>,
-        message_days: &[NaiveDate],
-        totals_days: &[NaiveDate],
-        zone: Tz,
-    ) -> Self {
+    fn new(by_quarter: &BTreeMap<i64, Quarter>, zone: Tz) -> Self {
         let mut hours: BTreeMap<i64, u64> = BTreeMap::new();
         for (quarter, held) in by_quarter {
             *hours.entry(quarter.div_euclid(4)).or_default() += held.rows;
         }
-        let only_totals =
-            totals_days.iter().copied().filter(|day| !message_days.contains(day)).collect();
-        let mut rhythm = Self { hours, only_totals, zone, usual: BTreeMap::new() };
+        let day = |hour: &i64| local(hour * 3600, zone).map(|time| time.date_naive());
+        let ends = hours.keys().filter_map(day).chain(
+            // In zones of :30 and :45 an hour may lie in two days.
+            hours.keys().filter_map(|hour| Some(local(hour * 3600 + 3599, zone)?.date_naive())),
+        );
+        let message_days = ends.collect();
+        let mut rhythm = Self { hours, message_days, zone, usual: BTreeMap::new() };
         rhythm.learn();
         rhythm
     }
@@ -304,12 +305,12 @@ impl Rhythm {
         self.usual = usual;
     }
 
-    /// Weekend or not, hour of the day, and the local day; `None` on days of totals only.
+    /// Weekend or not, hour of the day, and the local day; `None` on days without rows.
     fn place(&self, hour: i64) -> Option<((bool, u32), NaiveDate)> {
         let time = local(hour * 3600, self.zone)?;
         let day = time.date_naive();
         let weekend = day.weekday().number_from_monday() > 5;
-        (!self.only_totals.contains(&day)).then_some(((weekend, time.hour()), day))
+        self.message_days.contains(&day).then_some(((weekend, time.hour()), day))
     }
 
     fn gaps(&self, period: &Period) -> Vec<Gap> {
@@ -364,7 +365,7 @@ mod tests {
             let quarter = (monday + hour * 3600) / QUARTER_SECONDS;
             by_quarter.insert(quarter, Quarter { rows, first_ms: 0, last_ms: 0 });
         }
-        let rhythm = Rhythm::new(&by_quarter, &[], &[], Tz::UTC);
+        let rhythm = Rhythm::new(&by_quarter, Tz::UTC);
         let from: NaiveDate = "2026-10-05".parse().unwrap();
         let period = Period::range(from, "2026-11-03".parse().unwrap()).unwrap();
         let text = |time: DateTime<Utc>| time.format("%m-%d %H").to_string();

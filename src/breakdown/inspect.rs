@@ -48,7 +48,7 @@ impl Seen {
             if row.role == Role::FurtherPeer {
                 return;
             }
-            part.activity.add(block.file, row.time_ms);
+            part.activity.add(block.file, row.time_ms, row.role <= Role::Anonymous);
             if row.role <= Role::Anonymous {
                 part.connectors.insert(row.connector);
                 part.tls.add(row.tls, 1);

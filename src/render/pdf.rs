@@ -1,6 +1,154 @@
-//! PDF, to come in this module's parts.
+//! `report.pdf`: A4 pages written by printpdf, finished by lopdf.
+//!
+//! printpdf places glyphs; it knows no tables, no wrapping and no page numbers. Those are
+//! here: `layout` (pages, text, wrapping), `table`, `chart`. `archive` gives the finished
+//! file its outline, language and an identity that follows from its content.
+//!
+//! Invariants
+//! * Nothing is drawn outside the margins, but the footer.
+//! * Every character is shown or spelled out (`<U+65E5>`); none vanishes.
+//! * The same report gives the same bytes, in any process.
 
-use super::RenderError;
+mod archive;
+mod chart;
+mod layout;
+mod table;
+
+use self::layout::{Face, Heading, Layout, SIZE};
+use super::view::{self, Card, EvidenceView, InsightView, PeriodView, View};
+use super::words::Words;
+use super::{RenderError, json};
 use crate::report::Report;
 
-pub fn render(_report: &Report) -> Result<Vec<u8>, RenderError> { Ok(Vec::new()) }
+/// Renders the file.
+///
+/// # Errors
+/// [`RenderError`] when a font or language file is at fault.
+pub fn render(report: &Report) -> Result<Vec<u8>, RenderError> {
+    let view = view::build(report)?;
+    let words = Words::of(&report.language)
+        .ok_or_else(|| RenderError::Language(report.language.clone()))?;
+    let mut layout = Layout::new()?;
+    title(&mut layout, &view);
+    for (index, period) in view.periods.iter().enumerate() {
+        if index > 0 {
+            layout.new_page();
+        }
+        draw_period(&mut layout, period);
+    }
+    layout.new_page();
+    draw_evidence(&mut layout, &view);
+    layout.footers(&view.footer, &|page, pages| {
+        words.fill("report.page", &[("page", &page.to_string()), ("pages", &pages.to_string())])
+    });
+    archive::finish(layout, &view, &json::render(report))
+}
+
+fn title(layout: &mut Layout, view: &View) {
+    layout.paragraph(&view.title, 20.0, Face::Bold, layout::INK);
+    layout.paragraph(&view.question, SIZE + 1.0, Face::Regular, layout::INK);
+    layout.paragraph(&view.about, SIZE, Face::Regular, layout::SOFT);
+    layout.space(6.0);
+}
+
+fn draw_period(layout: &mut Layout, period: &PeriodView) {
+    layout.heading(Heading::Part, &period.title);
+    layout.paragraph(&period.dates, SIZE, Face::Regular, layout::SOFT);
+    layout.space(4.0);
+    cards(layout, &period.cards);
+    layout.heading(Heading::Section, &period.insights_title);
+    if period.insights.is_empty() {
+        layout.paragraph(&period.no_insights, SIZE, Face::Regular, layout::INK);
+    }
+    for insight in &period.insights {
+        draw_insight(layout, insight);
+    }
+    layout.keep(90.0);
+    layout.heading(Heading::Section, &period.split_title);
+    for split in &period.splits {
+        chart::split(layout, split);
+    }
+    chart::legend(layout, &period.chart.legend);
+    table::draw(layout, &period.totals);
+    layout.keep(chart::height(&period.chart) + 30.0);
+    layout.heading(Heading::Section, &period.chart.title);
+    chart::days(layout, &period.chart);
+    layout.heading(Heading::Section, &period.connectors_title);
+    for connectors in period.connectors.iter().filter(|table| !table.rows.is_empty()) {
+        table::draw(layout, connectors);
+    }
+    layout.heading(Heading::Section, &period.peers_title);
+    match &period.peers {
+        Some(peers) => table::draw(layout, peers),
+        None => layout.paragraph(&period.no_peers, SIZE, Face::Regular, layout::INK),
+    }
+    layout.heading(Heading::Section, &period.coverage_title);
+    for line in &period.coverage {
+        layout.paragraph(line, SIZE, Face::Regular, layout::INK);
+    }
+    for coverage in &period.coverage_tables {
+        table::draw(layout, coverage);
+    }
+}
+
+/// The widget: both directions side by side.
+fn cards(layout: &mut Layout, cards: &[Card]) {
+    const HEIGHT: f32 = 70.0;
+    const GAP: f32 = 12.0;
+    layout.keep(HEIGHT + 8.0);
+    let count = u16::try_from(cards.len().max(1)).unwrap_or(1);
+    let width = (layout::WIDTH + GAP) / f32::from(count) - GAP;
+    let top = layout.y();
+    for (card, index) in cards.iter().zip(0_u16..) {
+        let left = layout::LEFT + f32::from(index) * (width + GAP);
+        layout.rectangle(left, top - HEIGHT, width, HEIGHT, layout::PANEL);
+        let inner = left + 10.0;
+        layout.text(inner, top - 16.0, SIZE, Face::Bold, layout::SOFT, &card.direction);
+        layout.text(inner, top - 34.0, 16.0, Face::Bold, layout::INK, &card.unit);
+        let share = format!("{} {}", card.share, card.share_of);
+        layout.text(inner, top - 48.0, SIZE, Face::Bold, layout::INK, share.trim());
+        let lines = card.lines.join("; ");
+        let fitting = layout.fitted(&lines, SIZE - 1.0, Face::Regular, width - 20.0);
+        layout.text(inner, top - 61.0, SIZE - 1.0, Face::Regular, layout::SOFT, &fitting);
+    }
+    layout.down(HEIGHT + 8.0);
+}
+
+fn draw_insight(layout: &mut Layout, insight: &InsightView) {
+    let colour = match insight.level {
+        "alert" => layout::ALERT,
+        "warning" => layout::WARNING,
+        _ => layout::NOTICE,
+    };
+    let head = match insight.place.as_str() {
+        "" => insight.severity.clone(),
+        place => format!("{}: {place}", insight.severity),
+    };
+    let parts = [
+        (head, Face::Bold, colour),
+        (insight.text.clone(), Face::Regular, layout::INK),
+        (insight.advice.clone(), Face::Regular, layout::SOFT),
+    ];
+    let parts = parts.each_ref().map(|(text, face, ink)| (text.as_str(), *face, *ink));
+    layout.marked_block(colour, &parts);
+}
+
+fn draw_evidence(layout: &mut Layout, view: &View) {
+    let evidence: &EvidenceView = &view.evidence;
+    layout.heading(Heading::Part, &evidence.title);
+    layout.heading(Heading::Section, &evidence.sources_title);
+    table::draw(layout, &evidence.sources);
+    layout.paragraph(&evidence.law, SIZE, Face::Regular, layout::SOFT);
+    for note in &evidence.notes {
+        layout.paragraph(note, SIZE, Face::Regular, layout::INK);
+    }
+    layout.heading(Heading::Section, &evidence.hashes_title);
+    table::draw(layout, &evidence.hashes);
+    layout.heading(Heading::Section, &evidence.rejects_title);
+    match &evidence.rejects {
+        Some(rejects) => table::draw(layout, rejects),
+        None => layout.paragraph(&evidence.no_rejects, SIZE, Face::Regular, layout::INK),
+    }
+    layout.space(8.0);
+    layout.paragraph(&view.made_by, SIZE - 1.0, Face::Regular, layout::SOFT);
+}

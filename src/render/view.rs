@@ -699,11 +699,11 @@ fn chart_parts(tls: &TlsCounts, bands: &[Tls]) -> Vec<(&'static str, u64)> {
         .collect()
 }
 
-/// 1, 2 or 5 times a power of ten, at or above `most`.
+/// A round number at or above `most`.
 fn round_up(most: u64) -> u64 {
     let mut power = 1_u64;
     loop {
-        for factor in [1, 2, 5] {
+        for factor in [1, 2, 3, 4, 5, 6, 8] {
             let top = power.saturating_mul(factor);
             if top >= most {
                 return top;
