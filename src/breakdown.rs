@@ -30,11 +30,11 @@ use chrono_tz::Tz;
 use polars::prelude::{PolarsError, PolarsResult};
 
 pub use self::aggregate::{Conflict, Control};
+use self::coverage::Activity;
 pub use self::coverage::{Coverage, Gap};
 pub use self::inspect::{Inspection, Seen};
-pub use self::summary::{Sum, Summary};
-use self::coverage::Activity;
 use self::settle::Entry;
+pub use self::summary::{Sum, Summary};
 use crate::ingest::{Reading, SourceFile};
 use crate::period::Period;
 use crate::trace::{
@@ -118,8 +118,7 @@ impl Scope {
     /// Says whether a day is needed: inside a period or the equal one before it.
     fn needs(&self, day: NaiveDate) -> bool {
         self.periods.iter().any(|period| {
-            period.contains(day)
-                || period.previous().is_some_and(|previous| previous.contains(day))
+            period.contains(day) || period.previous().is_some_and(|previous| previous.contains(day))
         })
     }
 }
@@ -243,7 +242,8 @@ impl Collector {
         let settled = settle::settle(partitions, &rules)?;
         let mut sources = settled.sources;
         sources.resize(reading.files.len(), SourceCounts::default());
-        let merged = aggregate::merge(&reading.aggregates, &reading.files, &settled.cells, names, scope);
+        let merged =
+            aggregate::merge(&reading.aggregates, &reading.files, &settled.cells, names, scope);
         for (file, change) in &merged.moved_to_duplicates {
             if let Some(counts) = sources.get_mut(*file as usize) {
                 counts.counted -= change;

@@ -66,7 +66,9 @@ impl From<RunError> for Failure {
         let kind = match &error {
             RunError::Ingest(_) | RunError::NoUsableRow { .. } => FailureKind::Input,
             RunError::EmptyPeriod { .. } | RunError::AsOf(_) => FailureKind::Usage,
-            RunError::Count(_) | RunError::Render(_) => FailureKind::Internal,
+            RunError::Count(_) | RunError::DoesNotAddUp(_) | RunError::Render(_) => {
+                FailureKind::Internal
+            }
         };
         let mut failure = Self::of(kind, &error);
         match &error {
@@ -74,7 +76,9 @@ impl From<RunError> for Failure {
                 failure.hints.extend(ingest.hint().map(str::to_owned));
             }
             RunError::NoUsableRow { .. } => {
-                failure.hints.push("`intransit inspect` shows why each row was rejected".to_owned());
+                failure
+                    .hints
+                    .push("`intransit inspect` shows why each row was rejected".to_owned());
             }
             _ => {}
         }

@@ -32,14 +32,14 @@ use std::time::SystemTime;
 
 use chrono_tz::Tz;
 
-pub use self::row::Identity;
-pub use self::spelling::direction as parse_direction;
-pub use self::time::DayOrder;
 use self::blocks::{Blocks, TextBlock};
 use self::columns::Field;
 use self::files::Input;
+pub use self::row::Identity;
 use self::row::{Cells, Context, Fault, Output};
 use self::sniff::{Format, Sniffed, sniff};
+pub use self::spelling::direction as parse_direction;
+pub use self::time::DayOrder;
 use self::time::TimeReader;
 use crate::config::ColumnMap;
 use crate::trace::{Aggregate, Block, Direction, Kind, Names, Rejects};
@@ -79,10 +79,14 @@ pub enum IngestError {
     #[error("`{file}` does not say which way messages went: found {}", found_columns(found))]
     NoDirection { file: String, found: Vec<String> },
     /// Day and month could be either way round.
-    #[error("`{file}` line {line}: `{found}` could be day/month or month/day, and no date in the file tells")]
+    #[error(
+        "`{file}` line {line}: `{found}` could be day/month or month/day, and no date in the file tells"
+    )]
     DayOrder { file: String, line: u64, found: String },
     /// A label of the connector report is not known.
-    #[error("`{file}` line {line}: `{found}` does not say its direction (expected a label such as \"From partner - NAME\", or a Direction column)")]
+    #[error(
+        "`{file}` line {line}: `{found}` does not say its direction (expected a label such as \"From partner - NAME\", or a Direction column)"
+    )]
     Label { file: String, line: u64, found: String },
     /// polars refused a frame.
     #[error("a canonical frame could not be made")]
@@ -120,9 +124,10 @@ impl IngestError {
             Self::MissingColumn { .. } => {
                 Some("give the column's real name with --columns MAP.toml, or another --kind")
             }
-            Self::NoDirection { .. } => Some("give --direction inbound or --direction outbound"),
             Self::DayOrder { .. } => Some("give --day-first or --month-first"),
-            Self::Label { .. } => Some("give --direction inbound or --direction outbound"),
+            Self::NoDirection { .. } | Self::Label { .. } => {
+                Some("give --direction inbound or --direction outbound")
+            }
             Self::Corrupt { .. } | Self::Parquet { .. } | Self::Json { .. } => {
                 Some("export the file again, or leave it out with --skip-bad-files")
             }

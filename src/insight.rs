@@ -471,7 +471,11 @@ mod tests {
         }
     }
 
-    fn found(tls: TlsCounts, previous: Option<TlsCounts>, forced: bool) -> Vec<(Rule, Severity, Certainty)> {
+    fn found(
+        tls: TlsCounts,
+        previous: Option<TlsCounts>,
+        forced: bool,
+    ) -> Vec<(Rule, Severity, Certainty)> {
         let sum = Sum { direction: Direction::Inbound, connector: None, tls, previous };
         let known = Known { forced_tls: Some(forced), ..Known::default() };
         let config = InsightsConfig::default();
@@ -484,7 +488,8 @@ mod tests {
     #[test]
     fn shares_by_their_bounds() {
         use Certainty::{Certain, Possible};
-        let tls = |no_tls, tls1_2, unknown| TlsCounts { no_tls, tls1_2, unknown, ..TlsCounts::default() };
+        let tls =
+            |no_tls, tls1_2, unknown| TlsCounts { no_tls, tls1_2, unknown, ..TlsCounts::default() };
         assert_eq!(found(tls(25, 75, 0), None, false), vec![]);
         let alert = vec![(Rule::NoTlsShare, Severity::Alert, Certain)];
         assert_eq!(found(tls(26, 75, 0), None, false), alert);
@@ -502,7 +507,8 @@ mod tests {
         let rules: Vec<Rule> = found(tls, None, false).into_iter().map(|(rule, ..)| rule).collect();
         assert_eq!(rules, [Rule::Tls1_0Share, Rule::LegacyTls]);
         let half = TlsCounts { tls1_0: 50, tls1_2: 50, ..TlsCounts::default() };
-        let rules: Vec<Rule> = found(half, None, false).into_iter().map(|(rule, ..)| rule).collect();
+        let rules: Vec<Rule> =
+            found(half, None, false).into_iter().map(|(rule, ..)| rule).collect();
         assert_eq!(rules, [Rule::LegacyTls]);
     }
 

@@ -1,14 +1,56 @@
+//! How was our mail protected in transit, connector by connector?
+//!
+//! `intransit` reads mail traces, counts messages per connector and TLS version, says what
+//! needs attention, and renders reports that an auditor can file.
+//!
+//! ```text
+//!  trace files ──ingest──▶ canonical trace ──breakdown (polars)──▶ counts ──insight──▶ report ──render──▶ html · pdf · csv · json
+//!  (exports)               frames + rejects    day × direction ×     plain     rules    plain
+//!                                              connector × TLS       structs            structs
+//! ```
+//!
+//! # Floors
+//! Modules stand on floors, lowest first; imports point downwards only, and modules of one
+//! floor do not import each other. A test keeps it so, and another confines crates to the
+//! modules that own them.
+//!
+//! | floor | modules | what they do |
+//! |---|---|---|
+//! | 1 | [`clock`], [`store`] | the only `now`, the only file writer |
+//! | 2 | [`config`], [`period`], [`trace`] | settings, periods, the canonical table and vocabulary |
+//! | 3 | [`ingest`], [`sample`] | files to frames; demonstration traces |
+//! | 4 | [`breakdown`] | frames to counts; polars ends here |
+//! | 5 | [`insight`] | rules over counts |
+//! | 6 | [`report`] | every number that is printed, as in `report.json` |
+//! | 7 | [`render`] | one report to the bytes of each format |
+//! | 8 | [`run`] | the pipeline of one report, top to bottom |
+//! | 9 | [`failure`] | what a user sees of any error |
+//! | 10 | [`cli`] | what may be typed |
+//!
+//! # Invariants
+//! * A bad row is a counted, reported reject; nothing is dropped silently.
+//! * Per file: rows = counted + merged + duplicates + internal + outside the period + rejected.
+//! * Unknown protection is never counted as No TLS, nor as any version.
+//! * Counts are `u64`; shares are computed once and only formatted afterwards.
+//! * The same traces, settings and version give the same bytes: nothing of the moment is in
+//!   a report file.
+//!
+//! # Words
+//! *trace* (canonical rows), *row*, *reject*, *direction* (inbound, outbound, internal),
+//! *connector* (or none), *TLS band*, *period*, *breakdown*, *share*, *insight*, *coverage*,
+//! *report*.
+
+pub mod breakdown;
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod failure;
 pub mod ingest;
+pub mod insight;
 pub mod period;
+pub mod render;
+pub mod report;
+pub mod run;
+pub mod sample;
 pub mod store;
 pub mod trace;
-pub mod breakdown;
-pub mod insight;
-pub mod report;
-pub mod sample;
-pub mod render;
-pub mod run;
-pub mod failure;
-pub mod cli;

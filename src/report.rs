@@ -9,7 +9,7 @@ use chrono_tz::Tz;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::breakdown::{Breakdown, ConnectorFacts, Cell, Peer, Sum};
+use crate::breakdown::{Breakdown, Cell, ConnectorFacts, Peer, Sum};
 use crate::config::{ConnectorConfig, InsightsConfig};
 use crate::ingest::{Reading, SourceFile};
 use crate::insight::{self, FileRejects, Insight, Known};
@@ -400,11 +400,7 @@ fn known(
     let of_type = |facts: &ConnectorFacts| facts.connector_type;
     let configured = settings.connectors.iter().find(|known| Some(known.name.as_str()) == name);
     Known {
-        connector_type: if name.is_none() {
-            Some(ConnectorType::None)
-        } else {
-            facts.map(of_type)
-        },
+        connector_type: if name.is_none() { Some(ConnectorType::None) } else { facts.map(of_type) },
         forced_tls: configured
             .and_then(|known| known.forced_tls)
             .or_else(|| facts.and_then(|facts| facts.forced_tls)),
@@ -455,7 +451,9 @@ fn peers(peers: &[Peer]) -> Vec<PeerReport> {
         (tls.no_tls, tls.ssl3 + tls.tls1_0, tls.tls1_1, tls.total())
     };
     listed.sort_by(|a, b| {
-        badness(b).cmp(&badness(a)).then_with(|| (a.direction, &a.name).cmp(&(b.direction, &b.name)))
+        badness(b)
+            .cmp(&badness(a))
+            .then_with(|| (a.direction, &a.name).cmp(&(b.direction, &b.name)))
     });
     listed
         .into_iter()
@@ -587,6 +585,32 @@ pub fn share(part: u64, total: u64) -> Option<u32> {
     u32::try_from(tenths).ok()
 }
 
+/// Says which law of its own numbers a report breaks, if any: parts and totals, bands and
+/// messages, rows and where they went. A report that breaks one is never shown.
+pub fn broken_law(report: &Report, filtered: bool) -> Option<String> {
+    for period in &report.periods {
+        for total in &period.totals {
+            let parts = period.connectors.iter().filter(|part| part.direction == total.direction);
+            let days = period.daily.iter().filter(|day| day.direction == total.direction);
+            let parts: u64 = parts.map(|part| part.messages).sum();
+            let days: u64 = days.map(|day| day.messages).sum();
+            let sums = parts == total.messages && days == total.messages;
+            if total.messages != total.tls.total() || !(sums || filtered) {
+                let id = &period.id;
+                return Some(format!(
+                    "{id} {}: {total:?}, {parts}, {days}",
+                    total.direction.name()
+                ));
+            }
+        }
+    }
+    let broken = report.sources.iter().find(|source| {
+        let gone = source.counted + source.merged + source.duplicates + source.internal;
+        source.rows != gone + source.outside_period + source.rejected
+    });
+    broken.map(|source| format!("{source:?}"))
+}
+
 /// The JSON Schema of `report.json`.
 pub fn schema() -> serde_json::Value {
     schemars::schema_for!(Report).to_value()
@@ -601,7 +625,8 @@ mod tests {
         let thirds = TlsCounts { no_tls: 1, tls1_2: 1, tls1_3: 1, ..TlsCounts::default() };
         assert_eq!(shares(&thirds), Some([334, 0, 0, 0, 333, 333, 0, 0]));
         assert_eq!(shares(&TlsCounts::default()), None);
-        let large = TlsCounts { no_tls: u64::MAX / 2, unknown: u64::MAX / 2, ..TlsCounts::default() };
+        let large =
+            TlsCounts { no_tls: u64::MAX / 2, unknown: u64::MAX / 2, ..TlsCounts::default() };
         assert_eq!(shares(&large), Some([500, 0, 0, 0, 0, 0, 0, 500]));
         assert_eq!(share(1, 3), Some(333));
         assert_eq!(share(0, 0), None);

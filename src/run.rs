@@ -81,6 +81,9 @@ pub enum RunError {
     /// A frame could not be counted.
     #[error("the rows could not be counted")]
     Count(#[source] polars::prelude::PolarsError),
+    /// The numbers of the report contradict each other: a defect, never shown as a report.
+    #[error("the report does not add up: {0}")]
+    DoesNotAddUp(String),
     /// A file could not be rendered.
     #[error(transparent)]
     Render(#[from] RenderError),
@@ -114,6 +117,9 @@ pub fn report(request: &Request) -> Result<Outcome, RunError> {
         only: request.only.clone(),
     };
     let report = report::build(&breakdown, &reading, &settings);
+    if let Some(law) = report::broken_law(&report, !request.only.is_empty()) {
+        return Err(RunError::DoesNotAddUp(law));
+    }
     Ok(Outcome { report, reading, as_of_from_rows })
 }
 
@@ -168,4 +174,3 @@ pub fn inspect(sources: &[Source]) -> Result<(Reading, Vec<Inspection>), RunErro
     let inspections = seen.finish(&reading, &names).map_err(RunError::Count)?;
     Ok((reading, inspections))
 }
-

@@ -58,18 +58,126 @@ const INTERNET: ConnectorType = ConnectorType::None;
 /// The connectors: all types, a legacy scanner relay, a partner with much plaintext, names
 /// with accents, commas and an emoji.
 const PROFILES: [Profile; 12] = [
-    Profile { name: Some("Fabrikam inbound"), direction: Direction::Inbound, connector_type: PARTNER, forced: true, kind: Kind::ConnectorReportDetail, weight: 120, bands: [0, 0, 0, 30, 70], peers: &["fabrikam.example"] },
-    Profile { name: Some("Fabrikam outbound"), direction: Direction::Outbound, connector_type: PARTNER, forced: true, kind: Kind::ConnectorReportDetail, weight: 100, bands: [0, 0, 0, 25, 75], peers: &["fabrikam.example"] },
-    Profile { name: Some("Fabrikam Logística"), direction: Direction::Inbound, connector_type: PARTNER, forced: false, kind: Kind::ConnectorReportDetail, weight: 60, bands: [38, 0, 0, 42, 20], peers: &["logistica.fabrikam.example", "frete.fabrikam.example"] },
-    Profile { name: Some("Scanner relay, floor 2"), direction: Direction::Inbound, connector_type: OWN, forced: false, kind: Kind::ConnectorReportDetail, weight: 55, bands: [5, 62, 3, 30, 0], peers: &["scanner.contoso.example"] },
-    Profile { name: Some("Relais Société, Paris"), direction: Direction::Outbound, connector_type: PARTNER, forced: false, kind: Kind::ConnectorReportDetail, weight: 50, bands: [2, 0, 1, 60, 37], peers: &["relais.example.com", "paris.example.com"] },
-    Profile { name: Some("Fax gateway 📠"), direction: Direction::Outbound, connector_type: OWN, forced: false, kind: Kind::ConnectorReportDetail, weight: 25, bands: [12, 4, 4, 80, 0], peers: &["fax.contoso.example"] },
-    Profile { name: Some("Contoso HQ"), direction: Direction::Inbound, connector_type: OWN, forced: true, kind: Kind::ConnectorReport, weight: 140, bands: [0, 0, 0, 45, 55], peers: &[] },
-    Profile { name: Some("Contoso HQ return"), direction: Direction::Outbound, connector_type: OWN, forced: true, kind: Kind::ConnectorReport, weight: 110, bands: [0, 0, 0, 40, 60], peers: &[] },
-    Profile { name: Some("Payroll partner"), direction: Direction::Outbound, connector_type: PARTNER, forced: true, kind: Kind::ConnectorReport, weight: 40, bands: [1, 0, 0, 69, 30], peers: &[] },
-    Profile { name: None, direction: Direction::Inbound, connector_type: INTERNET, forced: false, kind: Kind::MessageTraceDetail, weight: 150, bands: [6, 1, 1, 40, 52], peers: &["example.com", "example.net", "example.org", "mail.example.com"] },
-    Profile { name: Some("Fabrikam trace inbound"), direction: Direction::Inbound, connector_type: PARTNER, forced: false, kind: Kind::MessageTraceDetail, weight: 50, bands: [3, 0, 2, 55, 40], peers: &["trace.fabrikam.example"] },
-    Profile { name: None, direction: Direction::Outbound, connector_type: INTERNET, forced: false, kind: Kind::ConnectorReportDetail, weight: 100, bands: [4, 0, 1, 35, 60], peers: &["example.com", "example.net", "example.edu"] },
+    Profile {
+        name: Some("Fabrikam inbound"),
+        direction: Direction::Inbound,
+        connector_type: PARTNER,
+        forced: true,
+        kind: Kind::ConnectorReportDetail,
+        weight: 120,
+        bands: [0, 0, 0, 30, 70],
+        peers: &["fabrikam.example"],
+    },
+    Profile {
+        name: Some("Fabrikam outbound"),
+        direction: Direction::Outbound,
+        connector_type: PARTNER,
+        forced: true,
+        kind: Kind::ConnectorReportDetail,
+        weight: 100,
+        bands: [0, 0, 0, 25, 75],
+        peers: &["fabrikam.example"],
+    },
+    Profile {
+        name: Some("Fabrikam Logística"),
+        direction: Direction::Inbound,
+        connector_type: PARTNER,
+        forced: false,
+        kind: Kind::ConnectorReportDetail,
+        weight: 60,
+        bands: [38, 0, 0, 42, 20],
+        peers: &["logistica.fabrikam.example", "frete.fabrikam.example"],
+    },
+    Profile {
+        name: Some("Scanner relay, floor 2"),
+        direction: Direction::Inbound,
+        connector_type: OWN,
+        forced: false,
+        kind: Kind::ConnectorReportDetail,
+        weight: 55,
+        bands: [5, 62, 3, 30, 0],
+        peers: &["scanner.contoso.example"],
+    },
+    Profile {
+        name: Some("Relais Société, Paris"),
+        direction: Direction::Outbound,
+        connector_type: PARTNER,
+        forced: false,
+        kind: Kind::ConnectorReportDetail,
+        weight: 50,
+        bands: [2, 0, 1, 60, 37],
+        peers: &["relais.example.com", "paris.example.com"],
+    },
+    Profile {
+        name: Some("Fax gateway 📠"),
+        direction: Direction::Outbound,
+        connector_type: OWN,
+        forced: false,
+        kind: Kind::ConnectorReportDetail,
+        weight: 25,
+        bands: [12, 4, 4, 80, 0],
+        peers: &["fax.contoso.example"],
+    },
+    Profile {
+        name: Some("Contoso HQ"),
+        direction: Direction::Inbound,
+        connector_type: OWN,
+        forced: true,
+        kind: Kind::ConnectorReport,
+        weight: 140,
+        bands: [0, 0, 0, 45, 55],
+        peers: &[],
+    },
+    Profile {
+        name: Some("Contoso HQ return"),
+        direction: Direction::Outbound,
+        connector_type: OWN,
+        forced: true,
+        kind: Kind::ConnectorReport,
+        weight: 110,
+        bands: [0, 0, 0, 40, 60],
+        peers: &[],
+    },
+    Profile {
+        name: Some("Payroll partner"),
+        direction: Direction::Outbound,
+        connector_type: PARTNER,
+        forced: true,
+        kind: Kind::ConnectorReport,
+        weight: 40,
+        bands: [1, 0, 0, 69, 30],
+        peers: &[],
+    },
+    Profile {
+        name: None,
+        direction: Direction::Inbound,
+        connector_type: INTERNET,
+        forced: false,
+        kind: Kind::MessageTraceDetail,
+        weight: 150,
+        bands: [6, 1, 1, 40, 52],
+        peers: &["example.com", "example.net", "example.org", "mail.example.com"],
+    },
+    Profile {
+        name: Some("Fabrikam trace inbound"),
+        direction: Direction::Inbound,
+        connector_type: PARTNER,
+        forced: false,
+        kind: Kind::MessageTraceDetail,
+        weight: 50,
+        bands: [3, 0, 2, 55, 40],
+        peers: &["trace.fabrikam.example"],
+    },
+    Profile {
+        name: None,
+        direction: Direction::Outbound,
+        connector_type: INTERNET,
+        forced: false,
+        kind: Kind::ConnectorReportDetail,
+        weight: 100,
+        bands: [4, 0, 1, 35, 60],
+        peers: &["example.com", "example.net", "example.edu"],
+    },
 ];
 
 /// Mail on each weekday, Monday first, and in each hour of the day.
@@ -163,12 +271,16 @@ fn lost_day(plan: &Plan) -> Option<NaiveDate> {
 
 fn days(plan: &Plan) -> impl Iterator<Item = NaiveDate> {
     let (last, lost) = (plan.last_day, lost_day(plan));
-    first_day(plan).iter_days().take_while(move |day| *day <= last).filter(move |day| Some(*day) != lost)
+    first_day(plan)
+        .iter_days()
+        .take_while(move |day| *day <= last)
+        .filter(move |day| Some(*day) != lost)
 }
 
 /// Messages of one connector on one day: its share of the whole, by weekday, give or take.
 fn share_of_day(plan: &Plan, profile: &Profile, date: NaiveDate, random: &mut Random) -> u64 {
-    let weekday = WEEKDAYS.get(date.weekday().num_days_from_monday() as usize).copied().unwrap_or(1);
+    let weekday =
+        WEEKDAYS.get(date.weekday().num_days_from_monday() as usize).copied().unwrap_or(1);
     let whole = u64::from(plan.messages) * profile.weight * weekday * 7;
     let average = whole / 1000 / 100 / u64::from(plan.days.max(1));
     average + random.below(average / 5 + 2)
@@ -233,7 +345,7 @@ fn truths(period: &Period, messages: &[Message], totals: &[DayTotal]) -> Vec<Tru
         .collect()
 }
 
-/// SplitMix64 (Steele, Lea and Flood 2014): small, and the same on every machine for ever.
+/// `SplitMix64` (Steele, Lea and Flood 2014): small, and the same on every machine for ever.
 struct Random(u64);
 
 impl Random {

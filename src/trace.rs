@@ -5,15 +5,15 @@
 //! | `time` | Datetime(ms, UTC) | when the message was received or handed over |
 //! | `direction` | Enum | inbound, outbound, internal |
 //! | `connector` | Categorical, null = none | name as the source spells it |
-//! | `connector_type` | Enum | partner, on_premises, none, unknown |
+//! | `connector_type` | Enum | partner, `on_premises`, none, unknown |
 //! | `forced_tls` | Boolean, nullable | whether the source says that TLS was forced |
 //! | `tls` | Enum | the eight bands |
 //! | `cipher` | Categorical, nullable | cipher as the source spells it |
 //! | `peer` | Categorical, nullable | remote domain or host: whom to contact |
-//! | `remote` | UInt32 | hash of the remote server where it belongs to the identity, else 0 |
-//! | `message_key` | UInt64 | hash of the identity, for counting once |
+//! | `remote` | `UInt32` | hash of the remote server where it belongs to the identity, else 0 |
+//! | `message_key` | `UInt64` | hash of the identity, for counting once |
 //! | `role` | Enum | what the row says of its message; see [`Role`] |
-//! | `file` | UInt32 | index into the list of input files |
+//! | `file` | `UInt32` | index into the list of input files |
 //!
 //! Day totals of an aggregate source travel beside the frames as [`Aggregate`] rows: they
 //! have a date as it stands and no time.
@@ -31,7 +31,17 @@ use serde::{Deserialize, Serialize};
 
 /// Which way a message went.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
@@ -251,16 +261,7 @@ impl Role {
 
 /// The formats that can be read.
 #[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    schemars::JsonSchema,
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -493,7 +494,19 @@ impl Block {
             .zip(keys.iter())
             .zip(roles.iter());
         rows.try_for_each(
-            |((((((((((time, direction), connector), kind), forced_tls), tls), cipher), peer), remote), key), role)| {
+            |(
+                (
+                    (
+                        (
+                            ((((((time, direction), connector), kind), forced_tls), tls), cipher),
+                            peer,
+                        ),
+                        remote,
+                    ),
+                    key,
+                ),
+                role,
+            )| {
                 each(Row {
                     time_ms: time?,
                     direction: *Direction::ALL.get(usize::from(direction?))?,

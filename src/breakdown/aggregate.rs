@@ -49,7 +49,7 @@ pub struct Conflict {
 
 /// Everything counted, totals included.
 #[derive(Debug, Default)]
-pub struct Merged {
+pub(super) struct Merged {
     /// All messages, sorted by day, direction and connector.
     pub cells: Vec<Cell>,
     /// Totals that stand beside message rows.
@@ -67,7 +67,7 @@ pub struct Merged {
 type Key = (i32, Direction, Option<String>);
 
 /// Days that have a total.
-pub fn days(totals: &[Aggregate]) -> Vec<NaiveDate> {
+pub(super) fn days(totals: &[Aggregate]) -> Vec<NaiveDate> {
     let mut days: Vec<NaiveDate> = totals.iter().filter_map(|total| to_date(total.day)).collect();
     days.sort_unstable();
     days.dedup();
@@ -75,7 +75,7 @@ pub fn days(totals: &[Aggregate]) -> Vec<NaiveDate> {
 }
 
 /// Puts message counts and totals together.
-pub fn merge(
+pub(super) fn merge(
     totals: &[Aggregate],
     files: &[SourceFile],
     counts: &[Count],
@@ -163,7 +163,9 @@ fn sum_of_file(
     let last = rows.last()?;
     if last.additive {
         let mut tls = TlsCounts::default();
-        rows.iter().for_each(|row| tls.add_all(&row.tls));
+        for row in rows {
+            tls.add_all(&row.tls);
+        }
         return Some(Chosen { tls, rows: rows.len() as u64, file });
     }
     if rows.iter().any(|row| row.tls != last.tls) {

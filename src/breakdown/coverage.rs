@@ -51,7 +51,7 @@ pub struct Gap {
 
 /// When rows occurred: per file and quarter of an hour, their number and span.
 #[derive(Debug, Default)]
-pub struct Activity {
+pub(super) struct Activity {
     quarters: BTreeMap<(u32, i64), Quarter>,
     last: Option<((u32, i64), Quarter)>,
 }
@@ -74,7 +74,7 @@ impl Quarter {
 impl Activity {
     /// Takes in a row. Rows that are no `message` show that the log was on, but not how much
     /// mail there was.
-    pub fn add(&mut self, file: u32, time_ms: i64, message: bool) {
+    pub(super) fn add(&mut self, file: u32, time_ms: i64, message: bool) {
         let key = (file, time_ms.div_euclid(QUARTER_SECONDS * 1000));
         let new = Quarter { rows: u64::from(message), first_ms: time_ms, last_ms: time_ms };
         // Traces are mostly in order of time: the quarter is mostly the one before.
@@ -88,7 +88,7 @@ impl Activity {
     }
 
     /// Takes in what another part saw.
-    pub fn merge(&mut self, mut other: Self) {
+    pub(super) fn merge(&mut self, mut other: Self) {
         other.flush();
         for (key, quarter) in other.quarters {
             self.put(key, quarter);
@@ -116,13 +116,13 @@ impl Activity {
     }
 
     /// Local days of all instants that occur.
-    pub fn days(&self, zone: Tz, usable: &dyn Fn(u32) -> bool) -> LocalDays {
+    pub(super) fn days(&self, zone: Tz, usable: &dyn Fn(u32) -> bool) -> LocalDays {
         let quarters: Vec<i64> = self.of_usable(usable).map(|(quarter, _)| quarter).collect();
         LocalDays::new(zone, &quarters)
     }
 
     /// Local day of the newest row.
-    pub fn last_day(&self, zone: Tz, usable: &dyn Fn(u32) -> bool) -> Option<NaiveDate> {
+    pub(super) fn last_day(&self, zone: Tz, usable: &dyn Fn(u32) -> bool) -> Option<NaiveDate> {
         let newest = self.of_usable(usable).map(|(_, quarter)| quarter.last_ms).max()?;
         Some(local(newest.div_euclid(1000), zone)?.date_naive())
     }
@@ -134,7 +134,7 @@ fn local(seconds: i64, zone: Tz) -> Option<DateTime<Tz>> {
 
 /// Local day of every quarter of an hour in which a row lies.
 #[derive(Debug, Clone)]
-pub struct LocalDays {
+pub(super) struct LocalDays {
     first_quarter: i64,
     days: Vec<i32>,
 }
@@ -157,14 +157,14 @@ impl LocalDays {
     }
 
     /// The local day of an instant, given in seconds since 1970 UTC.
-    pub fn of(&self, seconds: u32) -> i32 {
+    pub(super) fn of(&self, seconds: u32) -> i32 {
         let index = i64::from(seconds) / QUARTER_SECONDS - self.first_quarter;
         let index = usize::try_from(index).unwrap_or(usize::MAX);
         self.days.get(index).copied().unwrap_or(i32::MIN)
     }
 
     /// The first day that occurs.
-    pub fn first(&self) -> Option<NaiveDate> {
+    pub(super) fn first(&self) -> Option<NaiveDate> {
         self.days.iter().copied().filter(|day| *day != i32::MIN).min().and_then(to_date)
     }
 }
@@ -188,7 +188,7 @@ struct Usual {
 }
 
 /// What the traces cover of each period.
-pub fn of_periods(
+pub(super) fn of_periods(
     activity: &Activity,
     days: &LocalDays,
     totals_days: &[NaiveDate],
@@ -200,9 +200,8 @@ pub fn of_periods(
     for (quarter, held) in activity.of_usable(&usable) {
         by_quarter.entry(quarter).and_modify(|sum| sum.merge(*held)).or_insert(*held);
     }
-    let day_of = |quarter: i64| {
-        to_date(days.of(u32::try_from(quarter * QUARTER_SECONDS).unwrap_or(0)))
-    };
+    let day_of =
+        |quarter: i64| to_date(days.of(u32::try_from(quarter * QUARTER_SECONDS).unwrap_or(0)));
     let rhythm = Rhythm::new(&by_quarter, scope.zone);
     let message_days = &rhythm.message_days;
     let capped: Vec<String> = reading
@@ -239,7 +238,7 @@ pub fn of_periods(
 }
 
 /// Gaps of one file from its first to its last row, by hours UTC.
-pub fn gaps_of_file(activity: &Activity) -> Vec<Gap> {
+pub(super) fn gaps_of_file(activity: &Activity) -> Vec<Gap> {
     let mut by_quarter: BTreeMap<i64, Quarter> = BTreeMap::new();
     for (quarter, held) in activity.of_usable(&|_| true) {
         by_quarter.entry(quarter).and_modify(|sum| sum.merge(*held)).or_insert(*held);
@@ -334,17 +333,15 @@ impl Rhythm {
 
     fn gap(&self, run: &[i64]) -> Option<Gap> {
         let (from, to) = (run.first()?, run.last()?);
-        let usual: Vec<Usual> = run
-            .iter()
-            .filter_map(|hour| self.usual.get(&self.place(*hour)?.0).copied())
-            .collect();
+        let usual: Vec<Usual> =
+            run.iter().filter_map(|hour| self.usual.get(&self.place(*hour)?.0).copied()).collect();
         // Thousandths of rows, from the days other than this one.
         let expected: u64 =
             usual.iter().map(|usual| usual.rows * 1000 / usual.days.saturating_sub(1).max(1)).sum();
         let never_else = run.len() >= 2
-            && usual.iter().all(|usual| {
-                usual.days > ENOUGH_DAYS && usual.days_with_rows + 1 >= usual.days
-            });
+            && usual
+                .iter()
+                .all(|usual| usual.days > ENOUGH_DAYS && usual.days_with_rows + 1 >= usual.days);
         let gap = Gap {
             from: DateTime::from_timestamp(from * 3600, 0)?,
             to: DateTime::from_timestamp((to + 1) * 3600, 0)?,

@@ -89,7 +89,9 @@ impl Seen {
                 connectors: connectors.into_iter().flatten().collect(),
                 tls,
                 gaps: gaps_of_file(&seen.activity),
-                span: file.span_ms.and_then(|(first, last)| Some((instant(first)?, instant(last)?))),
+                span: file
+                    .span_ms
+                    .and_then(|(first, last)| Some((instant(first)?, instant(last)?))),
             }
         });
         Ok(inspections.collect())

@@ -22,7 +22,7 @@ use crate::trace::{Direction, NO_NAME, RejectReason, Rejects, Role, Row, Tls};
 
 /// A row as kept until all rows are there: 28 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Entry {
+pub(super) struct Entry {
     key_high: u32,
     key_low: u32,
     /// Seconds since 1970 UTC.
@@ -36,9 +36,9 @@ pub struct Entry {
 
 impl Entry {
     /// Packs a canonical row.
-    pub fn new(row: &Row, file: u32) -> Self {
+    pub(super) fn new(row: &Row, file: u32) -> Self {
         let [h0, h1, h2, h3, l0, l1, l2, l3] = row.message_key.to_be_bytes();
-        let role = Role::ALL.iter().position(|role| *role == row.role).unwrap_or(0) as u32;
+        let role = row.role as u32;
         let class = (row.direction as u32) << 6 | (row.tls as u32) << 3 | role;
         Self {
             key_high: u32::from_be_bytes([h0, h1, h2, h3]),
@@ -52,7 +52,7 @@ impl Entry {
     }
 
     /// The part that all rows of one message fall into.
-    pub fn partition(&self, partitions: usize) -> usize {
+    pub(super) fn partition(&self, partitions: usize) -> usize {
         self.key_high as usize % partitions
     }
 
@@ -61,7 +61,10 @@ impl Entry {
     }
 
     fn direction(&self) -> Direction {
-        Direction::ALL.get((self.file_and_class >> 6 & 3) as usize).copied().unwrap_or(Direction::Internal)
+        Direction::ALL
+            .get((self.file_and_class >> 6 & 3) as usize)
+            .copied()
+            .unwrap_or(Direction::Internal)
     }
 
     fn tls(&self) -> Tls {
@@ -78,7 +81,7 @@ impl Entry {
 }
 
 /// What settling needs to know.
-pub struct Rules<'a> {
+pub(super) struct Rules<'a> {
     /// Local day of every instant that occurs.
     pub days: &'a LocalDays,
     /// Whether a file has any row with a TLS version.
@@ -91,7 +94,7 @@ pub struct Rules<'a> {
 
 /// Messages of one day, direction, connector, band and file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Count {
+pub(super) struct Count {
     /// Local day since 1970-01-01.
     pub day: i32,
     /// Which way.
@@ -108,7 +111,7 @@ pub struct Count {
 
 /// Messages of one period and remote domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PeerCount {
+pub(super) struct PeerCount {
     /// Index of the period.
     pub period: usize,
     /// Which way.
@@ -122,11 +125,11 @@ pub struct PeerCount {
 }
 
 /// Messages per period and remote domain.
-pub type PeerCounts = Vec<PeerCount>;
+pub(super) type PeerCounts = Vec<PeerCount>;
 
 /// What settling gives.
 #[derive(Debug, Default)]
-pub struct Settled {
+pub(super) struct Settled {
     /// Messages, sums of the same key possibly in several items.
     pub cells: Vec<Count>,
     /// Remote domains, likewise.
@@ -141,7 +144,10 @@ pub struct Settled {
 ///
 /// # Errors
 /// When polars refuses a frame, which would be a defect.
-pub fn settle(partitions: Vec<Vec<Box<[Entry]>>>, rules: &Rules<'_>) -> PolarsResult<Settled> {
+pub(super) fn settle(
+    partitions: Vec<Vec<Box<[Entry]>>>,
+    rules: &Rules<'_>,
+) -> PolarsResult<Settled> {
     let next = AtomicUsize::new(0);
     let partitions: Vec<Mutex<Vec<Box<[Entry]>>>> =
         partitions.into_iter().map(Mutex::new).collect();
@@ -150,9 +156,8 @@ pub fn settle(partitions: Vec<Vec<Box<[Entry]>>>, rules: &Rules<'_>) -> PolarsRe
         let work = || -> PolarsResult<Tally> {
             let mut tally = Tally::default();
             while let Some(partition) = partitions.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let taken = std::mem::take(
-                    &mut *partition.lock().unwrap_or_else(PoisonError::into_inner),
-                );
+                let taken =
+                    std::mem::take(&mut *partition.lock().unwrap_or_else(PoisonError::into_inner));
                 settle_partition(taken, rules, &mut tally);
                 tally.fold(false)?;
             }
@@ -191,13 +196,14 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn settle(&mut self, run: &[Entry]) {
-        if let [only] = run {
-            if only.role() == Role::Message && only.direction() != Direction::Internal {
-                // Most messages are one row: nothing to weigh.
-                let message = Message::of(only, only.tls());
-                self.count(&message, std::slice::from_ref(only), &[only.peer], 1);
-                return;
-            }
+        if let [only] = run
+            && only.role() == Role::Message
+            && only.direction() != Direction::Internal
+        {
+            // Most messages are one row: nothing to weigh.
+            let message = Message::of(only, only.tls());
+            self.count(&message, std::slice::from_ref(only), &[only.peer], 1);
+            return;
         }
         if run.iter().any(|entry| entry.role() == Role::Anonymous) {
             return self.settle_anonymous(run);
@@ -205,9 +211,8 @@ impl Run<'_> {
         let submitted = run.iter().any(|entry| entry.role() == Role::Submission);
         let is_message = |entry: &Entry| {
             let message = matches!(entry.role(), Role::Message | Role::MessageWithoutTls);
-            let own_hop = submitted
-                && entry.direction() == Direction::Inbound
-                && entry.connector == NO_NAME;
+            let own_hop =
+                submitted && entry.direction() == Direction::Inbound && entry.connector == NO_NAME;
             message && !own_hop && entry.direction() != Direction::Internal
         };
         let mut messages: Vec<Message> = Vec::new();
@@ -232,7 +237,8 @@ impl Run<'_> {
             });
             match slot {
                 Some(slot) if further || is_message(entry) => {
-                    if let Some(peers) = peers_of.get_mut(slot).filter(|p| !p.contains(&entry.peer)) {
+                    if let Some(peers) = peers_of.get_mut(slot).filter(|p| !p.contains(&entry.peer))
+                    {
                         peers.push(entry.peer);
                     }
                     if !further && let Some(rows) = rows_of.get_mut(slot) {
@@ -264,7 +270,7 @@ impl Run<'_> {
         let Some(first) = rows.first() else { return };
         let day = self.rules.days.of(first.time);
         let Some(date) = super::to_date(day) else { return };
-        let owner = rows.iter().map(|row| row.file()).min().unwrap_or(first.file());
+        let owner = rows.iter().map(Entry::file).min().unwrap_or(first.file());
         let scope = self.rules.scope;
         if scope.needs(date) {
             self.tally.cells.push(day, message, owner, copies);
@@ -309,8 +315,7 @@ impl Run<'_> {
         for entry in left {
             let message = Message::of(entry, self.band(entry));
             let was_superseded = superseded.iter().any(|held| held.same(&message));
-            let same_file =
-                rows_of.iter().flatten().any(|row| row.file() == entry.file());
+            let same_file = rows_of.iter().flatten().any(|row| row.file() == entry.file());
             let counts = self.tally.source(entry.file());
             if !kept.is_empty() && !inside {
                 counts.outside_period += 1;
@@ -338,10 +343,11 @@ impl Run<'_> {
         let mut rows: Vec<Entry> =
             run.iter().filter(|entry| entry.role() != Role::FurtherPeer).copied().collect();
         rows.sort_unstable_by_key(|entry| (entry.file(), entry.time));
-        let most = rows
-            .chunk_by(|a, b| a.file() == b.file())
-            .max_by_key(|copies| (copies.len(), std::cmp::Reverse(copies.first().map(|e| e.file()))));
-        let (Some(owner), Some(copies)) = (most.and_then(<[Entry]>::first), most.map(<[Entry]>::len))
+        let most = rows.chunk_by(|a, b| a.file() == b.file()).max_by_key(|copies| {
+            (copies.len(), std::cmp::Reverse(copies.first().map(Entry::file)))
+        });
+        let (Some(owner), Some(copies)) =
+            (most.and_then(<[Entry]>::first), most.map(<[Entry]>::len))
         else {
             return;
         };
@@ -503,7 +509,7 @@ impl Tally {
             read_peers(&group(frame, &PEER_KEYS)?, &mut whole.peers)?;
         }
         for (file, counts) in (0..).zip(self.sources) {
-            let mut sum = Tally { sources: std::mem::take(&mut whole.sources), ..Self::default() };
+            let mut sum = Self { sources: std::mem::take(&mut whole.sources), ..Self::default() };
             let held = sum.source(file);
             held.counted += counts.counted;
             held.merged += counts.merged;

@@ -41,7 +41,8 @@ impl Breakdown {
             .filter(|previous| self.first_day.is_some_and(|first| first <= previous.from));
         let now = sums(&self.cells, &period);
         let before = previous.map(|previous| sums(&self.cells, &previous));
-        let mut keys: Vec<&Key> = now.keys().chain(before.iter().flat_map(BTreeMap::keys)).collect();
+        let mut keys: Vec<&Key> =
+            now.keys().chain(before.iter().flat_map(BTreeMap::keys)).collect();
         keys.sort_unstable();
         keys.dedup();
         let connectors: Vec<Sum> = keys
@@ -56,8 +57,7 @@ impl Breakdown {
         let totals = [Direction::Inbound, Direction::Outbound]
             .map(|direction| total(direction, &connectors, before.is_some()))
             .to_vec();
-        let daily =
-            self.cells.iter().filter(|cell| period.contains(cell.date)).cloned().collect();
+        let daily = self.cells.iter().filter(|cell| period.contains(cell.date)).cloned().collect();
         Summary { period, totals, connectors, daily }
     }
 }

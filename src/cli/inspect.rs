@@ -14,7 +14,7 @@ use crate::trace::{Tls, TlsCounts};
 
 /// What `inspect` takes.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Trace files, folders, globs, or - for standard input
     #[arg(value_name = "SOURCE", required = true)]
     sources: Vec<String>,
@@ -54,7 +54,7 @@ struct RejectLine<'a> {
     count: u64,
 }
 
-pub fn run(args: &Args) -> Result<Done, Failure> {
+pub(super) fn run(args: &Args) -> Result<Done, Failure> {
     let settings = given_settings(&args.source)?;
     let sources: Vec<Source> = args
         .sources

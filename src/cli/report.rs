@@ -21,7 +21,7 @@ const ORGANISATION: &str = "Organisation";
 
 /// How files that leave something open are to be read.
 #[derive(Debug, clap::Args)]
-pub struct SourceArgs {
+pub(super) struct SourceArgs {
     /// Kind of the files, where it is not to be told by their content
     #[arg(long, value_name = "KIND", value_parser = kind)]
     kind: Option<Kind>,
@@ -44,7 +44,7 @@ pub struct SourceArgs {
 
 /// What `report` takes.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Trace files, folders, globs, or - for standard input [default: those of intransit.toml]
     #[arg(value_name = "SOURCE")]
     sources: Vec<String>,
@@ -120,7 +120,7 @@ fn one_of<T: Copy>(text: &str, all: &[T], name: fn(T) -> &'static str) -> Result
     })
 }
 
-pub fn run(args: &Args) -> Result<Done, Failure> {
+pub(super) fn run(args: &Args) -> Result<Done, Failure> {
     if args.schema {
         put(&render::json::pretty(&crate::report::schema()))?;
         return Ok(Done::Well);
@@ -142,9 +142,10 @@ pub fn run(args: &Args) -> Result<Done, Failure> {
 /// The settings, and the folder from which their paths go.
 fn settings(args: &Args) -> Result<(Config, PathBuf), Failure> {
     let here = Path::new(".");
-    let found = args.config.clone().or_else(|| {
-        std::env::current_dir().ok().and_then(|folder| Config::find(&folder))
-    });
+    let found = args
+        .config
+        .clone()
+        .or_else(|| std::env::current_dir().ok().and_then(|folder| Config::find(&folder)));
     let Some(path) = found else { return Ok((Config::default(), here.to_owned())) };
     let root = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let root = root.unwrap_or(here).to_owned();
@@ -224,7 +225,7 @@ fn sources(args: &Args, config: &Config, root: &Path) -> Result<Vec<Source>, Fai
 }
 
 /// The settings of the command line, which hold for every source.
-pub fn given_settings(args: &SourceArgs) -> Result<ingest::Settings, Failure> {
+pub(super) fn given_settings(args: &SourceArgs) -> Result<ingest::Settings, Failure> {
     Ok(ingest::Settings {
         kind: args.kind,
         columns: args.columns.as_deref().map(ColumnMap::read).transpose()?,
@@ -244,12 +245,13 @@ fn configured(
     given: &ingest::Settings,
 ) -> Result<Source, Failure> {
     let hint = "see [[source]] in intransit.toml";
-    let own_kind = match source.kind.as_deref() {
-        None | Some("auto") => None,
-        Some(text) => Some(kind(text).map_err(|error| {
-            Failure::usage(format!("`{text}` is not a kind: {error}"), hint)
-        })?),
-    };
+    let own_kind =
+        match source.kind.as_deref() {
+            None | Some("auto") => None,
+            Some(text) => Some(kind(text).map_err(|error| {
+                Failure::usage(format!("`{text}` is not a kind: {error}"), hint)
+            })?),
+        };
     let own_direction = source.direction.as_deref().map(direction).transpose();
     let own_direction = own_direction.map_err(|error| Failure::usage(error, hint))?;
     let own_zone = source.timezone.as_deref().map(config::zone).transpose()?;
@@ -278,7 +280,10 @@ fn tell(outcome: &Outcome) {
     }
     for file in &outcome.reading.files {
         if file.notes.contains(&ingest::FileNote::Windows1252) {
-            say(&format!("note: {}: bytes that are not UTF-8 were read as Windows-1252", file.name));
+            say(&format!(
+                "note: {}: bytes that are not UTF-8 were read as Windows-1252",
+                file.name
+            ));
         }
     }
     if outcome.as_of_from_rows {

@@ -11,7 +11,7 @@ use crate::store;
 
 /// What `sample` takes.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Folder to write to
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -29,14 +29,10 @@ pub struct Args {
     last_day: NaiveDate,
 }
 
-pub fn run(args: &Args) -> Result<Done, Failure> {
+pub(super) fn run(args: &Args) -> Result<Done, Failure> {
     store::create_folder(&args.out)?;
-    let plan = Plan {
-        days: args.days,
-        messages: args.messages,
-        seed: args.seed,
-        last_day: args.last_day,
-    };
+    let plan =
+        Plan { days: args.days, messages: args.messages, seed: args.seed, last_day: args.last_day };
     for file in generate(&plan) {
         let path = args.out.join(file.name);
         store::write_atomic(&path, &file.bytes)?;

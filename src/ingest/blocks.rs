@@ -8,11 +8,11 @@ use std::io::Read;
 /// A block is cut when it has at least this many bytes.
 const BLOCK: usize = 1 << 20;
 /// Longest line, and longest run of text without a balanced quote.
-pub const MAX_LINE: usize = 8 << 20;
+pub(super) const MAX_LINE: usize = 8 << 20;
 
 /// Whole records of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TextBlock {
+pub(super) struct TextBlock {
     /// The records, each with its line end.
     pub bytes: Vec<u8>,
     /// Line number of the first record.
@@ -22,7 +22,7 @@ pub struct TextBlock {
 }
 
 /// Cuts a stream into blocks.
-pub struct Blocks<'a> {
+pub(super) struct Blocks<'a> {
     inner: &'a mut dyn Read,
     pending: Vec<u8>,
     line: u64,
@@ -33,7 +33,7 @@ pub struct Blocks<'a> {
 
 impl<'a> Blocks<'a> {
     /// Cuts `inner`; with `quotes`, newlines within double quotes do not end a record.
-    pub fn new(inner: &'a mut dyn Read, quotes: bool) -> Self {
+    pub(super) fn new(inner: &'a mut dyn Read, quotes: bool) -> Self {
         Self { inner, pending: Vec::new(), line: 1, ended: false, quotes }
     }
 
@@ -41,7 +41,7 @@ impl<'a> Blocks<'a> {
     ///
     /// # Errors
     /// What the stream says.
-    pub fn next_block(&mut self) -> std::io::Result<Option<TextBlock>> {
+    pub(super) fn next_block(&mut self) -> std::io::Result<Option<TextBlock>> {
         let mut skipped = Vec::new();
         loop {
             self.fill()?;
@@ -56,13 +56,11 @@ impl<'a> Blocks<'a> {
             if self.pending.len() >= MAX_LINE {
                 // Without a newline this is a line above the limit; with one, a quote that is
                 // never closed: the reader of the block sorts that out line by line.
-                match newlines(&self.pending).last() {
-                    Some(last) => return Ok(Some(self.take(last + 1, skipped))),
-                    None => {
-                        skipped.push(self.line);
-                        self.skip_line()?;
-                    }
+                if let Some(last) = newlines(&self.pending).last() {
+                    return Ok(Some(self.take(last + 1, skipped)));
                 }
+                skipped.push(self.line);
+                self.skip_line()?;
             }
         }
     }
@@ -122,7 +120,7 @@ impl<'a> Blocks<'a> {
 }
 
 /// Positions of the newlines.
-pub fn newlines(bytes: &[u8]) -> impl DoubleEndedIterator<Item = usize> {
+pub(super) fn newlines(bytes: &[u8]) -> impl DoubleEndedIterator<Item = usize> {
     memchr::memchr_iter(b'\n', bytes)
 }
 
@@ -142,7 +140,10 @@ mod tests {
         let text = record.repeat(8000);
         let found = blocks(text.as_bytes());
         assert!(found.len() > 2);
-        assert_eq!(found.iter().flat_map(|block| block.bytes.clone()).collect::<Vec<_>>(), text.as_bytes());
+        assert_eq!(
+            found.iter().flat_map(|block| block.bytes.clone()).collect::<Vec<_>>(),
+            text.as_bytes()
+        );
         let mut line = 1;
         for block in &found {
             assert!(block.bytes.starts_with(b"a,\"two"));
@@ -159,7 +160,8 @@ mod tests {
         let found = blocks(&text);
         let whole: Vec<u8> = found.iter().flat_map(|block| block.bytes.clone()).collect();
         assert_eq!(whole, b"a,b\nc,d\n");
-        let skipped: Vec<u64> = found.iter().flat_map(|block| block.skipped_lines.clone()).collect();
+        let skipped: Vec<u64> =
+            found.iter().flat_map(|block| block.skipped_lines.clone()).collect();
         assert_eq!(skipped, [2]);
         assert_eq!(found.last().unwrap().first_line, 3);
     }

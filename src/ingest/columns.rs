@@ -9,7 +9,7 @@ use crate::trace::Kind;
 
 /// The canonical fields that a column may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Field {
+pub(super) enum Field {
     /// Time or date.
     Time,
     /// Network message id or message trace id: given by the service.
@@ -71,8 +71,14 @@ const NAMES: [(Field, &[&str]); 27] = [
     (
         Field::Time,
         &[
-            "datetimeutc", "origintimestamputc", "datetime", "date", "received",
-            "receiveddatetime", "timestamp", "time",
+            "datetimeutc",
+            "origintimestamputc",
+            "datetime",
+            "date",
+            "received",
+            "receiveddatetime",
+            "timestamp",
+            "time",
         ],
     ),
     (Field::NetworkId, &["networkmessageid", "messagetraceid"]),
@@ -105,11 +111,11 @@ const NAMES: [(Field, &[&str]); 27] = [
 
 /// A column that the user's map names and the header lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AbsentColumn(pub String);
+pub(super) struct AbsentColumn(pub String);
 
 /// Positions of the fields in one table.
 #[derive(Debug, Clone)]
-pub struct Columns {
+pub(super) struct Columns {
     positions: [Option<usize>; NAMES.len()],
     headers: Vec<String>,
 }
@@ -119,7 +125,7 @@ impl Columns {
     ///
     /// # Errors
     /// The first column of the user's map that the header does not have.
-    pub fn find(headers: &[String], map: Option<&ColumnMap>) -> Result<Self, AbsentColumn> {
+    pub(super) fn find(headers: &[String], map: Option<&ColumnMap>) -> Result<Self, AbsentColumn> {
         let folded: Vec<String> = headers.iter().map(|header| fold_header(header)).collect();
         let mut positions = NAMES.map(|(_, names)| {
             names.iter().find_map(|name| folded.iter().position(|header| header == name))
@@ -145,27 +151,27 @@ impl Columns {
     }
 
     /// Position of a field.
-    pub fn get(&self, field: Field) -> Option<usize> {
+    pub(super) fn get(&self, field: Field) -> Option<usize> {
         self.positions.get(slot_of(field)).copied().flatten()
     }
 
     /// Says whether there is a column for the field.
-    pub fn has(&self, field: Field) -> bool {
+    pub(super) fn has(&self, field: Field) -> bool {
         self.get(field).is_some()
     }
 
     /// Number of columns of the table.
-    pub fn width(&self) -> usize {
+    pub(super) fn width(&self) -> usize {
         self.headers.len()
     }
 
     /// The header as found.
-    pub fn headers(&self) -> &[String] {
+    pub(super) fn headers(&self) -> &[String] {
         &self.headers
     }
 
     /// Names of the columns that hold a field, for readers that can leave others out.
-    pub fn used(&self) -> Vec<String> {
+    pub(super) fn used(&self) -> Vec<String> {
         let mut positions: Vec<usize> = self.positions.iter().copied().flatten().collect();
         positions.sort_unstable();
         positions.dedup();
@@ -173,7 +179,7 @@ impl Columns {
     }
 
     /// The kind of table that these columns make, if any.
-    pub fn kind(&self, mapped: bool) -> Option<Kind> {
+    pub(super) fn kind(&self, mapped: bool) -> Option<Kind> {
         let has = |field| self.has(field);
         let connector = has(Field::Label) || has(Field::Connector);
         let bands = [Field::NoTls, Field::Tls1_0, Field::Tls1_1, Field::Tls1_2, Field::Tls1_3];
@@ -199,7 +205,7 @@ impl Columns {
     }
 
     /// The fields that `kind` cannot do without and this table lacks, as header names.
-    pub fn missing_for(&self, kind: Kind) -> Vec<&'static str> {
+    pub(super) fn missing_for(&self, kind: Kind) -> Vec<&'static str> {
         let required: &[Field] = match kind {
             Kind::ConnectorReport => &[Field::Time, Field::Volume],
             Kind::ConnectorReportDetail | Kind::Table => &[Field::Time, Field::Tls],
@@ -276,10 +282,22 @@ mod tests {
                 "date|connector_direction_and_name|No TLS (percentage)|Volume",
                 Some(Kind::ConnectorReport),
             ),
-            ("date_time_utc|direction|connector_name|tls_version|sender_address", Some(Kind::ConnectorReportDetail)),
-            ("origin_timestamp_utc|sender_address|recipient_status|message_id|directionality|connector_id", Some(Kind::MessageTrace)),
-            ("Received|SenderAddress|RecipientAddress|Status|MessageTraceId", Some(Kind::MessageTrace)),
-            ("date_time_utc|source|event_id|message_id|custom_data", Some(Kind::MessageTraceDetail)),
+            (
+                "date_time_utc|direction|connector_name|tls_version|sender_address",
+                Some(Kind::ConnectorReportDetail),
+            ),
+            (
+                "origin_timestamp_utc|sender_address|recipient_status|message_id|directionality|connector_id",
+                Some(Kind::MessageTrace),
+            ),
+            (
+                "Received|SenderAddress|RecipientAddress|Status|MessageTraceId",
+                Some(Kind::MessageTrace),
+            ),
+            (
+                "date_time_utc|source|event_id|message_id|custom_data",
+                Some(Kind::MessageTraceDetail),
+            ),
             ("Date|Event|Action|Detail|Data|MessageId", Some(Kind::MessageTraceEvents)),
             ("name|colour", None),
         ];

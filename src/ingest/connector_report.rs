@@ -12,7 +12,7 @@ use crate::ingest::spelling;
 use crate::trace::{Aggregate, ConnectorType, Direction, RejectReason, Tls, TlsCounts};
 
 /// Maps one row.
-pub fn map<C: Cells + ?Sized>(context: &Context, cells: &C, line: u64, out: &mut Output) {
+pub(super) fn map<C: Cells + ?Sized>(context: &Context, cells: &C, line: u64, out: &mut Output) {
     let date = context.text(cells, Field::Time);
     let day = match context.times.day(&date) {
         Ok(day) => day,
@@ -64,12 +64,13 @@ enum NoFlow {
 /// Direction, connector and type of a row, from its label or from columns of their own.
 fn flow<C: Cells + ?Sized>(context: &Context, cells: &C) -> Result<Flow, NoFlow> {
     let word = context.text(cells, Field::Direction);
-    let stated = match word.trim() {
-        "" => None,
-        word => Some(spelling::direction(word).ok_or_else(|| {
-            NoFlow::Reject(RejectReason::DirectionUnreadable, word.to_owned())
-        })?),
-    };
+    let stated =
+        match word.trim() {
+            "" => None,
+            word => Some(spelling::direction(word).ok_or_else(|| {
+                NoFlow::Reject(RejectReason::DirectionUnreadable, word.to_owned())
+            })?),
+        };
     let field = if context.columns.has(Field::Label) { Field::Label } else { Field::Connector };
     let label = context.text(cells, field);
     let label = label.trim();
@@ -88,8 +89,7 @@ fn flow<C: Cells + ?Sized>(context: &Context, cells: &C) -> Result<Flow, NoFlow>
     if label.is_empty() && field == Field::Label {
         return Err(NoFlow::Reject(RejectReason::ConnectorMissing, String::new()));
     }
-    let direction =
-        stated.or(context.direction).ok_or_else(|| NoFlow::Label(label.to_owned()))?;
+    let direction = stated.or(context.direction).ok_or_else(|| NoFlow::Label(label.to_owned()))?;
     let connector = spelling::connector(label).map(str::to_owned);
     let connector_type = if connector.is_none() { ConnectorType::None } else { typed };
     Ok(Flow { direction, connector, connector_type })
@@ -142,7 +142,7 @@ fn parse_label(label: &str) -> Option<(Direction, Option<&str>, ConnectorType)> 
 ///
 /// # Errors
 /// The reason to reject the row.
-pub fn whole_number(text: &str) -> Result<u64, RejectReason> {
+pub(super) fn whole_number(text: &str) -> Result<u64, RejectReason> {
     let text = text.trim();
     if text.starts_with(['-', '−', '(']) {
         return Err(RejectReason::VolumeNegative);
@@ -256,7 +256,8 @@ mod tests {
     use super::*;
 
     fn split(volume: u64, cells: &[(Tls, &str)]) -> Result<TlsCounts, RowFault> {
-        let read: Vec<_> = cells.iter().map(|(band, text)| (*band, percent(text).unwrap())).collect();
+        let read: Vec<_> =
+            cells.iter().map(|(band, text)| (*band, percent(text).unwrap())).collect();
         let decimals = read.iter().map(|(_, (_, decimals))| *decimals).max().unwrap_or(0);
         let half = FULL / 200 / 10_u64.pow(decimals);
         let most = FULL + (half * read.len() as u64).min(ROUNDING);
@@ -266,10 +267,13 @@ mod tests {
 
     #[test]
     fn bands_sum_to_the_volume() {
-        let third = split(1000, &[(Tls::NoTls, "33.3"), (Tls::Tls1_2, "33,3 %"), (Tls::Tls1_3, "33.3%")]);
-        let expected = TlsCounts { no_tls: 333, tls1_2: 333, tls1_3: 333, unknown: 1, ..TlsCounts::default() };
+        let third =
+            split(1000, &[(Tls::NoTls, "33.3"), (Tls::Tls1_2, "33,3 %"), (Tls::Tls1_3, "33.3%")]);
+        let expected =
+            TlsCounts { no_tls: 333, tls1_2: 333, tls1_3: 333, unknown: 1, ..TlsCounts::default() };
         assert_eq!(third, Ok(expected));
-        let rounded = split(300, &[(Tls::NoTls, "33.3"), (Tls::Tls1_2, "33.3"), (Tls::Tls1_3, "33.3")]);
+        let rounded =
+            split(300, &[(Tls::NoTls, "33.3"), (Tls::Tls1_2, "33.3"), (Tls::Tls1_3, "33.3")]);
         let expected = TlsCounts { no_tls: 100, tls1_2: 100, tls1_3: 100, ..TlsCounts::default() };
         assert_eq!(rounded, Ok(expected));
     }
@@ -282,8 +286,13 @@ mod tests {
 
     #[test]
     fn more_than_rounding_above_100_is_refused() {
-        assert!(split(1000, &[(Tls::NoTls, "33.4"), (Tls::Tls1_2, "33.4"), (Tls::Tls1_3, "33.3")]).is_ok());
-        for cells in [[(Tls::NoTls, "51"), (Tls::Tls1_2, "50")], [(Tls::NoTls, "0"), (Tls::Tls1_2, "101")]] {
+        assert!(
+            split(1000, &[(Tls::NoTls, "33.4"), (Tls::Tls1_2, "33.4"), (Tls::Tls1_3, "33.3")])
+                .is_ok()
+        );
+        for cells in
+            [[(Tls::NoTls, "51"), (Tls::Tls1_2, "50")], [(Tls::NoTls, "0"), (Tls::Tls1_2, "101")]]
+        {
             let fault = split(1000, &cells).unwrap_err();
             assert_eq!(fault, (RejectReason::PercentAbove100, "101 %".to_owned()));
         }
@@ -292,12 +301,14 @@ mod tests {
 
     #[test]
     fn volumes() {
-        let good = [("0", 0), ("1234", 1234), ("1,234", 1234), ("1.234.567", 1_234_567), (" 12 ", 12)];
+        let good =
+            [("0", 0), ("1234", 1234), ("1,234", 1234), ("1.234.567", 1_234_567), (" 12 ", 12)];
         for (text, number) in good {
             assert_eq!(whole_number(text), Ok(number), "{text}");
         }
         assert_eq!(whole_number("-5"), Err(RejectReason::VolumeNegative));
-        for text in ["", "12.5", "1,23", "1234,567", "x", "1e3", "99999999999999999999999", ",123"] {
+        for text in ["", "12.5", "1,23", "1234,567", "x", "1e3", "99999999999999999999999", ",123"]
+        {
             assert_eq!(whole_number(text), Err(RejectReason::VolumeUnreadable), "{text}");
         }
     }
@@ -307,7 +318,11 @@ mod tests {
         let cases = [
             ("From the internet without a connector", Direction::Inbound, None),
             ("To the internet without connector", Direction::Outbound, None),
-            ("From your org - Contoso Corp Connector", Direction::Inbound, Some("Contoso Corp Connector")),
+            (
+                "From your org - Contoso Corp Connector",
+                Direction::Inbound,
+                Some("Contoso Corp Connector"),
+            ),
             ("To partner - Fabrikam - Nord", Direction::Outbound, Some("Fabrikam - Nord")),
             ("Para a Internet sem um conector", Direction::Outbound, None),
             ("Aus dem Internet ohne Connector", Direction::Inbound, None),

@@ -17,7 +17,7 @@ use crate::trace::RejectReason;
 
 /// How a table is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Dialect {
+pub(super) struct Dialect {
     /// Byte between fields.
     pub delimiter: u8,
     /// Bytes before the first row: a BOM, a `#TYPE` or `sep=` line, the header.
@@ -25,7 +25,7 @@ pub struct Dialect {
 }
 
 /// The dialect and header of a table, from its first block. `None` without any line.
-pub fn header(start: &[u8]) -> Option<(Dialect, Vec<String>)> {
+pub(super) fn header(start: &[u8]) -> Option<(Dialect, Vec<String>)> {
     let bom = if start.starts_with(&[0xef, 0xbb, 0xbf]) { 3 } else { 0 };
     let mut preamble = bom;
     let mut stated = None;
@@ -81,7 +81,7 @@ impl Cells for RecordCells<'_> {
 }
 
 /// Maps every row of a block from byte `start` on.
-pub fn map_block(
+pub(super) fn map_block(
     context: &Context,
     dialect: &Dialect,
     block: &TextBlock,
@@ -121,7 +121,7 @@ pub fn map_block(
 ///
 /// # Errors
 /// What the stream says.
-pub fn each_cell(
+pub(super) fn each_cell(
     inner: &mut dyn Read,
     dialect: &Dialect,
     column: usize,
@@ -233,7 +233,9 @@ fn map_fields(
 fn decode(bytes: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
-        Err(_) => Cow::Owned(encoding_rs::WINDOWS_1252.decode_without_bom_handling(bytes).0.into_owned()),
+        Err(_) => {
+            Cow::Owned(encoding_rs::WINDOWS_1252.decode_without_bom_handling(bytes).0.into_owned())
+        }
     }
 }
 
@@ -256,13 +258,14 @@ fn strict_record(
         let rest = text.get(at..).unwrap_or_default();
         let (field, used) = match rest.strip_prefix(b"\"") {
             None => plain_field(rest, delimiter),
-            Some(quoted) => match quoted_field(quoted, delimiter, quotes) {
-                Some((field, used)) => (field, used + 1),
-                None => {
+            Some(quoted) => {
+                if let Some((field, used)) = quoted_field(quoted, delimiter, quotes) {
+                    (field, used + 1)
+                } else {
                     let line = memchr::memchr(b'\n', text).map_or(text.len(), |end| end + 1);
                     return (None, line);
                 }
-            },
+            }
         };
         fields.push(field);
         at += used;
@@ -326,19 +329,19 @@ mod tests {
         (fields, used)
     }
 
-    fn owned(fields: &[&str]) -> Option<Vec<String>> {
-        Some(fields.iter().map(|field| (*field).to_owned()).collect())
+    fn owned(fields: &[&str]) -> Vec<String> {
+        fields.iter().map(|field| (*field).to_owned()).collect()
     }
 
     #[test]
     fn strict_records() {
         let cases = [
-            ("a,b\nc", owned(&["a", "b"]), 4),
-            ("a,b\r\nc", owned(&["a", "b"]), 5),
-            ("a,\"b,\"\"c\"\"\nd\",e\n", owned(&["a", "b,\"c\"\nd", "e"]), 15),
-            ("5\" disk,b\n", owned(&["5\" disk", "b"]), 10),
-            ("\"a\" b\",c\n", owned(&["a\" b", "c"]), 9),
-            (",\n", owned(&["", ""]), 2),
+            ("a,b\nc", Some(owned(&["a", "b"])), 4),
+            ("a,b\r\nc", Some(owned(&["a", "b"])), 5),
+            ("a,\"b,\"\"c\"\"\nd\",e\n", Some(owned(&["a", "b,\"c\"\nd", "e"])), 15),
+            ("5\" disk,b\n", Some(owned(&["5\" disk", "b"])), 10),
+            ("\"a\" b\",c\n", Some(owned(&["a\" b", "c"])), 9),
+            (",\n", Some(owned(&["", ""])), 2),
             ("a,\"b\nc,d\n", None, 5),
         ];
         for (text, fields, used) in cases {

@@ -11,7 +11,7 @@ use crate::trace::ConnectorType;
 
 /// What the custom data of one event says about protection in transit.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct CustomData<'a> {
+pub(super) struct CustomData<'a> {
     /// `tlsversion`, as spelled.
     pub tls_version: Option<&'a str>,
     /// `tlscipher`, as spelled.
@@ -24,7 +24,7 @@ pub struct CustomData<'a> {
 
 /// `Name=…;ConnectorType=…;TenantId=…`
 #[derive(Debug, PartialEq, Eq)]
-pub struct ConnectorData<'a> {
+pub(super) struct ConnectorData<'a> {
     /// Name of the connector.
     pub name: &'a str,
     /// Its type.
@@ -32,7 +32,7 @@ pub struct ConnectorData<'a> {
 }
 
 /// Reads custom data; unknown keys are passed over.
-pub fn parse(text: &str) -> CustomData<'_> {
+pub(super) fn parse(text: &str) -> CustomData<'_> {
     let mut data = CustomData::default();
     for (key, value) in (Parts { rest: text }) {
         match key {
@@ -108,7 +108,7 @@ fn plain_part(text: &str) -> (&str, &str) {
 
 /// Name of the connector in a connector id; the receive connectors that every server has
 /// (`EXCH01\Default EXCH01`) are mail without a connector of the organisation.
-pub fn own_connector(id: &str) -> Option<Cow<'_, str>> {
+pub(super) fn own_connector(id: &str) -> Option<Cow<'_, str>> {
     let name = spelling::connector(id)?;
     if let Some((server, rest)) = name.split_once('\\') {
         let built_in = rest
@@ -144,10 +144,12 @@ mod tests {
     fn quotes_at_the_end_apostrophes_and_missing_quotes() {
         let quoted = parse("S:x=1;'S:InboundConnectorData=Name=O'Brien;ConnectorType=Partner'");
         assert_eq!(quoted.inbound.unwrap().name, "O'Brien");
-        let bare = parse("S:InboundConnectorData=Name=Foo;ConnectorType=Partner;S:tlsversion=TLS1_2");
+        let bare =
+            parse("S:InboundConnectorData=Name=Foo;ConnectorType=Partner;S:tlsversion=TLS1_2");
         assert_eq!(bare.inbound.unwrap().connector_type, ConnectorType::Partner);
         assert_eq!(bare.tls_version, Some("TLS1_2"));
-        for nonsense in ["", ";", "'", "';", "S:", "S:=;=;'S:'", "'S:InboundConnectorData=Name=';"] {
+        for nonsense in ["", ";", "'", "';", "S:", "S:=;=;'S:'", "'S:InboundConnectorData=Name=';"]
+        {
             assert_eq!(parse(nonsense), CustomData::default(), "{nonsense}");
         }
     }

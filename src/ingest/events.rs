@@ -36,7 +36,12 @@ struct Event<'a> {
 }
 
 /// Maps one row of an extended trace.
-pub fn map_detail<C: Cells + ?Sized>(context: &Context, cells: &C, line: u64, out: &mut Output) {
+pub(super) fn map_detail<C: Cells + ?Sized>(
+    context: &Context,
+    cells: &C,
+    line: u64,
+    out: &mut Output,
+) {
     let source = context.text(cells, Field::Source);
     let event_id = context.text(cells, Field::EventId);
     let step = detail_step(source.trim(), event_id.trim());
@@ -69,7 +74,12 @@ fn detail_step(source: &str, event_id: &str) -> Step {
 }
 
 /// Maps one row of event details, whose data is XML.
-pub fn map_mep<C: Cells + ?Sized>(context: &Context, cells: &C, line: u64, out: &mut Output) {
+pub(super) fn map_mep<C: Cells + ?Sized>(
+    context: &Context,
+    cells: &C,
+    line: u64,
+    out: &mut Output,
+) {
     let named = named_step(&context.text(cells, Field::Event));
     let data = context.text(cells, Field::Data);
     let properties = match Properties::read(&data) {

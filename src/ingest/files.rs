@@ -10,7 +10,7 @@ use crate::ingest::IngestError;
 
 /// One input file, or one member of an archive.
 #[derive(Debug, Clone)]
-pub struct Input {
+pub(super) struct Input {
     /// Name as shown: the path as the user reaches it.
     pub name: String,
     /// Where the bytes are.
@@ -27,7 +27,7 @@ pub struct Input {
 ///
 /// # Errors
 /// [`IngestError`] for a source that matches nothing or cannot be listed.
-pub fn expand(sources: &[String], spool: &Path) -> Result<Vec<Input>, IngestError> {
+pub(super) fn expand(sources: &[String], spool: &Path) -> Result<Vec<Input>, IngestError> {
     let mut inputs: Vec<Input> = Vec::new();
     for source in sources {
         for input in expand_one(source, spool)? {

@@ -22,7 +22,7 @@ const MAX_ROW: usize = crate::ingest::blocks::MAX_LINE;
 
 /// How objects follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shape {
+pub(super) enum Shape {
     /// One object a line.
     Lines,
     /// An array, or pages of arrays.
@@ -30,7 +30,7 @@ pub enum Shape {
 }
 
 /// The shape and columns of a file, from its first block; `None` where it is no JSON.
-pub fn sniff(start: &[u8]) -> Option<(Shape, Vec<String>)> {
+pub(super) fn sniff(start: &[u8]) -> Option<(Shape, Vec<String>)> {
     let start = start.strip_prefix(&[0xef, 0xbb, 0xbf]).unwrap_or(start).trim_ascii_start();
     if !matches!(start.first(), Some(b'{' | b'[')) {
         return None;
@@ -69,7 +69,7 @@ impl Columns {
 }
 
 /// Maps every line of a block of JSON Lines.
-pub fn map_block(context: &Context, block: &TextBlock, out: &mut Output) {
+pub(super) fn map_block(context: &Context, block: &TextBlock, out: &mut Output) {
     for line in &block.skipped_lines {
         out.rows_read += 1;
         out.reject(RejectReason::LineTooLong, *line, "");
@@ -94,7 +94,7 @@ pub fn map_block(context: &Context, block: &TextBlock, out: &mut Output) {
 }
 
 /// The cells of an object in the order of the columns.
-pub fn cells(row: &Value, columns: &[String]) -> Vec<String> {
+pub(super) fn cells(row: &Value, columns: &[String]) -> Vec<String> {
     let mut flat = flat(row);
     columns.iter().map(|name| flat.remove(name).unwrap_or_default()).collect()
 }
@@ -133,7 +133,7 @@ fn plain(value: &Value) -> String {
 ///
 /// # Errors
 /// What the stream or the JSON reader says, with line and column.
-pub fn each_row(input: impl Read, each: &mut dyn FnMut(&Value)) -> serde_json::Result<()> {
+pub(super) fn each_row(input: impl Read, each: &mut dyn FnMut(&Value)) -> serde_json::Result<()> {
     let left = Rc::new(Cell::new(MAX_ROW));
     let bounded = Bounded { inner: input, left: left.clone() };
     let mut deserializer = serde_json::Deserializer::from_reader(bounded);

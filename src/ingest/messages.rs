@@ -12,7 +12,7 @@ use crate::ingest::spelling;
 use crate::trace::{Aggregate, ConnectorType, NO_NAME, RejectReason, Role, Row, Tls, TlsCounts};
 
 /// Maps one row.
-pub fn map<C: Cells + ?Sized>(context: &Context, cells: &C, line: u64, out: &mut Output) {
+pub(super) fn map<C: Cells + ?Sized>(context: &Context, cells: &C, line: u64, out: &mut Output) {
     let time = context.text(cells, Field::Time);
     let time_ms = match context.times.instant_ms(&time) {
         Ok(time_ms) => time_ms,
@@ -57,7 +57,7 @@ pub fn map<C: Cells + ?Sized>(context: &Context, cells: &C, line: u64, out: &mut
 }
 
 /// Pushes a row, and what else it needs to name all its remote domains.
-pub fn push_with_peers<C: Cells + ?Sized>(
+pub(super) fn push_with_peers<C: Cells + ?Sized>(
     context: &Context,
     cells: &C,
     row: Row,

@@ -14,7 +14,7 @@ use crate::ingest::files::Input;
 
 /// What holds the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Container {
+pub(super) enum Container {
     /// The bytes themselves.
     Plain,
     /// gzip.
@@ -31,7 +31,7 @@ pub enum Container {
 ///
 /// # Errors
 /// [`IngestError::Read`] when the file cannot be read.
-pub fn container(input: &Input) -> Result<Container, IngestError> {
+pub(super) fn container(input: &Input) -> Result<Container, IngestError> {
     let mut start = Vec::new();
     open(input)?.take(4).read_to_end(&mut start).map_err(|source| read_error(input, source))?;
     Ok(match start.as_slice() {
@@ -47,7 +47,7 @@ pub fn container(input: &Input) -> Result<Container, IngestError> {
 ///
 /// # Errors
 /// [`IngestError::Corrupt`] when the archive has no readable directory.
-pub fn members(input: &Input) -> Result<Vec<Input>, IngestError> {
+pub(super) fn members(input: &Input) -> Result<Vec<Input>, IngestError> {
     let mut archive = archive(input)?;
     let mut members = Vec::new();
     for index in 0..archive.len() {
@@ -67,7 +67,7 @@ pub fn members(input: &Input) -> Result<Vec<Input>, IngestError> {
 
 /// SHA-256 and length of a file as it lies on the disk.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Digested {
+pub(super) struct Digested {
     /// Lower-case hexadecimal SHA-256.
     pub sha256: String,
     /// Length in bytes.
@@ -78,7 +78,7 @@ pub struct Digested {
 ///
 /// # Errors
 /// What `read` returns, or [`IngestError`] when the rest cannot be read.
-pub fn with_text<T>(
+pub(super) fn with_text<T>(
     input: &Input,
     read: impl FnOnce(&mut dyn Read) -> Result<T, IngestError>,
 ) -> Result<(T, Digested), IngestError> {
@@ -124,7 +124,7 @@ fn stream<T>(
 ///
 /// # Errors
 /// What `read` returns, or [`IngestError`] when the file cannot be opened.
-pub fn with_start<T>(
+pub(super) fn with_start<T>(
     input: &Input,
     read: impl FnOnce(&mut dyn Read) -> Result<T, IngestError>,
 ) -> Result<T, IngestError> {
@@ -135,7 +135,7 @@ pub fn with_start<T>(
 ///
 /// # Errors
 /// [`IngestError::Read`] when the file cannot be read.
-pub fn digest(input: &Input) -> Result<Digested, IngestError> {
+pub(super) fn digest(input: &Input) -> Result<Digested, IngestError> {
     let hashing = Hashing { inner: open(input)?, hasher: Sha256::new(), bytes: 0 };
     hashing.finish().map_err(|source| read_error(input, source))
 }
@@ -144,7 +144,7 @@ pub fn digest(input: &Input) -> Result<Digested, IngestError> {
 ///
 /// # Errors
 /// [`IngestError::Read`] when it cannot be opened.
-pub fn open(input: &Input) -> Result<File, IngestError> {
+pub(super) fn open(input: &Input) -> Result<File, IngestError> {
     File::open(&input.path).map_err(|source| read_error(input, source))
 }
 
@@ -153,7 +153,7 @@ fn archive(input: &Input) -> Result<zip::ZipArchive<File>, IngestError> {
 }
 
 /// The error of a file whose content is damaged.
-pub fn corrupt(input: &Input, source: std::io::Error) -> IngestError {
+pub(super) fn corrupt(input: &Input, source: std::io::Error) -> IngestError {
     IngestError::Corrupt { file: input.name.clone(), source }
 }
 

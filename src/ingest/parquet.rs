@@ -17,7 +17,7 @@ const SLICE: usize = 1 << 16;
 ///
 /// # Errors
 /// [`IngestError`] when the file is no readable Parquet.
-pub fn columns(input: &Input) -> Result<Vec<String>, IngestError> {
+pub(super) fn columns(input: &Input) -> Result<Vec<String>, IngestError> {
     let mut reader = ParquetReader::new(open::open(input)?);
     let schema = reader.schema().map_err(|error| corrupt(input, error))?;
     Ok(schema.iter_names().map(ToString::to_string).collect())
@@ -28,15 +28,14 @@ pub fn columns(input: &Input) -> Result<Vec<String>, IngestError> {
 ///
 /// # Errors
 /// [`IngestError`] when the file is damaged.
-pub fn each_slice(
+pub(super) fn each_slice(
     input: &Input,
     columns: &[String],
     used: &[String],
     mut each: impl FnMut(Vec<(u64, Vec<String>)>),
 ) -> Result<(), IngestError> {
-    let rows = ParquetReader::new(open::open(input)?)
-        .num_rows()
-        .map_err(|error| corrupt(input, error))?;
+    let rows =
+        ParquetReader::new(open::open(input)?).num_rows().map_err(|error| corrupt(input, error))?;
     let mut start = 0;
     while start < rows {
         let frame = ParquetReader::new(open::open(input)?)

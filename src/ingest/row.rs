@@ -16,7 +16,7 @@ use crate::trace::{
 };
 
 /// The cells of one row.
-pub trait Cells {
+pub(super) trait Cells {
     /// The text of a column, unquoted; empty where the row has none.
     fn cell(&self, column: usize) -> Cow<'_, str>;
 }
@@ -40,7 +40,7 @@ pub enum Identity {
 
 /// What makes a whole file unusable.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
+pub(super) enum Fault {
     /// Day and month of a date could be either way round.
     DayOrder {
         /// Line of the date.
@@ -59,7 +59,7 @@ pub enum Fault {
 
 impl Fault {
     /// Where it is.
-    pub fn line(&self) -> u64 {
+    pub(super) fn line(&self) -> u64 {
         match self {
             Self::DayOrder { line, .. } | Self::LabelWithoutDirection { line, .. } => *line,
         }
@@ -68,7 +68,7 @@ impl Fault {
 
 /// How the rows of one file are to be read.
 #[derive(Debug, Clone)]
-pub struct Context {
+pub(super) struct Context {
     /// Index into the list of input files.
     pub file: u32,
     /// Kind of the file.
@@ -87,7 +87,7 @@ pub struct Context {
 
 /// What the rows of one part of a file gave.
 #[derive(Debug, Default)]
-pub struct Output {
+pub(super) struct Output {
     /// Canonical rows.
     pub rows: BlockBuilder,
     /// Aggregate rows.
@@ -108,12 +108,12 @@ pub struct Output {
 
 impl Output {
     /// Counts a row that cannot be used.
-    pub fn reject(&mut self, reason: RejectReason, line: u64, found: &str) {
+    pub(super) fn reject(&mut self, reason: RejectReason, line: u64, found: &str) {
         self.rejects.add(reason, line, found);
     }
 
     /// Widens the span by one time.
-    pub fn saw_time(&mut self, time_ms: i64) {
+    pub(super) fn saw_time(&mut self, time_ms: i64) {
         self.span_ms = Some(match self.span_ms {
             None => (time_ms, time_ms),
             Some((first, last)) => (first.min(time_ms), last.max(time_ms)),
@@ -121,7 +121,7 @@ impl Output {
     }
 
     /// Counts the reject, or notes the fault, that an unreadable time is.
-    pub fn time_fault(&mut self, fault: TimeFault, line: u64, found: &str) {
+    pub(super) fn time_fault(&mut self, fault: TimeFault, line: u64, found: &str) {
         match fault {
             TimeFault::Unreadable => self.reject(RejectReason::TimeUnreadable, line, found),
             TimeFault::OutOfRange => self.reject(RejectReason::TimeOutOfRange, line, found),
@@ -134,7 +134,7 @@ impl Output {
 
 impl Context {
     /// The text of a field; empty where the table has no such column.
-    pub fn text<'a, C: Cells + ?Sized>(&self, cells: &'a C, field: Field) -> Cow<'a, str> {
+    pub(super) fn text<'a, C: Cells + ?Sized>(&self, cells: &'a C, field: Field) -> Cow<'a, str> {
         self.columns.get(field).map_or(Cow::Borrowed(""), |column| cells.cell(column))
     }
 
@@ -142,7 +142,7 @@ impl Context {
     ///
     /// # Errors
     /// The reason to reject the row.
-    pub fn direction_of(&self, text: &str) -> Result<Direction, RejectReason> {
+    pub(super) fn direction_of(&self, text: &str) -> Result<Direction, RejectReason> {
         let word = text.trim();
         if word.is_empty() || word.eq_ignore_ascii_case("undefined") {
             return self.direction.ok_or(RejectReason::DirectionMissing);
@@ -151,7 +151,7 @@ impl Context {
     }
 
     /// Hash of the identity of a message, or `None` where the row has none.
-    pub fn message_key<C: Cells + ?Sized>(&self, cells: &C) -> Option<u64> {
+    pub(super) fn message_key<C: Cells + ?Sized>(&self, cells: &C) -> Option<u64> {
         let network = |cells| {
             let id = self.text(cells, Field::NetworkId);
             let id = id.trim().trim_matches(['{', '}']);
@@ -170,7 +170,7 @@ impl Context {
     }
 
     /// Hash of everything a row says, for rows without an identity.
-    pub fn content_key<C: Cells + ?Sized>(&self, cells: &C) -> u64 {
+    pub(super) fn content_key<C: Cells + ?Sized>(&self, cells: &C) -> u64 {
         let mut whole = String::new();
         for column in 0..self.columns.width() {
             whole.push_str(cells.cell(column).trim());
@@ -180,13 +180,13 @@ impl Context {
     }
 
     /// Code of a name, or [`NO_NAME`].
-    pub fn code(&self, name: Option<&str>) -> u32 {
+    pub(super) fn code(&self, name: Option<&str>) -> u32 {
         name.and_then(|name| self.names.code(name).ok()).unwrap_or(NO_NAME)
     }
 
     /// Codes of the remote domains of a row, without repetition: the recipients' for
     /// outbound, the sender's for inbound mail.
-    pub fn peers<C: Cells + ?Sized>(&self, cells: &C, direction: Direction) -> Vec<u32> {
+    pub(super) fn peers<C: Cells + ?Sized>(&self, cells: &C, direction: Direction) -> Vec<u32> {
         let named = self.text(cells, Field::Peer);
         if !named.trim().is_empty() {
             return vec![self.code(Some(&named.trim().to_lowercase()))];
@@ -208,7 +208,7 @@ impl Context {
 }
 
 /// The identity of a remote server, for kinds where it belongs to that of the message.
-pub fn remote_key(host: &str) -> u32 {
+pub(super) fn remote_key(host: &str) -> u32 {
     let host = host.trim();
     if host.is_empty() {
         return 0;

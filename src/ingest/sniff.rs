@@ -15,7 +15,7 @@ use crate::trace::Kind;
 
 /// How the rows of a file are stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Format {
+pub(super) enum Format {
     /// Delimited text.
     Csv(Dialect),
     /// JSON.
@@ -26,7 +26,7 @@ pub enum Format {
 
 /// What a file is.
 #[derive(Debug, Clone)]
-pub struct Sniffed {
+pub(super) struct Sniffed {
     /// How its rows are stored.
     pub format: Format,
     /// What its columns hold.
@@ -41,7 +41,7 @@ pub struct Sniffed {
 
 impl Sniffed {
     /// The best identity that the file itself offers.
-    pub fn identity(&self) -> Identity {
+    pub(super) fn identity(&self) -> Identity {
         if self.columns.has(Field::NetworkId) {
             Identity::NetworkId
         } else if self.columns.has(Field::MessageId) {
@@ -52,7 +52,7 @@ impl Sniffed {
     }
 
     /// Says whether the file has message rows, not totals.
-    pub fn has_messages(&self) -> bool {
+    pub(super) fn has_messages(&self) -> bool {
         self.kind != Kind::ConnectorReport && !self.columns.has(Field::Messages)
     }
 }
@@ -61,21 +61,19 @@ impl Sniffed {
 ///
 /// # Errors
 /// [`IngestError`] when it is no trace, lacks a column that its kind needs, or is damaged.
-pub fn sniff(input: &Input, settings: &Settings) -> Result<Sniffed, IngestError> {
+pub(super) fn sniff(input: &Input, settings: &Settings) -> Result<Sniffed, IngestError> {
     let (format, headers) = format(input)?;
     let not_a_trace =
         || IngestError::NotATrace { file: input.name.clone(), found: headers.clone() };
     let map = settings.columns.as_ref();
     let columns = Columns::find(&headers, map).map_err(|AbsentColumn(column)| {
-        IngestError::MissingColumn {
-            file: input.name.clone(),
-            column,
-            found: headers.clone(),
-        }
+        IngestError::MissingColumn { file: input.name.clone(), column, found: headers.clone() }
     })?;
     let kind = match settings.kind {
         Some(kind) => kind,
-        None => columns.kind(map.is_some_and(|map| *map != ColumnMap::default())).ok_or_else(not_a_trace)?,
+        None => columns
+            .kind(map.is_some_and(|map| *map != ColumnMap::default()))
+            .ok_or_else(not_a_trace)?,
     };
     if let Some(column) = columns.missing_for(kind).first() {
         return Err(IngestError::MissingColumn {
@@ -84,13 +82,7 @@ pub fn sniff(input: &Input, settings: &Settings) -> Result<Sniffed, IngestError>
             found: headers,
         });
     }
-    let mut sniffed = Sniffed {
-        format,
-        columns,
-        kind,
-        order: settings.order,
-        order_proven: false,
-    };
+    let mut sniffed = Sniffed { format, columns, kind, order: settings.order, order_proven: false };
     check_direction(input, settings, &sniffed)?;
     if settings.order.is_none() {
         sniffed.order = prove_order(input, &sniffed)?;
@@ -114,10 +106,8 @@ fn check_direction(
             found: columns.headers().to_vec(),
         });
     }
-    let rows = matches!(
-        sniffed.kind,
-        Kind::ConnectorReportDetail | Kind::MessageTrace | Kind::Table
-    );
+    let rows =
+        matches!(sniffed.kind, Kind::ConnectorReportDetail | Kind::MessageTrace | Kind::Table);
     if rows && settings.direction.is_none() && !columns.has(Field::Direction) {
         return Err(IngestError::NoDirection {
             file: input.name.clone(),

@@ -7,7 +7,7 @@
 use crate::trace::{ConnectorType, Direction, Tls};
 
 /// The band that a TLS spelling means. An empty cell is `unknown`.
-pub fn tls(text: &str) -> Option<Tls> {
+pub(super) fn tls(text: &str) -> Option<Tls> {
     let text = text.trim();
     // The spellings of the exports themselves come first: they are looked up once per row.
     match text {
@@ -76,7 +76,7 @@ pub fn direction(text: &str) -> Option<Direction> {
 }
 
 /// The connector type that a word means; an unknown word is the type `unknown`.
-pub fn connector_type(text: &str) -> ConnectorType {
+pub(super) fn connector_type(text: &str) -> ConnectorType {
     match fold(text).as_str() {
         "partner" | "frompartner" | "topartner" => ConnectorType::Partner,
         "onpremises" | "fromyourorg" | "toyourorg" | "yourorg" => ConnectorType::OnPremises,
@@ -86,7 +86,7 @@ pub fn connector_type(text: &str) -> ConnectorType {
 }
 
 /// Yes or no; `None` for anything else.
-pub fn yes_no(text: &str) -> Option<bool> {
+pub(super) fn yes_no(text: &str) -> Option<bool> {
     match fold(text).as_str() {
         "true" | "yes" | "1" | "required" => Some(true),
         "false" | "no" | "0" => Some(false),
@@ -95,7 +95,7 @@ pub fn yes_no(text: &str) -> Option<bool> {
 }
 
 /// The connector that a cell names; `None` for mail without a connector.
-pub fn connector(text: &str) -> Option<&str> {
+pub(super) fn connector(text: &str) -> Option<&str> {
     let name = text.trim();
     let none = name.is_empty()
         || name.eq_ignore_ascii_case("NoConnector")
@@ -105,7 +105,7 @@ pub fn connector(text: &str) -> Option<&str> {
 }
 
 /// A header or word as compared: without case, blanks, `_`, `-` and a trailing `?`.
-pub fn fold(text: &str) -> String {
+pub(super) fn fold(text: &str) -> String {
     text.trim()
         .trim_end_matches('?')
         .chars()

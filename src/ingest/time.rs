@@ -18,7 +18,7 @@ pub enum DayOrder {
 
 /// Why a date or time could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TimeFault {
+pub(super) enum TimeFault {
     /// No known format, or a date that does not exist.
     Unreadable,
     /// Before 1970 or after 2105.
@@ -29,7 +29,7 @@ pub enum TimeFault {
 
 /// How times of one source are to be read.
 #[derive(Debug, Clone, Copy)]
-pub struct TimeReader {
+pub(super) struct TimeReader {
     /// Zone of times that have none.
     pub zone: Tz,
     /// Order of culture-formatted dates, where known.
@@ -45,7 +45,7 @@ impl TimeReader {
     ///
     /// # Errors
     /// [`TimeFault`] when the text is no instant that can be told for sure.
-    pub fn instant_ms(&self, text: &str) -> Result<i64, TimeFault> {
+    pub(super) fn instant_ms(self, text: &str) -> Result<i64, TimeFault> {
         let text = text.trim();
         if let Some(ms) = powershell_ms(text) {
             return in_range(ms);
@@ -66,18 +66,19 @@ impl TimeReader {
     ///
     /// # Errors
     /// [`TimeFault`] when the text is no date that can be told for sure.
-    pub fn day(&self, text: &str) -> Result<i32, TimeFault> {
+    pub(super) fn day(self, text: &str) -> Result<i32, TimeFault> {
         let (day, rest) = self.date(text.trim())?;
         clock_time(rest).ok_or(TimeFault::Unreadable)?;
         in_range(i64::from(day) * MS_PER_DAY).map(|_| day)
     }
 
-    fn date<'a>(&self, text: &'a str) -> Result<(i32, &'a str), TimeFault> {
+    fn date<'a>(self, text: &'a str) -> Result<(i32, &'a str), TimeFault> {
         if let Some(found) = iso_date(text) {
             return Ok(found);
         }
         if let Some(ms) = powershell_ms(text) {
-            let day = i32::try_from(ms.div_euclid(MS_PER_DAY)).map_err(|_| TimeFault::OutOfRange)?;
+            let day =
+                i32::try_from(ms.div_euclid(MS_PER_DAY)).map_err(|_| TimeFault::OutOfRange)?;
             return Ok((day, ""));
         }
         let (first, second, year, rest) = culture_date(text).ok_or(TimeFault::Unreadable)?;
@@ -91,7 +92,7 @@ impl TimeReader {
 
     /// A local time in a gap is read as if the clocks had not changed yet; one that occurs
     /// twice is the first.
-    fn local_to_utc(&self, local_ms: i64) -> Option<i64> {
+    fn local_to_utc(self, local_ms: i64) -> Option<i64> {
         let local = chrono::DateTime::from_timestamp_millis(local_ms)?.naive_utc();
         let resolve = |naive: NaiveDateTime| match self.zone.from_local_datetime(&naive) {
             MappedLocalTime::Single(at) | MappedLocalTime::Ambiguous(at, _) => {
@@ -111,7 +112,7 @@ fn in_range(ms: i64) -> Result<i64, TimeFault> {
 }
 
 /// The order that a culture-formatted date proves by a number above 12.
-pub fn proven_order(text: &str) -> Option<DayOrder> {
+pub(super) fn proven_order(text: &str) -> Option<DayOrder> {
     let text = text.trim();
     if iso_date(text).is_some() {
         return None;
@@ -124,7 +125,7 @@ pub fn proven_order(text: &str) -> Option<DayOrder> {
 }
 
 /// Says whether the text is a date whose day and month order is open.
-pub fn needs_order(text: &str) -> bool {
+pub(super) fn needs_order(text: &str) -> bool {
     let text = text.trim();
     iso_date(text).is_none() && culture_date(text).is_some()
 }
@@ -163,7 +164,8 @@ fn culture_date(text: &str) -> Option<(u32, u32, u32, &str)> {
     let year = rest.get(second_end + 1..second_end + 5)?;
     let after = rest.get(second_end + 5..)?;
     let short = |part: &str| (1..=2).contains(&part.len());
-    if !short(first) || !short(second) || after.starts_with(|letter: char| letter.is_ascii_digit()) {
+    if !short(first) || !short(second) || after.starts_with(|letter: char| letter.is_ascii_digit())
+    {
         return None;
     }
     Some((digits(first.as_bytes())?, digits(second.as_bytes())?, digits(year.as_bytes())?, after))
@@ -312,10 +314,23 @@ mod tests {
     #[test]
     fn nonsense_is_a_fault_never_a_panic() {
         let cases = [
-            "", "x", "2026-13-01", "2026-02-30", "2026-11-09T25:00:00", "2026-11-09T10:61:00",
-            "2026-11-09T10:00:00.", "2026-11-09T10:00:00Zx", "1969-12-31", "2200-01-01",
-            "99/99/2026", "é026-11-09", "2026-11-09T1é:00", "/Date(x)/", "31/31/2026",
-            "2026-11-09T10:00:00+99:00", "2026-11-09T10:00:00.12345678901Z",
+            "",
+            "x",
+            "2026-13-01",
+            "2026-02-30",
+            "2026-11-09T25:00:00",
+            "2026-11-09T10:61:00",
+            "2026-11-09T10:00:00.",
+            "2026-11-09T10:00:00Zx",
+            "1969-12-31",
+            "2200-01-01",
+            "99/99/2026",
+            "é026-11-09",
+            "2026-11-09T1é:00",
+            "/Date(x)/",
+            "31/31/2026",
+            "2026-11-09T10:00:00+99:00",
+            "2026-11-09T10:00:00.12345678901Z",
         ];
         for text in cases {
             let result = reader("UTC", Some(DayOrder::DayFirst)).instant_ms(text);

@@ -7,9 +7,16 @@ use crate::report::Report;
 use crate::trace::{Tls, TlsCounts};
 
 /// One row per period, direction and connector.
-pub fn connectors(report: &Report) -> Vec<u8> {
+pub(super) fn connectors(report: &Report) -> Vec<u8> {
     let mut rows = Rows::new(&[
-        "period", "from", "to", "direction", "connector", "type", "forced_tls", "messages",
+        "period",
+        "from",
+        "to",
+        "direction",
+        "connector",
+        "type",
+        "forced_tls",
+        "messages",
     ]);
     for period in &report.periods {
         for connector in &period.connectors {
@@ -30,7 +37,7 @@ pub fn connectors(report: &Report) -> Vec<u8> {
 }
 
 /// One row per period, day, direction and connector.
-pub fn daily(report: &Report) -> Vec<u8> {
+pub(super) fn daily(report: &Report) -> Vec<u8> {
     let mut rows = Rows::new(&["period", "date", "direction", "connector", "messages"]);
     for period in &report.periods {
         for day in &period.daily {

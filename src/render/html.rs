@@ -9,9 +9,9 @@ use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, Value, context};
 use sha2::{Digest, Sha256};
 
+use super::RenderError;
 use super::view;
 use super::words::{GROUP, Words};
-use super::RenderError;
 use crate::report::Report;
 
 const TEMPLATE: &str = include_str!("../../templates/html/report.html");
@@ -21,7 +21,7 @@ const STYLE: &str = include_str!("../../templates/html/report.css");
 ///
 /// # Errors
 /// [`RenderError`] when the template or language file is at fault.
-pub fn render(report: &Report) -> Result<Vec<u8>, RenderError> {
+pub(super) fn render(report: &Report) -> Result<Vec<u8>, RenderError> {
     let view = view::build(report)?;
     let words = Words::of(&report.language)
         .ok_or_else(|| RenderError::Language(report.language.clone()))?;

@@ -24,7 +24,7 @@ use crate::report::Report;
 ///
 /// # Errors
 /// [`RenderError`] when a font or language file is at fault.
-pub fn render(report: &Report) -> Result<Vec<u8>, RenderError> {
+pub(super) fn render(report: &Report) -> Result<Vec<u8>, RenderError> {
     let view = view::build(report)?;
     let words = Words::of(&report.language)
         .ok_or_else(|| RenderError::Language(report.language.clone()))?;

@@ -21,7 +21,7 @@ fn text(view: &View) -> String {
     for period in &view.periods {
         out.push_str(&format!("{}, {}\n", period.title, period.dates));
         let table: Vec<Vec<String>> = std::iter::once(period.totals.head())
-            .chain(period.totals.rows.iter().map(|row| row.texts()))
+            .chain(period.totals.rows.iter().map(view::Row::texts))
             .collect();
         out.push_str(&aligned(&table));
         for insight in &period.insights {
@@ -54,7 +54,8 @@ fn aligned(rows: &[Vec<String>]) -> String {
         out.push(' ');
         for (index, (cell, width)) in row.iter().zip(&widths).enumerate() {
             let padding = " ".repeat(width - shown(cell));
-            let padded = if index == 0 { format!("{cell}{padding}") } else { format!("{padding}{cell}") };
+            let padded =
+                if index == 0 { format!("{cell}{padding}") } else { format!("{padding}{cell}") };
             out.push_str(&format!(" {padded} "));
         }
         out.truncate(out.trim_end().len());

@@ -13,7 +13,7 @@ use crate::trace::{ConnectorType, Direction, Tls, TlsCounts};
 
 /// A whole report.
 #[derive(Debug, Serialize)]
-pub struct View {
+pub(super) struct View {
     pub language: String,
     pub title: String,
     pub question: String,
@@ -27,7 +27,7 @@ pub struct View {
 
 /// One period.
 #[derive(Debug, Serialize)]
-pub struct PeriodView {
+pub(super) struct PeriodView {
     pub id: String,
     pub title: String,
     pub dates: String,
@@ -51,7 +51,7 @@ pub struct PeriodView {
 
 /// The widget: one direction in short.
 #[derive(Debug, Serialize)]
-pub struct Card {
+pub(super) struct Card {
     pub direction: String,
     pub messages: String,
     pub unit: String,
@@ -62,7 +62,7 @@ pub struct Card {
 
 /// The bands of one direction as parts of a bar.
 #[derive(Debug, Serialize)]
-pub struct Split {
+pub(super) struct Split {
     pub label: String,
     pub alt: String,
     pub parts: Vec<Part>,
@@ -70,7 +70,7 @@ pub struct Split {
 
 /// One band: its messages and its share in tenths of a percent.
 #[derive(Debug, Serialize)]
-pub struct Part {
+pub(super) struct Part {
     pub key: &'static str,
     pub name: String,
     pub tenths: u32,
@@ -79,7 +79,7 @@ pub struct Part {
 
 /// Messages per day and band, both directions.
 #[derive(Debug, Serialize)]
-pub struct Chart {
+pub(super) struct Chart {
     pub title: String,
     pub caption: String,
     pub alt: String,
@@ -95,7 +95,7 @@ pub struct Chart {
 
 /// One day of the chart.
 #[derive(Debug, Serialize)]
-pub struct ChartDay {
+pub(super) struct ChartDay {
     pub date: String,
     pub short: String,
     /// Per panel: the messages of each band that occurs, from the ground up.
@@ -106,7 +106,7 @@ pub struct ChartDay {
 
 /// One insight.
 #[derive(Debug, Serialize)]
-pub struct InsightView {
+pub(super) struct InsightView {
     pub level: &'static str,
     pub severity: String,
     pub place: String,
@@ -116,7 +116,7 @@ pub struct InsightView {
 
 /// What an auditor needs.
 #[derive(Debug, Serialize)]
-pub struct EvidenceView {
+pub(super) struct EvidenceView {
     pub title: String,
     pub sources_title: String,
     pub sources: Table,
@@ -131,7 +131,7 @@ pub struct EvidenceView {
 
 /// A table.
 #[derive(Debug, Serialize)]
-pub struct Table {
+pub(super) struct Table {
     pub caption: String,
     pub columns: Vec<Column>,
     pub rows: Vec<Row>,
@@ -139,7 +139,7 @@ pub struct Table {
 
 /// One column.
 #[derive(Debug, Serialize)]
-pub struct Column {
+pub(super) struct Column {
     pub head: String,
     /// Numbers stand to the right.
     pub numeric: bool,
@@ -149,7 +149,7 @@ pub struct Column {
 
 /// One row.
 #[derive(Debug, Serialize)]
-pub struct Row {
+pub(super) struct Row {
     pub cells: Vec<Cell>,
     /// A sum of the others.
     pub total: bool,
@@ -157,21 +157,21 @@ pub struct Row {
 
 /// One cell: a text, and under it a smaller one.
 #[derive(Debug, Default, Serialize)]
-pub struct Cell {
+pub(super) struct Cell {
     pub text: String,
     pub sub: String,
 }
 
 impl Table {
     /// The heads as texts.
-    pub fn head(&self) -> Vec<String> {
+    pub(super) fn head(&self) -> Vec<String> {
         self.columns.iter().map(|column| column.head.clone()).collect()
     }
 }
 
 impl Row {
     /// The cells as texts.
-    pub fn texts(&self) -> Vec<String> {
+    pub(super) fn texts(&self) -> Vec<String> {
         let text = |cell: &Cell| match cell.sub.as_str() {
             "" => cell.text.clone(),
             sub => format!("{} ({sub})", cell.text),
@@ -184,7 +184,7 @@ impl Row {
 ///
 /// # Errors
 /// [`RenderError::Language`] when there are no words in it.
-pub fn build(report: &Report) -> Result<View, RenderError> {
+pub(super) fn build(report: &Report) -> Result<View, RenderError> {
     let words = Words::of(&report.language)
         .ok_or_else(|| RenderError::Language(report.language.clone()))?;
     let organisation = clean(&report.organisation);
@@ -212,8 +212,7 @@ pub fn build(report: &Report) -> Result<View, RenderError> {
                 ("tzdb", &generator.tzdb),
             ],
         ),
-        footer: words
-            .fill("report.footer", &[("organisation", &organisation), ("dates", &dates)]),
+        footer: words.fill("report.footer", &[("organisation", &organisation), ("dates", &dates)]),
         organisation,
         periods: report.periods.iter().map(|period| Builder { words, period }.build()).collect(),
         evidence: evidence(report, words),
@@ -320,9 +319,8 @@ impl Builder<'_> {
         let listed: Vec<String> =
             parts.iter().map(|part| format!("{} {}", part.name, part.share)).collect();
         let label = self.direction(total.direction);
-        let alt = self
-            .words
-            .fill("split.alt", &[("direction", &label), ("parts", &listed.join(", "))]);
+        let alt =
+            self.words.fill("split.alt", &[("direction", &label), ("parts", &listed.join(", "))]);
         Split { label, alt, parts }
     }
 
@@ -373,13 +371,13 @@ impl Builder<'_> {
             .collect();
         let all = self.period.totals.iter().find(|total| total.direction == direction);
         if let Some(total) = all.filter(|_| !rows.is_empty()) {
-            let first = vec![cell(words.text("connectors.total")), Cell::default(), Cell::default()];
+            let first =
+                vec![cell(words.text("connectors.total")), Cell::default(), Cell::default()];
             let cells = self.counts(first, total.messages, &total.tls, bands);
             rows.push(Row { cells, total: true });
         }
         Table {
-            caption: words
-                .fill("connectors.caption", &[("direction", &self.direction(direction))]),
+            caption: words.fill("connectors.caption", &[("direction", &self.direction(direction))]),
             columns: self.count_columns(heads.into(), bands),
             rows,
         }
@@ -560,11 +558,7 @@ impl Builder<'_> {
         let messages = words.count("widget.messages", tls.total());
         words.fill(
             "chart.day",
-            &[
-                ("date", &words.date(date)),
-                ("messages", &messages),
-                ("parts", &parts.join(", ")),
-            ],
+            &[("date", &words.date(date)), ("messages", &messages), ("parts", &parts.join(", "))],
         )
     }
 
@@ -600,8 +594,7 @@ impl Builder<'_> {
         if coverage.tls_not_recorded {
             lines.push(words.text("coverage.not_recorded"));
         } else if coverage.unknown_messages > 0 {
-            let places =
-                [("messages", number(coverage.unknown_messages)), ("of", number(all))];
+            let places = [("messages", number(coverage.unknown_messages)), ("of", number(all))];
             let places = places.each_ref().map(|(name, value)| (*name, value.as_str()));
             lines.push(words.fill("coverage.unknown", &places));
         }
@@ -618,7 +611,11 @@ impl Builder<'_> {
             keys.iter().map(|key| column(words.text(&format!("column.{key}")), false)).collect()
         };
         let place = |date: NaiveDate, direction, connector: Option<&str>| {
-            vec![cell(date.to_string()), cell(self.direction(direction)), cell(self.name(connector))]
+            vec![
+                cell(date.to_string()),
+                cell(self.direction(direction)),
+                cell(self.name(connector)),
+            ]
         };
         let mut tables = Vec::new();
         if !coverage.controls.is_empty() {
@@ -628,9 +625,14 @@ impl Builder<'_> {
                     .map(|key| column(words.text(&format!("column.{key}")), true)),
             );
             let rows = coverage.controls.iter().map(|control| {
-                let mut cells = place(control.date, control.direction, control.connector.as_deref());
+                let mut cells =
+                    place(control.date, control.direction, control.connector.as_deref());
                 let difference = format!("{:+}", control.difference);
-                cells.extend([cell(number(control.total)), cell(number(control.rows)), cell(difference)]);
+                cells.extend([
+                    cell(number(control.total)),
+                    cell(number(control.rows)),
+                    cell(difference),
+                ]);
                 Row { cells, total: false }
             });
             let rows = rows.collect();
@@ -723,8 +725,9 @@ fn time(instant: &str) -> String {
 fn days(days: &[NaiveDate], words: &Words) -> String {
     let runs = days.chunk_by(|a, b| a.succ_opt() == Some(*b));
     let text = |run: &[NaiveDate]| match run {
-        [first, .., last] => words
-            .fill("date.range", &[("from", &words.date(*first)), ("to", &words.date(*last))]),
+        [first, .., last] => {
+            words.fill("date.range", &[("from", &words.date(*first)), ("to", &words.date(*last))])
+        }
         [only] => words.date(*only),
         [] => String::new(),
     };
@@ -774,9 +777,8 @@ const SOURCE_COLUMNS: [SourceColumn; 7] = [
 ];
 
 fn sources(report: &Report, words: &Words) -> Table {
-    let mut columns: Vec<Column> = ["file", "kind"]
-        .map(|key| column(words.text(&format!("column.{key}")), false))
-        .into();
+    let mut columns: Vec<Column> =
+        ["file", "kind"].map(|key| column(words.text(&format!("column.{key}")), false)).into();
     columns.extend(
         SOURCE_COLUMNS.iter().map(|(key, _)| column(words.text(&format!("column.{key}")), true)),
     );
@@ -824,8 +826,9 @@ fn rejects(report: &Report, words: &Words) -> Option<Table> {
     if report.rejects.is_empty() {
         return None;
     }
-    let columns = [("file", false), ("line", true), ("reason", false), ("found", false), ("count", true)]
-        .map(|(key, numeric)| column(words.text(&format!("column.{key}")), numeric));
+    let columns =
+        [("file", false), ("line", true), ("reason", false), ("found", false), ("count", true)]
+            .map(|(key, numeric)| column(words.text(&format!("column.{key}")), numeric));
     let rows = report.rejects.iter().map(|reject| Row {
         cells: vec![
             cell(clean(&reject.file)),
@@ -842,4 +845,3 @@ fn rejects(report: &Report, words: &Words) -> Option<Table> {
         rows: rows.collect(),
     })
 }
-

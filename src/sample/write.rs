@@ -12,16 +12,14 @@ use super::{DayTotal, Manifest, Message, SampleFile};
 use crate::trace::{ConnectorType, Direction, Tls};
 
 /// The aggregate table: UTF-8 with BOM, shares with two decimals.
-pub fn connector_report(totals: &[DayTotal]) -> Vec<u8> {
+pub(super) fn connector_report(totals: &[DayTotal]) -> Vec<u8> {
     let mut text = String::from(
         "\u{feff}Date,Connector direction and name,Connector type,Forced TLS?,No TLS,TLS 1.0,TLS 1.1,TLS 1.2,TLS 1.3,Volume\r\n",
     );
     for total in totals {
         let volume = total.tls.total();
-        let shares: Vec<String> = super::BANDS
-            .iter()
-            .map(|band| hundredths(total.tls.get(*band), volume))
-            .collect();
+        let shares: Vec<String> =
+            super::BANDS.iter().map(|band| hundredths(total.tls.get(*band), volume)).collect();
         let line = [
             total.date.to_string(),
             field(&label(total)),
@@ -62,7 +60,7 @@ fn type_word(kind: ConnectorType) -> &'static str {
 }
 
 /// Message rows, one per recipient, of some of the days.
-pub fn detail(
+pub(super) fn detail(
     name: &'static str,
     messages: &[&Message],
     range: impl RangeBounds<usize>,
@@ -142,7 +140,7 @@ const AGENTS: [&str; 12] = [
 ];
 
 /// Event rows of extended traces: UTF-16 without a BOM, compressed.
-pub fn extended(messages: &[&Message]) -> Vec<u8> {
+pub(super) fn extended(messages: &[&Message]) -> Vec<u8> {
     let mut text = String::from(EXTENDED);
     for message in messages {
         push_line(&mut text, &event(message, 0, "SMTP", "RECEIVE", &receive_data(message)));
@@ -162,7 +160,8 @@ fn receive_data(message: &Message) -> String {
     let mut data = String::from("S:ProxyHop1=relay.contoso.example(192.0.2.7)");
     if let Some(name) = message.profile.name {
         // Writing to a string cannot fail.
-        let _ = write!(data, ";'S:InboundConnectorData=Name={name};ConnectorType=Partner;TenantId=0'");
+        let _ =
+            write!(data, ";'S:InboundConnectorData=Name={name};ConnectorType=Partner;TenantId=0'");
     }
     let version = match message.tls {
         Tls::NoTls => return data,
@@ -252,7 +251,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// The manifest as indented JSON.
-pub fn json(manifest: &Manifest) -> Vec<u8> {
+pub(super) fn json(manifest: &Manifest) -> Vec<u8> {
     let mut bytes = serde_json::to_vec_pretty(manifest).unwrap_or_default();
     bytes.push(b'\n');
     bytes

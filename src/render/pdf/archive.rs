@@ -10,7 +10,7 @@ use crate::render::RenderError;
 use crate::render::view::View;
 
 /// Writes the file. `identity` is what the identifier of the file follows from.
-pub fn finish(layout: Layout, view: &View, identity: &[u8]) -> Result<Vec<u8>, RenderError> {
+pub(super) fn finish(layout: Layout, view: &View, identity: &[u8]) -> Result<Vec<u8>, RenderError> {
     let done = layout.finish()?;
     let mut pdf = PdfDocument::new(&view.title);
     pdf.metadata.info.document_title = format!("{}: {}", view.title, view.organisation);
@@ -24,7 +24,7 @@ pub fn finish(layout: Layout, view: &View, identity: &[u8]) -> Result<Vec<u8>, R
     }
     pdf.pages = pages;
     let mut document = pdf.to_lopdf_document(&PdfSaveOptions::default(), &mut Vec::new());
-    document.version = "1.7".to_owned();
+    "1.7".clone_into(&mut document.version);
     let outline = outline(&mut document, &bookmarks);
     if let Ok(catalog) = document.catalog_mut() {
         catalog.set("Lang", text(&view.language));

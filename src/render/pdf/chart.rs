@@ -21,13 +21,15 @@ fn ink_of(band: &str) -> Ink {
     }
 }
 
+/// Height of a bar, and room for its label.
+const HEIGHT: f32 = 14.0;
+const LABEL: f32 = 62.0;
+
 /// One direction as a bar of its bands.
-pub fn split(layout: &mut Layout, split: &Split) {
+pub(super) fn split(layout: &mut Layout, split: &Split) {
     if split.parts.is_empty() {
         return;
     }
-    const HEIGHT: f32 = 14.0;
-    const LABEL: f32 = 62.0;
     layout.keep(HEIGHT + 6.0);
     let top = layout.y();
     layout.text(LEFT, top - 10.0, SIZE, Face::Regular, INK, &split.label);
@@ -46,7 +48,7 @@ fn tenths(tenths: u32) -> f32 {
 }
 
 /// Names of the bands beside their colours.
-pub fn legend(layout: &mut Layout, parts: &[Part]) {
+pub(super) fn legend(layout: &mut Layout, parts: &[Part]) {
     layout.keep(16.0);
     let mut left = LEFT;
     for part in parts {
@@ -64,13 +66,13 @@ pub fn legend(layout: &mut Layout, parts: &[Part]) {
 }
 
 /// Height of a day chart.
-pub fn height(chart: &Chart) -> f32 {
+pub(super) fn height(chart: &Chart) -> f32 {
     let panels = u16::try_from(chart.panels.len()).unwrap_or(1);
     f32::from(panels) * (PANEL_HEIGHT + 34.0) + 16.0
 }
 
 /// Stacked bars per day, one panel per direction on the same scale.
-pub fn days(layout: &mut Layout, chart: &Chart) {
+pub(super) fn days(layout: &mut Layout, chart: &Chart) {
     for (panel, name) in chart.panels.iter().enumerate() {
         draw_panel(layout, chart, panel, name);
     }

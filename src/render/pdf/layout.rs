@@ -12,18 +12,18 @@ use crate::render::RenderError;
 use crate::render::words::GROUP;
 
 /// A4.
-pub const PAGE_WIDTH: f32 = 595.28;
+pub(super) const PAGE_WIDTH: f32 = 595.28;
 /// A4.
-pub const PAGE_HEIGHT: f32 = 841.89;
+pub(super) const PAGE_HEIGHT: f32 = 841.89;
 /// Left margin.
-pub const LEFT: f32 = 42.0;
+pub(super) const LEFT: f32 = 42.0;
 /// Width between the margins.
-pub const WIDTH: f32 = PAGE_WIDTH - 2.0 * LEFT;
+pub(super) const WIDTH: f32 = PAGE_WIDTH - 2.0 * LEFT;
 const TOP: f32 = PAGE_HEIGHT - 46.0;
 /// Lowest point of the text.
-pub const BOTTOM: f32 = 52.0;
+pub(super) const BOTTOM: f32 = 52.0;
 /// Size of ordinary text.
-pub const SIZE: f32 = 9.0;
+pub(super) const SIZE: f32 = 9.0;
 /// Distance of baselines, in sizes.
 const LEADING: f32 = 1.38;
 /// Gap between groups of digits, in thousandths of the size: seen by the eye, but below
@@ -34,25 +34,25 @@ const GROUP_GAP: f32 = 90.0;
 const SLACK: f32 = 0.05;
 
 /// A colour as 0xRRGGBB.
-pub type Ink = u32;
+pub(super) type Ink = u32;
 /// Ordinary text.
-pub const INK: Ink = 0x1b_1f24;
+pub(super) const INK: Ink = 0x1b_1f24;
 /// Text that stands back.
-pub const SOFT: Ink = 0x57_606a;
+pub(super) const SOFT: Ink = 0x57_606a;
 /// Thin lines.
-pub const LINE: Ink = 0xd0_d7de;
+pub(super) const LINE: Ink = 0xd0_d7de;
 /// Ground of panels.
-pub const PANEL: Ink = 0xf3_f5f7;
+pub(super) const PANEL: Ink = 0xf3_f5f7;
 /// Severity.
-pub const ALERT: Ink = 0xb3_261e;
+pub(super) const ALERT: Ink = 0xb3_261e;
 /// Severity.
-pub const WARNING: Ink = 0x9a_5b00;
+pub(super) const WARNING: Ink = 0x9a_5b00;
 /// Severity.
-pub const NOTICE: Ink = 0x2b_5f93;
+pub(super) const NOTICE: Ink = 0x2b_5f93;
 
 /// A font face.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Face {
+pub(super) enum Face {
     /// Upright, regular weight.
     Regular,
     /// Upright, bold.
@@ -61,7 +61,7 @@ pub enum Face {
 
 /// A heading, which is also a bookmark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Heading {
+pub(super) enum Heading {
     /// A period, or the evidence.
     Part,
     /// A section of a part.
@@ -70,7 +70,7 @@ pub enum Heading {
 
 /// A place in the document that the outline leads to.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Bookmark {
+pub(super) struct Bookmark {
     /// Part or section.
     pub heading: Heading,
     /// Its text.
@@ -138,7 +138,7 @@ impl Font {
 }
 
 /// A document in the making.
-pub struct Layout {
+pub(super) struct Layout {
     regular: Font,
     bold: Font,
     pages: Vec<Vec<Op>>,
@@ -147,7 +147,7 @@ pub struct Layout {
 }
 
 /// What a layout leaves when it is done.
-pub struct Done {
+pub(super) struct Done {
     /// The pages.
     pub pages: Vec<PdfPage>,
     /// Fonts by their ids.
@@ -158,7 +158,7 @@ pub struct Done {
 
 impl Layout {
     /// An empty first page.
-    pub fn new() -> Result<Self, RenderError> {
+    pub(super) fn new() -> Result<Self, RenderError> {
         Ok(Self {
             regular: Font::new(
                 "NotoSans-Regular",
@@ -175,30 +175,30 @@ impl Layout {
     }
 
     /// Height of the next line's top.
-    pub fn y(&self) -> f32 {
+    pub(super) fn y(&self) -> f32 {
         self.y
     }
 
     /// Goes down.
-    pub fn down(&mut self, height: f32) {
+    pub(super) fn down(&mut self, height: f32) {
         self.y -= height;
     }
 
     /// Leaves room, but not at the top of a page.
-    pub fn space(&mut self, height: f32) {
+    pub(super) fn space(&mut self, height: f32) {
         if self.y < TOP {
             self.y -= height;
         }
     }
 
     /// Begins a page.
-    pub fn new_page(&mut self) {
+    pub(super) fn new_page(&mut self) {
         self.pages.push(Vec::new());
         self.y = TOP;
     }
 
     /// Begins a page unless there is room for `height`. Says whether it did.
-    pub fn keep(&mut self, height: f32) -> bool {
+    pub(super) fn keep(&mut self, height: f32) -> bool {
         let breaks = self.y - height < BOTTOM && self.y < TOP;
         if breaks {
             self.new_page();
@@ -207,7 +207,7 @@ impl Layout {
     }
 
     /// A heading with room for something under it.
-    pub fn heading(&mut self, heading: Heading, text: &str) {
+    pub(super) fn heading(&mut self, heading: Heading, text: &str) {
         let (size, before) = match heading {
             Heading::Part => (15.0, 4.0),
             Heading::Section => (11.5, 12.0),
@@ -221,7 +221,7 @@ impl Layout {
     }
 
     /// Wrapped text over the whole width.
-    pub fn paragraph(&mut self, text: &str, size: f32, face: Face, ink: Ink) {
+    pub(super) fn paragraph(&mut self, text: &str, size: f32, face: Face, ink: Ink) {
         for line in self.wrapped(text, size, face, WIDTH) {
             self.keep(size * LEADING);
             self.text(LEFT, self.y - size, size, face, ink, &line);
@@ -231,7 +231,7 @@ impl Layout {
     }
 
     /// Paragraphs beside a coloured mark, kept together.
-    pub fn marked_block(&mut self, mark: Ink, parts: &[(&str, Face, Ink)]) {
+    pub(super) fn marked_block(&mut self, mark: Ink, parts: &[(&str, Face, Ink)]) {
         let inner = WIDTH - 16.0;
         let mut lines: Vec<(String, Face, Ink)> = Vec::new();
         for (text, face, ink) in parts {
@@ -254,7 +254,15 @@ impl Layout {
     }
 
     /// One line of text from a baseline's left end.
-    pub fn text(&mut self, x: f32, baseline: f32, size: f32, face: Face, ink: Ink, text: &str) {
+    pub(super) fn text(
+        &mut self,
+        x: f32,
+        baseline: f32,
+        size: f32,
+        face: Face,
+        ink: Ink,
+        text: &str,
+    ) {
         let covered = self.covered(text, face);
         if covered.is_empty() {
             return;
@@ -282,13 +290,21 @@ impl Layout {
     }
 
     /// As [`Layout::text`], from the right end.
-    pub fn text_right(&mut self, right: f32, baseline: f32, size: f32, face: Face, ink: Ink, text: &str) {
+    pub(super) fn text_right(
+        &mut self,
+        right: f32,
+        baseline: f32,
+        size: f32,
+        face: Face,
+        ink: Ink,
+        text: &str,
+    ) {
         let width = self.measure(text, size, face);
         self.text(right - width, baseline, size, face, ink, text);
     }
 
     /// A filled rectangle.
-    pub fn rectangle(&mut self, x: f32, y: f32, width: f32, height: f32, ink: Ink) {
+    pub(super) fn rectangle(&mut self, x: f32, y: f32, width: f32, height: f32, ink: Ink) {
         let rectangle = Rect {
             x: Pt(x),
             y: Pt(y),
@@ -301,14 +317,14 @@ impl Layout {
     }
 
     /// Width of a text.
-    pub fn measure(&self, text: &str, size: f32, face: Face) -> f32 {
+    pub(super) fn measure(&self, text: &str, size: f32, face: Face) -> f32 {
         let font = self.font(face);
         self.covered(text, face).chars().map(|letter| font.advance(letter)).sum::<f32>() * size
             / 1000.0
     }
 
     /// The text broken into lines of at most `width`; a word that is too long is broken.
-    pub fn wrapped(&self, text: &str, size: f32, face: Face, width: f32) -> Vec<String> {
+    pub(super) fn wrapped(&self, text: &str, size: f32, face: Face, width: f32) -> Vec<String> {
         let mut lines: Vec<String> = Vec::new();
         let mut line = String::new();
         for word in self.covered(text, face).split(' ') {
@@ -333,7 +349,7 @@ impl Layout {
     }
 
     /// The text cut with an ellipsis to fit one line.
-    pub fn fitted(&self, text: &str, size: f32, face: Face, width: f32) -> String {
+    pub(super) fn fitted(&self, text: &str, size: f32, face: Face, width: f32) -> String {
         if self.measure(text, size, face) <= width {
             return text.to_owned();
         }
@@ -348,7 +364,7 @@ impl Layout {
     }
 
     /// Adds a footer to every page.
-    pub fn footers(&mut self, text: &str, number: &dyn Fn(usize, usize) -> String) {
+    pub(super) fn footers(&mut self, text: &str, number: &dyn Fn(usize, usize) -> String) {
         let pages = self.pages.len();
         let current = std::mem::take(&mut self.pages);
         for (index, ops) in current.into_iter().enumerate() {
@@ -363,7 +379,7 @@ impl Layout {
     }
 
     /// The pages, the fonts with what was used of them, and the outline.
-    pub fn finish(self) -> Result<Done, RenderError> {
+    pub(super) fn finish(self) -> Result<Done, RenderError> {
         let size = (Mm::from(Pt(PAGE_WIDTH)), Mm::from(Pt(PAGE_HEIGHT)));
         let mut fonts = Vec::new();
         for font in [&self.regular, &self.bold] {
@@ -437,7 +453,10 @@ mod tests {
         for width in [40.0, 77.0, 200.0] {
             let lines = layout.wrapped(text, SIZE, Face::Regular, width);
             for line in &lines {
-                assert!(layout.measure(line, SIZE, Face::Regular) <= width + SLACK, "{line} in {width}");
+                assert!(
+                    layout.measure(line, SIZE, Face::Regular) <= width + SLACK,
+                    "{line} in {width}"
+                );
             }
             let joined: String = lines.concat().replace(' ', "");
             assert_eq!(joined, layout.covered(text, Face::Regular).replace(' ', ""));

@@ -20,7 +20,7 @@ struct Shape {
 }
 
 /// Draws a table from the current height on.
-pub fn draw(layout: &mut Layout, table: &Table) {
+pub(super) fn draw(layout: &mut Layout, table: &Table) {
     let shape = shape(layout, table);
     let head = head_lines(layout, table, &shape);
     let first = table.rows.first().map_or(0.0, |row| Drawn::new(layout, table, row, &shape).height);
@@ -80,7 +80,9 @@ fn widths(natural: &[f32], least: &[f32]) -> Vec<f32> {
     // What is still too wide at the smallest size is pressed together, never let out.
     let sum: f32 = widths.iter().sum();
     if sum > WIDTH {
-        widths.iter_mut().for_each(|width| *width *= WIDTH / sum);
+        for width in &mut widths {
+            *width *= WIDTH / sum;
+        }
     }
     widths
 }
@@ -97,7 +99,11 @@ fn natural(layout: &Layout, table: &Table, index: usize, size: f32) -> f32 {
     let numeric = table.columns.get(index).is_some_and(|column| column.numeric);
     let head = table.columns.get(index).map_or("", |column| column.head.as_str());
     // The head of a number column may wrap; that of a text column need not.
-    let head = if numeric { longest_word(layout, head, size) } else { layout.measure(head, size, Face::Bold) };
+    let head = if numeric {
+        longest_word(layout, head, size)
+    } else {
+        layout.measure(head, size, Face::Bold)
+    };
     let content = cells(table, index).map(|(row, cell)| {
         let text = layout.measure(&cell.text, size, face(row));
         text.max(layout.measure(&cell.sub, size * SUB, Face::Regular))
