@@ -46,7 +46,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             // A closed terminal is no reason to fail.
-            let _ = error.print();
+            drop(error.print());
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
@@ -67,7 +67,8 @@ pub fn main() -> ExitCode {
 
 /// Writes a line to stderr.
 fn say(line: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
+    // There is nowhere left to say that stderr is closed.
+    drop(writeln!(std::io::stderr().lock(), "{line}"));
 }
 
 /// Writes data to stdout.

@@ -254,8 +254,14 @@ pub fn generate(plan: &Plan) -> Vec<SampleFile> {
     let extended: Vec<&Message> = of(Kind::MessageTraceDetail).collect();
     vec![
         SampleFile { name: "connector-report.csv", bytes: write::connector_report(&totals) },
-        write::detail("connector-report-detail-1.csv.gz", &detail, ..days.len() * 3 / 5, &days),
-        write::detail("connector-report-detail-2.csv", &detail, days.len() / 2.., &days),
+        write::detail(
+            "connector-report-detail-1.csv.gz",
+            true,
+            &detail,
+            ..days.len() * 3 / 5,
+            &days,
+        ),
+        write::detail("connector-report-detail-2.csv", false, &detail, days.len() / 2.., &days),
         SampleFile { name: "message-trace-detail.csv.gz", bytes: write::extended(&extended) },
         SampleFile { name: "manifest.json", bytes: write::json(&manifest) },
     ]

@@ -338,7 +338,7 @@ mod tests {
         let cases = [
             ("a,b\nc", Some(owned(&["a", "b"])), 4),
             ("a,b\r\nc", Some(owned(&["a", "b"])), 5),
-            ("a,\"b,\"\"c\"\"\nd\",e\n", Some(owned(&["a", "b,\"c\"\nd", "e"])), 15),
+            ("a,\"b,\"\"c\"\"\nd\",e\n", Some(owned(&["a", "b,\"c\"\nd", "e"])), 16),
             ("5\" disk,b\n", Some(owned(&["5\" disk", "b"])), 10),
             ("\"a\" b\",c\n", Some(owned(&["a\" b", "c"])), 9),
             (",\n", Some(owned(&["", ""])), 2),

@@ -72,7 +72,7 @@ impl TimeReader {
         in_range(i64::from(day) * MS_PER_DAY).map(|_| day)
     }
 
-    fn date<'a>(self, text: &'a str) -> Result<(i32, &'a str), TimeFault> {
+    fn date(self, text: &str) -> Result<(i32, &str), TimeFault> {
         if let Some(found) = iso_date(text) {
             return Ok(found);
         }

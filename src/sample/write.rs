@@ -62,6 +62,7 @@ fn type_word(kind: ConnectorType) -> &'static str {
 /// Message rows, one per recipient, of some of the days.
 pub(super) fn detail(
     name: &'static str,
+    packed: bool,
     messages: &[&Message],
     range: impl RangeBounds<usize>,
     days: &[NaiveDate],
@@ -80,7 +81,7 @@ pub(super) fn detail(
         }
     }
     let bytes = utf16(&text, bounds.0 == Bound::Unbounded);
-    SampleFile { name, bytes: if name.ends_with(".gz") { gzip(&bytes) } else { bytes } }
+    SampleFile { name, bytes: if packed { gzip(&bytes) } else { bytes } }
 }
 
 fn detail_row(message: &Message, recipient: u64) -> Vec<String> {
@@ -246,7 +247,7 @@ fn utf16(text: &str, bom: bool) -> Vec<u8> {
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     // Writing to memory cannot fail.
-    let _ = encoder.write_all(bytes);
+    drop(encoder.write_all(bytes));
     encoder.finish().unwrap_or_default()
 }
 
