@@ -401,26 +401,46 @@ pub struct Block {
     pub frame: DataFrame,
 }
 
-/// Collects rows and makes the canonical frame.
+/// Collects rows, column by column, and makes the canonical frame.
 #[derive(Debug, Default)]
 pub struct BlockBuilder {
-    rows: Vec<Row>,
+    time: Vec<i64>,
+    direction: Vec<u8>,
+    connector: Vec<u32>,
+    connector_type: Vec<u8>,
+    forced_tls: Vec<Option<bool>>,
+    tls: Vec<u8>,
+    cipher: Vec<u32>,
+    peer: Vec<u32>,
+    remote: Vec<u32>,
+    message_key: Vec<u64>,
+    role: Vec<u8>,
 }
 
 impl BlockBuilder {
     /// Adds a row.
     pub fn push(&mut self, row: Row) {
-        self.rows.push(row);
+        self.time.push(row.time_ms);
+        self.direction.push(row.direction as u8);
+        self.connector.push(row.connector);
+        self.connector_type.push(row.connector_type as u8);
+        self.forced_tls.push(row.forced_tls);
+        self.tls.push(row.tls as u8);
+        self.cipher.push(row.cipher);
+        self.peer.push(row.peer);
+        self.remote.push(row.remote);
+        self.message_key.push(row.message_key);
+        self.role.push(row.role as u8);
     }
 
     /// Number of rows so far.
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.time.len()
     }
 
     /// Says whether there is no row yet.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.time.is_empty()
     }
 
     /// Makes the frame of what was pushed.
@@ -428,35 +448,24 @@ impl BlockBuilder {
     /// # Errors
     /// When polars refuses the columns, which would be a defect.
     pub fn finish(self, file: u32, names: &Names) -> PolarsResult<Block> {
-        let rows = &self.rows;
-        let height = rows.len();
+        let height = self.len();
         let columns = vec![
-            Int64Chunked::from_iter_values("time".into(), rows.iter().map(|row| row.time_ms))
+            Int64Chunked::from_vec("time".into(), self.time)
                 .into_datetime(TimeUnit::Milliseconds, Some(TimeZone::UTC))
                 .into_series()
                 .into(),
-            codes("direction", rows.iter().map(|row| row.direction as u8), &direction_dtype()?),
-            names_column("connector", rows.iter().map(|row| row.connector), names),
-            codes("connector_type", rows.iter().map(|r| r.connector_type as u8), &type_dtype()?),
-            BooleanChunked::from_iter_options(
-                "forced_tls".into(),
-                rows.iter().map(|row| row.forced_tls),
-            )
-            .into_series()
-            .into(),
-            codes("tls", rows.iter().map(|row| row.tls as u8), &tls_dtype()?),
-            names_column("cipher", rows.iter().map(|row| row.cipher), names),
-            names_column("peer", rows.iter().map(|row| row.peer), names),
-            UInt32Chunked::from_iter_values("remote".into(), rows.iter().map(|row| row.remote))
+            codes("direction", self.direction, &direction_dtype()?),
+            names_column("connector", &self.connector, names),
+            codes("connector_type", self.connector_type, &type_dtype()?),
+            BooleanChunked::from_iter_options("forced_tls".into(), self.forced_tls.into_iter())
                 .into_series()
                 .into(),
-            UInt64Chunked::from_iter_values(
-                "message_key".into(),
-                rows.iter().map(|row| row.message_key),
-            )
-            .into_series()
-            .into(),
-            codes("role", rows.iter().map(|row| row.role as u8), &role_dtype()?),
+            codes("tls", self.tls, &tls_dtype()?),
+            names_column("cipher", &self.cipher, names),
+            names_column("peer", &self.peer, names),
+            Column::new("remote".into(), self.remote),
+            Column::new("message_key".into(), self.message_key),
+            codes("role", self.role, &role_dtype()?),
             Column::new_scalar("file".into(), Scalar::from(file), height),
         ];
         Ok(Block { file, frame: DataFrame::new(height, columns)? })
@@ -481,64 +490,50 @@ impl Block {
         let remotes = column("remote")?.u32()?;
         let keys = column("message_key")?.u64()?;
         let roles = column("role")?.cat8()?.physical();
-        let mut rows = times
-            .iter()
-            .zip(directions.iter())
-            .zip(connectors.iter())
-            .zip(types.iter())
-            .zip(forced.iter())
-            .zip(tls.iter())
-            .zip(ciphers.iter())
-            .zip(peers.iter())
-            .zip(remotes.iter())
-            .zip(keys.iter())
-            .zip(roles.iter());
-        rows.try_for_each(
-            |(
-                (
-                    (
-                        (
-                            ((((((time, direction), connector), kind), forced_tls), tls), cipher),
-                            peer,
-                        ),
-                        remote,
-                    ),
-                    key,
-                ),
-                role,
-            )| {
-                each(Row {
-                    time_ms: time?,
-                    direction: *Direction::ALL.get(usize::from(direction?))?,
+        let mut nullable =
+            connectors.iter().zip(forced.iter()).zip(ciphers.iter()).zip(peers.iter());
+        // Columns that are never null are plain slices: one chunk, as they were made.
+        let plain = times.cont_slice()?.iter().zip(keys.cont_slice()?).zip(remotes.cont_slice()?);
+        let words = directions.cont_slice()?.iter().zip(types.cont_slice()?);
+        let words = words.zip(tls.cont_slice()?).zip(roles.cont_slice()?);
+        for (((time, key), remote), (((direction, kind), tls), role)) in plain.zip(words) {
+            let row = nullable.next().and_then(|(((connector, forced_tls), cipher), peer)| {
+                Some(Row {
+                    time_ms: *time,
+                    direction: *Direction::ALL.get(usize::from(*direction))?,
                     connector: connector.unwrap_or(NO_NAME),
-                    connector_type: *ConnectorType::ALL.get(usize::from(kind?))?,
+                    connector_type: *ConnectorType::ALL.get(usize::from(*kind))?,
                     forced_tls,
-                    tls: *Tls::ALL.get(usize::from(tls?))?,
+                    tls: *Tls::ALL.get(usize::from(*tls))?,
                     cipher: cipher.unwrap_or(NO_NAME),
                     peer: peer.unwrap_or(NO_NAME),
-                    remote: remote?,
-                    message_key: key?,
-                    role: *Role::ALL.get(usize::from(role?))?,
-                });
-                Some(())
-            },
-        )
-        .ok_or_else(|| polars_err!(ComputeError: "a canonical column holds a value it must not"))
+                    remote: *remote,
+                    message_key: *key,
+                    role: *Role::ALL.get(usize::from(*role))?,
+                })
+            });
+            each(row.ok_or_else(|| polars_err!(ComputeError: "a canonical column is at fault"))?);
+        }
+        Ok(())
     }
 }
 
-fn codes(name: &'static str, values: impl Iterator<Item = u8>, dtype: &DataType) -> Column {
-    let physical = UInt8Chunked::from_iter_values(name.into(), values);
+fn codes(name: &'static str, values: Vec<u8>, dtype: &DataType) -> Column {
+    let physical = UInt8Chunked::from_vec(name.into(), values);
     CategoricalChunked::<Categorical8Type>::from_cats_and_dtype(physical, dtype.clone())
         .into_series()
         .into()
 }
 
-fn names_column(name: &'static str, values: impl Iterator<Item = u32>, names: &Names) -> Column {
-    let physical = UInt32Chunked::from_iter_options(
-        name.into(),
-        values.map(|code| (code != NO_NAME).then_some(code)),
-    );
+fn names_column(name: &'static str, codes: &[u32], names: &Names) -> Column {
+    let physical = if codes.iter().all(|code| *code == NO_NAME) {
+        UInt32Chunked::full_null(name.into(), codes.len())
+    } else {
+        UInt32Chunked::from_iter_options(
+            name.into(),
+            codes.iter().map(|code| (*code != NO_NAME).then_some(*code)),
+        )
+    };
     CategoricalChunked::<Categorical32Type>::from_cats_and_dtype(physical, names.dtype.clone())
         .into_series()
         .into()

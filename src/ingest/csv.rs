@@ -71,11 +71,12 @@ fn likely_delimiter(text: &[u8]) -> u8 {
 struct RecordCells<'a>(&'a ZeroCopyByteRecord<'a>);
 
 impl Cells for RecordCells<'_> {
-    fn cell(&self, column: usize) -> Cow<'_, str> {
-        match self.0.unescape(column) {
-            Some(Cow::Borrowed(bytes)) => Cow::Borrowed(std::str::from_utf8(bytes).unwrap_or("")),
-            Some(Cow::Owned(bytes)) => Cow::Owned(String::from_utf8(bytes).unwrap_or_default()),
-            None => Cow::Borrowed(""),
+    fn bytes(&self, column: usize) -> Cow<'_, [u8]> {
+        match self.0.get(column) {
+            // Few cells are quoted; only those need a second look.
+            Some(cell) if cell.first() != Some(&b'"') => Cow::Borrowed(cell),
+            Some(_) => self.0.unescape(column).unwrap_or(Cow::Borrowed(b"")),
+            None => Cow::Borrowed(b""),
         }
     }
 }
@@ -100,20 +101,19 @@ pub(super) fn map_block(
     let mut reader =
         builder.delimiter(dialect.delimiter).has_headers(false).flexible(true).from_reader(bytes);
     let mut line = block.first_line + newlines(before_start).count() as u64;
-    let mut counted = 0;
     loop {
         let position = usize::try_from(reader.position()).unwrap_or(usize::MAX);
-        line += newlines(bytes.get(counted..position).unwrap_or_default()).count() as u64;
-        counted = position;
+        line += blank_lines(bytes.get(position..).unwrap_or_default());
         // Reading from memory cannot fail.
         let Ok(Some(record)) = reader.read_byte_record() else { break };
-        let blank = blank_lines(bytes.get(position..).unwrap_or_default());
-        if record.len() == width && !doubts.apply_to(record.as_slice()) {
+        let raw = record.as_slice();
+        if record.len() == width && !doubts.apply_to(raw) {
             out.rows_read += 1;
-            map_row(context, &RecordCells(&record), line + blank, out);
+            map_row(context, &RecordCells(&record), line, out);
         } else {
-            read_again(context, dialect, record.as_slice(), line + blank, out);
+            read_again(context, dialect, raw, line, out);
         }
+        line += 1 + doubts.newlines_in(raw);
     }
 }
 
@@ -167,6 +167,11 @@ impl Doubts {
             nul: memchr::memchr(0, bytes).is_some(),
             not_utf8: std::str::from_utf8(bytes).is_err(),
         }
+    }
+
+    /// Newlines within a record; only quotes can hide one.
+    fn newlines_in(&self, record: &[u8]) -> u64 {
+        if self.quotes { newlines(record).count() as u64 } else { 0 }
     }
 
     fn apply_to(&self, record: &[u8]) -> bool {

@@ -11,7 +11,7 @@ use quick_xml::events::Event as XmlEvent;
 
 use crate::ingest::columns::Field;
 use crate::ingest::custom_data::{self, CustomData, own_connector};
-use crate::ingest::messages::push_with_peers;
+use crate::ingest::messages::{push_with_peers, time_of};
 use crate::ingest::row::{Cells, Context, Output, remote_key};
 use crate::ingest::spelling;
 use crate::trace::{ConnectorType, Direction, NO_NAME, RejectReason, Role, Row, Tls};
@@ -134,11 +134,7 @@ fn map<C: Cells + ?Sized>(
     line: u64,
     out: &mut Output,
 ) {
-    let time = context.text(cells, Field::Time);
-    let time_ms = match context.times.instant_ms(&time) {
-        Ok(time_ms) => time_ms,
-        Err(fault) => return out.time_fault(fault, line, &time),
-    };
+    let Some(time_ms) = time_of(context, cells, line, out) else { return };
     let custom = custom_data::parse(event.custom);
     let base = Row {
         time_ms,

@@ -13,28 +13,26 @@ use crate::trace::{Aggregate, ConnectorType, NO_NAME, RejectReason, Role, Row, T
 
 /// Maps one row.
 pub(super) fn map<C: Cells + ?Sized>(context: &Context, cells: &C, line: u64, out: &mut Output) {
-    let time = context.text(cells, Field::Time);
-    let time_ms = match context.times.instant_ms(&time) {
-        Ok(time_ms) => time_ms,
-        Err(fault) => return out.time_fault(fault, line, &time),
-    };
-    let word = context.text(cells, Field::Direction);
-    let direction = match context.direction_of(&word) {
+    let Some(time_ms) = time_of(context, cells, line, out) else { return };
+    let word = context.bytes(cells, Field::Direction);
+    let direction = match out.memos.direction.get(&word, |word| context.direction_of(word)) {
         Ok(direction) => direction,
-        Err(reason) => return out.reject(reason, line, &word),
+        Err(reason) => return out.reject(reason, line, &String::from_utf8_lossy(&word)),
     };
-    let version = context.text(cells, Field::Tls);
-    let Some(tls) = spelling::tls(&version) else {
-        return out.reject(RejectReason::TlsUnreadable, line, &version);
+    let version = context.bytes(cells, Field::Tls);
+    let Some(tls) = out.memos.tls.get(&version, spelling::tls) else {
+        let found = String::from_utf8_lossy(&version);
+        return out.reject(RejectReason::TlsUnreadable, line, &found);
     };
     let connector = context.text(cells, Field::Connector);
     let connector = spelling::connector(&connector);
+    let forced = context.bytes(cells, Field::ForcedTls);
     let row = Row {
         time_ms,
         direction,
         connector: context.code(connector),
-        connector_type: type_of(context, cells, connector),
-        forced_tls: spelling::yes_no(&context.text(cells, Field::ForcedTls)),
+        connector_type: type_of(context, cells, connector, out),
+        forced_tls: out.memos.yes_no.get(&forced, spelling::yes_no),
         tls,
         cipher: context.code(some(&context.text(cells, Field::Cipher))),
         peer: NO_NAME,
@@ -56,6 +54,27 @@ pub(super) fn map<C: Cells + ?Sized>(context: &Context, cells: &C, line: u64, ou
     push_with_peers(context, cells, Row { message_key, role, ..row }, out);
 }
 
+/// The time of a row; what is none is counted as a reject or noted as a fault.
+pub(super) fn time_of<C: Cells + ?Sized>(
+    context: &Context,
+    cells: &C,
+    line: u64,
+    out: &mut Output,
+) -> Option<i64> {
+    let bytes = context.bytes(cells, Field::Time);
+    if let Some(time_ms) = out.memos.date.instant_ms(&bytes) {
+        return Some(time_ms);
+    }
+    let time = String::from_utf8_lossy(&bytes);
+    match context.times.instant_ms(&time) {
+        Ok(time_ms) => Some(time_ms),
+        Err(fault) => {
+            out.time_fault(fault, line, &time);
+            None
+        }
+    }
+}
+
 /// Pushes a row, and what else it needs to name all its remote domains.
 pub(super) fn push_with_peers<C: Cells + ?Sized>(
     context: &Context,
@@ -63,11 +82,13 @@ pub(super) fn push_with_peers<C: Cells + ?Sized>(
     row: Row,
     out: &mut Output,
 ) {
-    let peers = context.peers(cells, row.direction);
-    let mut peers = peers.into_iter();
-    out.rows.push(Row { peer: peers.next().unwrap_or(NO_NAME), ..row });
-    for peer in peers {
-        out.rows.push(Row { peer, role: Role::FurtherPeer, ..row });
+    let mut role = row.role;
+    context.peers(cells, row.direction, |peer| {
+        out.rows.push(Row { peer, role, ..row });
+        role = Role::FurtherPeer;
+    });
+    if role == row.role {
+        out.rows.push(Row { peer: NO_NAME, ..row });
     }
 }
 
@@ -75,11 +96,13 @@ fn type_of<C: Cells + ?Sized>(
     context: &Context,
     cells: &C,
     connector: Option<&str>,
+    out: &mut Output,
 ) -> ConnectorType {
     if connector.is_none() {
         return ConnectorType::None;
     }
-    match spelling::connector_type(&context.text(cells, Field::ConnectorType)) {
+    let word = context.bytes(cells, Field::ConnectorType);
+    match out.memos.connector_type.get(&word, spelling::connector_type) {
         ConnectorType::None => ConnectorType::Unknown,
         named => named,
     }

@@ -10,20 +10,29 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::ingest::columns::{Columns, Field};
 use crate::ingest::spelling;
-use crate::ingest::time::{TimeFault, TimeReader};
+use crate::ingest::time::{DateMemo, TimeFault, TimeReader};
 use crate::trace::{
-    Aggregate, BlockBuilder, Direction, Kind, NO_NAME, Names, RejectReason, Rejects,
+    Aggregate, BlockBuilder, ConnectorType, Direction, Kind, NO_NAME, Names, RejectReason, Rejects,
+    Tls,
 };
 
 /// The cells of one row.
 pub(super) trait Cells {
-    /// The text of a column, unquoted; empty where the row has none.
-    fn cell(&self, column: usize) -> Cow<'_, str>;
+    /// The bytes of a column, unquoted; empty where the row has none. They are UTF-8.
+    fn bytes(&self, column: usize) -> Cow<'_, [u8]>;
+
+    /// The text of a column.
+    fn cell(&self, column: usize) -> Cow<'_, str> {
+        match self.bytes(column) {
+            Cow::Borrowed(bytes) => Cow::Borrowed(std::str::from_utf8(bytes).unwrap_or("")),
+            Cow::Owned(bytes) => Cow::Owned(String::from_utf8(bytes).unwrap_or_default()),
+        }
+    }
 }
 
 impl Cells for [String] {
-    fn cell(&self, column: usize) -> Cow<'_, str> {
-        self.get(column).map_or(Cow::Borrowed(""), |cell| Cow::Borrowed(cell.as_str()))
+    fn bytes(&self, column: usize) -> Cow<'_, [u8]> {
+        self.get(column).map_or(Cow::Borrowed(b""), |cell| Cow::Borrowed(cell.as_bytes()))
     }
 }
 
@@ -104,6 +113,52 @@ pub(super) struct Output {
     pub windows_1252: u64,
     /// The first thing that makes the whole file unusable.
     pub fault: Option<Fault>,
+    /// Words of this part and what they mean: most rows repeat them.
+    pub memos: Memos,
+}
+
+/// Words and what they mean.
+#[derive(Debug, Default)]
+pub(super) struct Memos {
+    /// Directions.
+    pub direction: Memo<Result<Direction, RejectReason>>,
+    /// TLS spellings.
+    pub tls: Memo<Option<Tls>>,
+    /// Connector types.
+    pub connector_type: Memo<ConnectorType>,
+    /// Yes and no.
+    pub yes_no: Memo<Option<bool>>,
+    /// The date read last.
+    pub date: DateMemo,
+}
+
+/// Remembers the meaning of the few words that a column repeats.
+#[derive(Debug)]
+pub(super) struct Memo<T> {
+    known: Vec<(Vec<u8>, T)>,
+}
+
+impl<T> Default for Memo<T> {
+    fn default() -> Self {
+        Self { known: Vec::new() }
+    }
+}
+
+impl<T: Copy> Memo<T> {
+    /// More than a column of words has; others are read anew each time.
+    const MOST: usize = 16;
+
+    /// The meaning of a word, found out by `read` the first time.
+    pub(super) fn get(&mut self, word: &[u8], read: impl FnOnce(&str) -> T) -> T {
+        if let Some((_, meaning)) = self.known.iter().find(|(known, _)| known == word) {
+            return *meaning;
+        }
+        let meaning = read(std::str::from_utf8(word).unwrap_or(""));
+        if self.known.len() < Self::MOST {
+            self.known.push((word.to_vec(), meaning));
+        }
+        meaning
+    }
 }
 
 impl Output {
@@ -138,6 +193,11 @@ impl Context {
         self.columns.get(field).map_or(Cow::Borrowed(""), |column| cells.cell(column))
     }
 
+    /// The bytes of a field; empty where the table has no such column.
+    pub(super) fn bytes<'a, C: Cells + ?Sized>(&self, cells: &'a C, field: Field) -> Cow<'a, [u8]> {
+        self.columns.get(field).map_or(Cow::Borrowed(b""), |column| cells.bytes(column))
+    }
+
     /// The direction of a row, or why it has none.
     ///
     /// # Errors
@@ -152,19 +212,22 @@ impl Context {
 
     /// Hash of the identity of a message, or `None` where the row has none.
     pub(super) fn message_key<C: Cells + ?Sized>(&self, cells: &C) -> Option<u64> {
-        let network = |cells| {
-            let id = self.text(cells, Field::NetworkId);
-            let id = id.trim().trim_matches(['{', '}']);
+        let network = || {
+            let cell = self.bytes(cells, Field::NetworkId);
+            let id = cell.trim_ascii();
+            let id = id.strip_prefix(b"{").and_then(|id| id.strip_suffix(b"}")).unwrap_or(id);
             (!id.is_empty()).then(|| hash_lower(id))
         };
-        let header = |cells| {
-            let id = self.text(cells, Field::MessageId);
-            let id = id.trim().trim_start_matches('<').trim_end_matches('>');
-            (!id.is_empty()).then(|| xxh3_64(id.as_bytes()))
+        let header = || {
+            let cell = self.bytes(cells, Field::MessageId);
+            let id = cell.trim_ascii();
+            let id = id.strip_prefix(b"<").unwrap_or(id);
+            let id = id.strip_suffix(b">").unwrap_or(id);
+            (!id.is_empty()).then(|| xxh3_64(id))
         };
         match self.identity {
-            Identity::NetworkId => network(cells).or_else(|| header(cells)),
-            Identity::MessageId => header(cells).or_else(|| network(cells)),
+            Identity::NetworkId => network().or_else(header),
+            Identity::MessageId => header().or_else(network),
             Identity::None => None,
         }
     }
@@ -184,26 +247,41 @@ impl Context {
         name.and_then(|name| self.names.code(name).ok()).unwrap_or(NO_NAME)
     }
 
-    /// Codes of the remote domains of a row, without repetition: the recipients' for
-    /// outbound, the sender's for inbound mail.
-    pub(super) fn peers<C: Cells + ?Sized>(&self, cells: &C, direction: Direction) -> Vec<u32> {
-        let named = self.text(cells, Field::Peer);
-        if !named.trim().is_empty() {
-            return vec![self.code(Some(&named.trim().to_lowercase()))];
+    /// Calls `each` with the codes of the remote domains of a row, without repetition: the
+    /// recipients' for outbound, the sender's for inbound mail.
+    pub(super) fn peers<C: Cells + ?Sized>(
+        &self,
+        cells: &C,
+        direction: Direction,
+        mut each: impl FnMut(u32),
+    ) {
+        if self.columns.has(Field::Peer) {
+            let named = self.text(cells, Field::Peer);
+            if !named.trim().is_empty() {
+                return each(self.code(Some(&named.trim().to_lowercase())));
+            }
         }
         let field = match direction {
             Direction::Inbound => Field::Sender,
             Direction::Outbound => Field::Recipient,
-            Direction::Internal => return Vec::new(),
+            Direction::Internal => return,
         };
+        let cell = self.bytes(cells, field);
+        if memchr::memchr(b';', &cell).is_none() {
+            if let Some(domain) = domain(&cell) {
+                each(self.code(Some(&domain)));
+            }
+            return;
+        }
         let mut peers: Vec<u32> = Vec::new();
-        for address in self.text(cells, field).split(';') {
-            let code = self.code(domain(address).as_deref());
-            if code != NO_NAME && !peers.contains(&code) {
+        for address in cell.split(|byte| *byte == b';') {
+            let Some(domain) = domain(address) else { continue };
+            let code = self.code(Some(&domain));
+            if !peers.contains(&code) {
                 peers.push(code);
+                each(code);
             }
         }
-        peers
     }
 }
 
@@ -214,29 +292,40 @@ pub(super) fn remote_key(host: &str) -> u32 {
         return 0;
     }
     // The lower half of the hash; 0 means "not named".
-    u32::try_from(hash_lower(host) & u64::from(u32::MAX)).unwrap_or(1).max(1)
+    u32::try_from(hash_lower(host.as_bytes()) & u64::from(u32::MAX)).unwrap_or(1).max(1)
 }
 
-fn hash_lower(text: &str) -> u64 {
-    if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        xxh3_64(text.to_ascii_lowercase().as_bytes())
-    } else {
-        xxh3_64(text.as_bytes())
+/// Hash of a text without regard to the case of its ASCII letters.
+fn hash_lower(text: &[u8]) -> u64 {
+    let mut lower = [0_u8; 64];
+    match lower.get_mut(..text.len()) {
+        Some(lower) => {
+            lower.copy_from_slice(text);
+            lower.make_ascii_lowercase();
+            xxh3_64(lower)
+        }
+        None => xxh3_64(&text.to_ascii_lowercase()),
     }
 }
 
 /// Domain of an address such as `name@example.com##Receive, Deliver`, in lower case.
-fn domain(address: &str) -> Option<Cow<'_, str>> {
-    let address = address.split("##").next()?;
-    let domain = address.rsplit_once('@')?.1.trim().trim_end_matches(['>', '"', '.', '\'']);
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-    if domain.is_empty() || domain.len() > 253 || !domain.bytes().all(|b| plain(b) || b >= 0x80) {
+fn domain(address: &[u8]) -> Option<Cow<'_, str>> {
+    let status = memchr::memmem::find(address, b"##").unwrap_or(address.len());
+    let address = address.get(..status)?;
+    let at = memchr::memrchr(b'@', address)?;
+    let mut domain = address.get(at + 1..)?.trim_ascii();
+    while let [rest @ .., b'>' | b'"' | b'.' | b'\''] = domain {
+        domain = rest;
+    }
+    let plain = |byte: &u8| {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_') || *byte >= 0x80
+    };
+    if domain.is_empty() || domain.len() > 253 || !domain.iter().all(plain) {
         return None;
     }
-    if domain.bytes().all(|byte| plain(byte) && !byte.is_ascii_uppercase()) {
-        return Some(Cow::Borrowed(domain));
-    }
-    Some(Cow::Owned(domain.to_lowercase()))
+    let text = std::str::from_utf8(domain).ok()?;
+    let lower = domain.iter().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
+    Some(if lower { Cow::Borrowed(text) } else { Cow::Owned(text.to_lowercase()) })
 }
 
 #[cfg(test)]
@@ -255,7 +344,7 @@ mod tests {
             ("a@b c", None),
         ];
         for (address, expected) in cases {
-            assert_eq!(domain(address).as_deref(), expected, "{address}");
+            assert_eq!(domain(address.as_bytes()).as_deref(), expected, "{address}");
         }
     }
 }
