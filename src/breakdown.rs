@@ -33,7 +33,7 @@ pub use self::aggregate::{Conflict, Control};
 use self::coverage::Activity;
 pub use self::coverage::{Coverage, Gap};
 pub use self::inspect::{Inspection, Seen};
-use self::settle::Entry;
+use self::settle::{Batch, Entry};
 pub use self::summary::{Sum, Summary};
 use crate::ingest::{Reading, SourceFile};
 use crate::period::Period;
@@ -149,7 +149,7 @@ pub struct Breakdown {
 /// Takes in canonical frames from several threads.
 #[derive(Debug)]
 pub struct Collector {
-    partitions: Vec<Mutex<Vec<Box<[Entry]>>>>,
+    batches: Mutex<Vec<Batch>>,
     shared: Mutex<Shared>,
 }
 
@@ -160,47 +160,31 @@ struct Shared {
     failed: Option<PolarsError>,
 }
 
-/// Messages are settled apart by identity; more parts mean less memory at a time.
-const PARTITIONS: usize = 256;
-
 impl Collector {
     /// An empty collector.
     pub fn new() -> Self {
-        Self {
-            partitions: (0..PARTITIONS).map(|_| Mutex::default()).collect(),
-            shared: Mutex::default(),
-        }
+        Self { batches: Mutex::default(), shared: Mutex::default() }
     }
 
     /// Takes in one frame.
     pub fn push(&self, block: &Block) {
-        let mut parts: Vec<Vec<Entry>> = vec![Vec::new(); PARTITIONS];
+        let mut entries: Vec<Entry> = Vec::with_capacity(block.frame.height());
         let mut activity = Activity::default();
-        let mut facts: BTreeMap<(Direction, u32), ConnectorFacts> = BTreeMap::new();
-        let mut last = None;
+        let mut learned = Learned::default();
         let read = block.for_each(|row| {
-            let entry = Entry::new(&row, block.file);
-            if let Some(part) = parts.get_mut(entry.partition(PARTITIONS)) {
-                part.push(entry);
-            }
+            entries.push(Entry::new(&row, block.file));
             if row.role != Role::FurtherPeer {
                 activity.add(block.file, row.time_ms, row.role <= Role::Anonymous);
             }
-            let named = (row.direction, row.connector, row.connector_type, row.forced_tls);
-            if row.role <= Role::Anonymous && last != Some(named) {
-                last = Some(named);
-                learn(&mut facts, &row);
+            if row.role <= Role::Anonymous {
+                learned.add(&row);
             }
         });
-        for (partition, part) in self.partitions.iter().zip(parts) {
-            if !part.is_empty() {
-                let mut held = partition.lock().unwrap_or_else(PoisonError::into_inner);
-                held.push(part.into_boxed_slice());
-            }
-        }
+        let batch = Batch::new(&entries);
+        self.batches.lock().unwrap_or_else(PoisonError::into_inner).push(batch);
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         shared.activity.merge(activity);
-        for (key, new) in facts {
+        for (key, new) in learned.facts() {
             shared.facts.entry(key).and_modify(|held| *held = held.with(new)).or_insert(new);
         }
         if let Err(error) = read {
@@ -234,12 +218,9 @@ impl Collector {
         let days = shared.activity.days(scope.zone, &usable_file);
         let saw_tls: Vec<bool> = reading.files.iter().map(|file| file.saw_tls).collect();
         let rules = settle::Rules { days: &days, saw_tls: &saw_tls, usable: &usable_file, scope };
-        let partitions = self
-            .partitions
-            .into_iter()
-            .map(|part| part.into_inner().unwrap_or_else(PoisonError::into_inner))
-            .collect();
-        let settled = settle::settle(partitions, &rules)?;
+        let batches = self.batches.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let settled = settle::settle(&batches, &rules)?;
+        drop(batches);
         let mut sources = settled.sources;
         sources.resize(reading.files.len(), SourceCounts::default());
         let merged =
@@ -288,12 +269,55 @@ fn usable(reading: &Reading, file: u32) -> bool {
     reading.files.get(file as usize).is_some_and(|file| file.usable)
 }
 
-fn learn(facts: &mut BTreeMap<(Direction, u32), ConnectorFacts>, row: &Row) {
-    let new = ConnectorFacts { connector_type: row.connector_type, forced_tls: row.forced_tls };
-    facts
-        .entry((row.direction, row.connector))
-        .and_modify(|held| *held = held.with(new))
-        .or_insert(new);
+/// What the rows of one block say of their connectors.
+#[derive(Debug, Default)]
+struct Learned {
+    /// Per connector code, one bit per direction, type and forced TLS.
+    said: Vec<u64>,
+    of_none: u64,
+    /// Connectors whose code is beyond any usual number of names.
+    far: BTreeMap<u32, u64>,
+}
+
+impl Learned {
+    const NEAR: usize = 1 << 16;
+    const FORCED: [Option<bool>; 3] = [None, Some(false), Some(true)];
+
+    fn add(&mut self, row: &Row) {
+        let forced = match row.forced_tls {
+            None => 0,
+            Some(false) => 1,
+            Some(true) => 2,
+        };
+        let bit = (row.direction as u32 * 4 + row.connector_type as u32) * 3 + forced;
+        let index = row.connector as usize;
+        let said = if row.connector == NO_NAME {
+            &mut self.of_none
+        } else if index < Self::NEAR {
+            if self.said.len() <= index {
+                self.said.resize(index + 1, 0);
+            }
+            // The vector was just made long enough.
+            &mut self.said[index]
+        } else {
+            self.far.entry(row.connector).or_default()
+        };
+        *said |= 1 << bit;
+    }
+
+    fn facts(&self) -> impl Iterator<Item = ((Direction, u32), ConnectorFacts)> {
+        let near = (0..).zip(&self.said).map(|(code, said)| (code, *said));
+        let far = self.far.iter().map(|(code, said)| (*code, *said));
+        let all = near.chain(far).chain([(NO_NAME, self.of_none)]).filter(|(_, said)| *said != 0);
+        all.flat_map(|(code, said)| {
+            (0..36_usize).filter(move |bit| said >> bit & 1 == 1).filter_map(move |bit| {
+                let direction = *Direction::ALL.get(bit / 12)?;
+                let connector_type = *ConnectorType::ALL.get(bit / 3 % 4)?;
+                let forced_tls = *Self::FORCED.get(bit % 3)?;
+                Some(((direction, code), ConnectorFacts { connector_type, forced_tls }))
+            })
+        })
+    }
 }
 
 fn name(names: &Names, code: u32) -> Option<String> {

@@ -32,7 +32,7 @@ use std::time::SystemTime;
 
 use chrono_tz::Tz;
 
-use self::blocks::{Blocks, TextBlock};
+use self::blocks::{Blocks, Pool, TextBlock};
 use self::columns::Field;
 use self::files::Input;
 pub use self::row::Identity;
@@ -42,7 +42,7 @@ pub use self::spelling::direction as parse_direction;
 pub use self::time::DayOrder;
 use self::time::TimeReader;
 use crate::config::ColumnMap;
-use crate::trace::{Aggregate, Block, Direction, Kind, Names, Rejects};
+use crate::trace::{Aggregate, Block, BlockBuilder, Direction, Kind, Names, Rejects};
 
 /// Why a whole reading could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -477,15 +477,16 @@ fn run(
     let (sender, receiver) = sync_channel::<Work<'_>>(2 * workers);
     let receiver = Mutex::new(receiver);
     let failed: Mutex<Option<IngestError>> = Mutex::new(None);
+    let pool = Pool::default();
     let outcome = std::thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {
-                if let Err(error) = parse_all(&receiver, sink) {
+                if let Err(error) = parse_all(&receiver, &pool, sink) {
                     failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
                 }
             });
         }
-        let outcome = read_all(jobs, skip_bad_files, &sender, skipped);
+        let outcome = read_all(jobs, skip_bad_files, &pool, &sender, skipped);
         drop(sender);
         outcome
     });
@@ -508,13 +509,14 @@ fn run(
 fn read_all<'a>(
     jobs: &'a [Job],
     skip_bad_files: bool,
+    pool: &Pool,
     sender: &SyncSender<Work<'a>>,
     skipped: &mut Vec<SkippedFile>,
 ) -> Result<(), IngestError> {
     for job in jobs {
         // A worker is gone only when it failed; its error is reported by the caller.
         let send = |part| drop(sender.send((job, part)));
-        match read_file(job, send) {
+        match read_file(job, pool, send) {
             Ok(digested) => job.with_state(|state| state.digested = digested),
             Err(error) if skip_bad_files => {
                 skipped.push(skip(&job.input, &error));
@@ -526,12 +528,16 @@ fn read_all<'a>(
     Ok(())
 }
 
-fn read_file(job: &Job, mut send: impl FnMut(Part)) -> Result<open::Digested, IngestError> {
+fn read_file(
+    job: &Job,
+    pool: &Pool,
+    mut send: impl FnMut(Part),
+) -> Result<open::Digested, IngestError> {
     let input = &job.input;
     let headers = job.sniffed.columns.headers();
     match &job.sniffed.format {
-        Format::Csv(dialect) => read_text(input, true, dialect.rows_start, &mut send),
-        Format::Json(json::Shape::Lines) => read_text(input, false, 0, &mut send),
+        Format::Csv(dialect) => read_text(input, true, dialect.rows_start, pool, &mut send),
+        Format::Json(json::Shape::Lines) => read_text(input, false, 0, pool, &mut send),
         Format::Json(json::Shape::Document) => {
             let ((), digested) = open::with_text(input, |reader| {
                 let mut rows = Vec::new();
@@ -561,10 +567,11 @@ fn read_text(
     input: &Input,
     quotes: bool,
     rows_start: usize,
+    pool: &Pool,
     send: &mut impl FnMut(Part),
 ) -> Result<open::Digested, IngestError> {
     let ((), digested) = open::with_text(input, |reader| {
-        let mut blocks = Blocks::new(reader, quotes);
+        let mut blocks = Blocks::new(reader, quotes, pool);
         let mut start = rows_start;
         let damaged = |source| open::corrupt(input, source);
         while let Some(block) = blocks.next_block().map_err(damaged)? {
@@ -577,13 +584,14 @@ fn read_text(
 
 fn parse_all(
     receiver: &Mutex<Receiver<Work<'_>>>,
+    pool: &Pool,
     sink: &(dyn Fn(Block) + Sync),
 ) -> Result<(), IngestError> {
     loop {
         let work = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((job, part)) = work else { return Ok(()) };
         let mut output = Output::default();
-        parse(job, part, &mut output);
+        parse(job, part, pool, &mut output);
         let rows = std::mem::take(&mut output.rows);
         if !rows.is_empty() {
             let context = &job.context;
@@ -593,13 +601,19 @@ fn parse_all(
     }
 }
 
-fn parse(job: &Job, part: Part, output: &mut Output) {
+fn parse(job: &Job, part: Part, pool: &Pool, output: &mut Output) {
     let context = &job.context;
     match (part, &job.sniffed.format) {
         (Part::Text { block, start }, Format::Csv(dialect)) => {
+            // Rows of these exports are rarely shorter.
+            output.rows = BlockBuilder::with_capacity(block.bytes.len() / 150);
             csv::map_block(context, dialect, &block, start, output);
+            pool.give(block.bytes);
         }
-        (Part::Text { block, .. }, _) => json::map_block(context, &block, output),
+        (Part::Text { block, .. }, _) => {
+            json::map_block(context, &block, output);
+            pool.give(block.bytes);
+        }
         (Part::Rows(rows), _) => {
             for (line, row) in rows {
                 output.rows_read += 1;

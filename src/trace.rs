@@ -352,6 +352,9 @@ impl Names {
 
     /// The name of a code that [`Names::code`] gave.
     pub fn name(&self, code: u32) -> Option<&str> {
+        if code == NO_NAME {
+            return None;
+        }
         self.mapping.cat_to_str(code)
     }
 }
@@ -418,6 +421,23 @@ pub struct BlockBuilder {
 }
 
 impl BlockBuilder {
+    /// An empty builder with room for `rows`.
+    pub fn with_capacity(rows: usize) -> Self {
+        Self {
+            time: Vec::with_capacity(rows),
+            direction: Vec::with_capacity(rows),
+            connector: Vec::with_capacity(rows),
+            connector_type: Vec::with_capacity(rows),
+            forced_tls: Vec::with_capacity(rows),
+            tls: Vec::with_capacity(rows),
+            cipher: Vec::with_capacity(rows),
+            peer: Vec::with_capacity(rows),
+            remote: Vec::with_capacity(rows),
+            message_key: Vec::with_capacity(rows),
+            role: Vec::with_capacity(rows),
+        }
+    }
+
     /// Adds a row.
     pub fn push(&mut self, row: Row) {
         self.time.push(row.time_ms);

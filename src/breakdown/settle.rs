@@ -10,8 +10,6 @@
 //!    merged, those of other files are duplicates.
 //! 4. Rows without an identity count as often as the file that holds most copies has them.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use polars::prelude::*;
@@ -52,8 +50,8 @@ impl Entry {
     }
 
     /// The part that all rows of one message fall into.
-    pub(super) fn partition(&self, partitions: usize) -> usize {
-        self.key_high as usize % partitions
+    fn partition(&self) -> usize {
+        self.key_high as usize % PARTITIONS
     }
 
     fn key(&self) -> (u32, u32) {
@@ -77,6 +75,47 @@ impl Entry {
 
     fn file(&self) -> u32 {
         self.file_and_class >> 8
+    }
+}
+
+/// Messages are settled apart by identity; more parts mean less memory at a time.
+const PARTITIONS: usize = 256;
+
+/// The rows of one block, those of each partition together.
+#[derive(Debug)]
+pub(super) struct Batch {
+    entries: Box<[Entry]>,
+    /// Where each partition ends.
+    ends: Box<[u32]>,
+}
+
+impl Batch {
+    /// Puts rows into the order of their partitions.
+    pub(super) fn new(rows: &[Entry]) -> Self {
+        let mut ends = vec![0_u32; PARTITIONS].into_boxed_slice();
+        for row in rows {
+            ends[row.partition()] += 1;
+        }
+        let mut sum = 0;
+        for end in &mut ends {
+            sum += *end;
+            *end = sum;
+        }
+        // From the back, so that each partition fills towards its start.
+        let mut next = ends.clone();
+        let mut entries = rows.to_vec().into_boxed_slice();
+        for row in rows {
+            let slot = &mut next[row.partition()];
+            *slot -= 1;
+            entries[*slot as usize] = *row;
+        }
+        Self { entries, ends }
+    }
+
+    fn partition(&self, index: usize) -> &[Entry] {
+        let end = |index: usize| self.ends.get(index).map_or(0, |end| *end as usize);
+        let start = index.checked_sub(1).map_or(0, end);
+        self.entries.get(start..end(index)).unwrap_or_default()
     }
 }
 
@@ -144,21 +183,20 @@ pub(super) struct Settled {
 ///
 /// # Errors
 /// When polars refuses a frame, which would be a defect.
-pub(super) fn settle(
-    partitions: Vec<Vec<Box<[Entry]>>>,
-    rules: &Rules<'_>,
-) -> PolarsResult<Settled> {
+pub(super) fn settle(batches: &[Batch], rules: &Rules<'_>) -> PolarsResult<Settled> {
     let next = AtomicUsize::new(0);
-    let partitions: Vec<Mutex<Vec<Box<[Entry]>>>> =
-        partitions.into_iter().map(Mutex::new).collect();
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let parts = std::thread::scope(|scope| {
         let work = || -> PolarsResult<Tally> {
             let mut tally = Tally::default();
-            while let Some(partition) = partitions.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let taken =
-                    std::mem::take(&mut *partition.lock().unwrap_or_else(PoisonError::into_inner));
-                settle_partition(taken, rules, &mut tally);
+            let mut rows = Vec::new();
+            loop {
+                let partition = next.fetch_add(1, Ordering::Relaxed);
+                if partition >= PARTITIONS {
+                    break;
+                }
+                let parts = batches.iter().map(|batch| batch.partition(partition));
+                settle_partition(parts, &mut rows, rules, &mut tally);
                 tally.fold(false)?;
             }
             tally.fold(true)?;
@@ -177,10 +215,15 @@ pub(super) fn settle(
     Ok(whole)
 }
 
-fn settle_partition(chunks: Vec<Box<[Entry]>>, rules: &Rules<'_>, tally: &mut Tally) {
-    let mut entries: Vec<Entry> = Vec::with_capacity(chunks.iter().map(|chunk| chunk.len()).sum());
-    for chunk in chunks {
-        entries.extend(chunk.iter().filter(|entry| (rules.usable)(entry.file())));
+fn settle_partition<'a>(
+    parts: impl Iterator<Item = &'a [Entry]>,
+    entries: &mut Vec<Entry>,
+    rules: &Rules<'_>,
+    tally: &mut Tally,
+) {
+    entries.clear();
+    for part in parts {
+        entries.extend(part.iter().filter(|entry| (rules.usable)(entry.file())));
     }
     entries.sort_unstable();
     for run in entries.chunk_by(|a, b| a.key() == b.key()) {

@@ -4,6 +4,7 @@
 //! and in any order. Memory is bounded: a line above [`MAX_LINE`] is passed over and counted.
 
 use std::io::Read;
+use std::sync::{Mutex, PoisonError};
 
 /// A block is cut when it has at least this many bytes.
 const BLOCK: usize = 1 << 20;
@@ -21,8 +22,30 @@ pub(super) struct TextBlock {
     pub skipped_lines: Vec<u64>,
 }
 
+/// Buffers that were read and may be filled again, so that memory is not asked for anew.
+#[derive(Debug, Default)]
+pub(super) struct Pool {
+    buffers: Mutex<Vec<Vec<u8>>>,
+}
+
+impl Pool {
+    /// Gives a buffer back.
+    pub(super) fn give(&self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        // A buffer that a very long line made large is let go.
+        if buffer.capacity() <= 4 * BLOCK {
+            self.buffers.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+        }
+    }
+
+    fn take(&self) -> Vec<u8> {
+        self.buffers.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+}
+
 /// Cuts a stream into blocks.
 pub(super) struct Blocks<'a> {
+    pool: &'a Pool,
     inner: &'a mut dyn Read,
     pending: Vec<u8>,
     line: u64,
@@ -33,8 +56,8 @@ pub(super) struct Blocks<'a> {
 
 impl<'a> Blocks<'a> {
     /// Cuts `inner`; with `quotes`, newlines within double quotes do not end a record.
-    pub(super) fn new(inner: &'a mut dyn Read, quotes: bool) -> Self {
-        Self { inner, pending: Vec::new(), line: 1, ended: false, quotes }
+    pub(super) fn new(inner: &'a mut dyn Read, quotes: bool, pool: &'a Pool) -> Self {
+        Self { pool, inner, pending: Vec::new(), line: 1, ended: false, quotes }
     }
 
     /// The next block; `None` at the end.
@@ -95,7 +118,9 @@ impl<'a> Blocks<'a> {
     }
 
     fn take(&mut self, end: usize, skipped_lines: Vec<u64>) -> TextBlock {
-        let rest = self.pending.split_off(end);
+        let mut rest = self.pool.take();
+        rest.extend_from_slice(self.pending.get(end..).unwrap_or_default());
+        self.pending.truncate(end);
         let bytes = std::mem::replace(&mut self.pending, rest);
         let first_line = self.line;
         self.line += newlines(&bytes).count() as u64;
@@ -130,7 +155,8 @@ mod tests {
 
     fn blocks(text: &[u8]) -> Vec<TextBlock> {
         let mut inner = text;
-        let mut blocks = Blocks::new(&mut inner, true);
+        let pool = Pool::default();
+        let mut blocks = Blocks::new(&mut inner, true, &pool);
         std::iter::from_fn(|| blocks.next_block().unwrap()).collect()
     }
 

@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 
 use simd_csv::{ZeroCopyByteRecord, ZeroCopyReaderBuilder};
 
-use crate::ingest::blocks::{Blocks, TextBlock, newlines};
+use crate::ingest::blocks::{Blocks, Pool, TextBlock, newlines};
 use crate::ingest::map_row;
 use crate::ingest::row::{Cells, Context, Output};
 use crate::trace::RejectReason;
@@ -127,7 +127,8 @@ pub(super) fn each_cell(
     column: usize,
     each: &mut dyn FnMut(&str) -> ControlFlow<()>,
 ) -> std::io::Result<()> {
-    let mut blocks = Blocks::new(inner, true);
+    let pool = Pool::default();
+    let mut blocks = Blocks::new(inner, true, &pool);
     let mut start = dialect.rows_start;
     while let Some(block) = blocks.next_block()? {
         let bytes = block.bytes.get(start..).unwrap_or_default();
@@ -165,7 +166,7 @@ impl Doubts {
         Self {
             quotes: memchr::memchr(b'"', bytes).is_some(),
             nul: memchr::memchr(0, bytes).is_some(),
-            not_utf8: std::str::from_utf8(bytes).is_err(),
+            not_utf8: simdutf8::basic::from_utf8(bytes).is_err(),
         }
     }
 

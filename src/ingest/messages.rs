@@ -24,13 +24,13 @@ pub(super) fn map<C: Cells + ?Sized>(context: &Context, cells: &C, line: u64, ou
         let found = String::from_utf8_lossy(&version);
         return out.reject(RejectReason::TlsUnreadable, line, &found);
     };
-    let connector = context.text(cells, Field::Connector);
-    let connector = spelling::connector(&connector);
+    let connector = context.bytes(cells, Field::Connector);
+    let connector = context.connector_code(&connector, out);
     let forced = context.bytes(cells, Field::ForcedTls);
     let row = Row {
         time_ms,
         direction,
-        connector: context.code(connector),
+        connector,
         connector_type: type_of(context, cells, connector, out),
         forced_tls: out.memos.yes_no.get(&forced, spelling::yes_no),
         tls,
@@ -41,7 +41,7 @@ pub(super) fn map<C: Cells + ?Sized>(context: &Context, cells: &C, line: u64, ou
         role: Role::Message,
     };
     if context.columns.has(Field::Messages) {
-        return weighted(context, cells, &row, connector, line, out);
+        return weighted(context, cells, &row, line, out);
     }
     let (message_key, role) = match context.message_key(cells) {
         Some(key) => (key, Role::Message),
@@ -95,10 +95,10 @@ pub(super) fn push_with_peers<C: Cells + ?Sized>(
 fn type_of<C: Cells + ?Sized>(
     context: &Context,
     cells: &C,
-    connector: Option<&str>,
+    connector: u32,
     out: &mut Output,
 ) -> ConnectorType {
-    if connector.is_none() {
+    if connector == NO_NAME {
         return ConnectorType::None;
     }
     let word = context.bytes(cells, Field::ConnectorType);
@@ -113,7 +113,6 @@ fn weighted<C: Cells + ?Sized>(
     context: &Context,
     cells: &C,
     row: &Row,
-    connector: Option<&str>,
     line: u64,
     out: &mut Output,
 ) {
@@ -135,7 +134,7 @@ fn weighted<C: Cells + ?Sized>(
         line,
         day,
         direction: row.direction,
-        connector: connector.map(str::to_owned),
+        connector: context.names.name(row.connector).map(str::to_owned),
         connector_type: row.connector_type,
         forced_tls: row.forced_tls,
         tls,

@@ -24,7 +24,7 @@ pub(super) trait Cells {
     /// The text of a column.
     fn cell(&self, column: usize) -> Cow<'_, str> {
         match self.bytes(column) {
-            Cow::Borrowed(bytes) => Cow::Borrowed(std::str::from_utf8(bytes).unwrap_or("")),
+            Cow::Borrowed(bytes) => Cow::Borrowed(simdutf8::basic::from_utf8(bytes).unwrap_or("")),
             Cow::Owned(bytes) => Cow::Owned(String::from_utf8(bytes).unwrap_or_default()),
         }
     }
@@ -128,8 +128,26 @@ pub(super) struct Memos {
     pub connector_type: Memo<ConnectorType>,
     /// Yes and no.
     pub yes_no: Memo<Option<bool>>,
+    /// Connectors.
+    pub connector: ConnectorMemo,
     /// The date read last.
     pub date: DateMemo,
+}
+
+/// Codes of the connectors seen last, each in the slot of its hash.
+#[derive(Debug)]
+pub(super) struct ConnectorMemo {
+    slots: Vec<(Vec<u8>, u32)>,
+}
+
+impl ConnectorMemo {
+    const SLOTS: usize = 256;
+}
+
+impl Default for ConnectorMemo {
+    fn default() -> Self {
+        Self { slots: vec![(Vec::new(), NO_NAME); Self::SLOTS] }
+    }
 }
 
 /// Remembers the meaning of the few words that a column repeats.
@@ -240,6 +258,22 @@ impl Context {
             whole.push('\u{1f}');
         }
         xxh3_64(whole.as_bytes())
+    }
+
+    /// As [`Context::code`] of the connector that a cell names: most rows repeat a few dozen.
+    pub(super) fn connector_code(&self, cell: &[u8], out: &mut Output) -> u32 {
+        let slot = xxh3_64(cell) as usize % ConnectorMemo::SLOTS;
+        if let Some((held, code)) = out.memos.connector.slots.get(slot)
+            && held.as_slice() == cell
+        {
+            return *code;
+        }
+        let text = std::str::from_utf8(cell).unwrap_or("");
+        let code = self.code(spelling::connector(text));
+        if let Some(held) = out.memos.connector.slots.get_mut(slot) {
+            *held = (cell.to_vec(), code);
+        }
+        code
     }
 
     /// Code of a name, or [`NO_NAME`].

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use crate::config::ColumnMap;
-use crate::ingest::blocks::Blocks;
+use crate::ingest::blocks::{Blocks, Pool};
 use crate::ingest::columns::{AbsentColumn, Columns, Field};
 use crate::ingest::csv::{self, Dialect};
 use crate::ingest::files::Input;
@@ -137,7 +137,7 @@ fn format(input: &Input) -> Result<(Format, Vec<String>), IngestError> {
 /// The first block, also of a file whose rest is damaged.
 fn first_block(input: &Input) -> Result<Vec<u8>, IngestError> {
     let read = open::with_start(input, |reader| {
-        let block = Blocks::new(reader, true).next_block();
+        let block = Blocks::new(reader, true, &Pool::default()).next_block();
         Ok(block.map(|block| block.map_or_else(Vec::new, |block| block.bytes)))
     })?;
     read.map_err(|source| open::corrupt(input, source))
