@@ -217,7 +217,13 @@ impl Collector {
         let usable_file = |file| usable(reading, file);
         let days = shared.activity.days(scope.zone, &usable_file);
         let saw_tls: Vec<bool> = reading.files.iter().map(|file| file.saw_tls).collect();
-        let rules = settle::Rules { days: &days, saw_tls: &saw_tls, usable: &usable_file, scope };
+        let rules = settle::Rules {
+            days: &days,
+            saw_tls: &saw_tls,
+            usable: &usable_file,
+            scope,
+            packs: settle::packs(names.len(), reading.files.len()),
+        };
         let batches = self.batches.into_inner().unwrap_or_else(PoisonError::into_inner);
         let settled = settle::settle(&batches, &rules)?;
         drop(batches);

@@ -36,7 +36,7 @@ use self::blocks::{Blocks, Pool, TextBlock};
 use self::columns::Field;
 use self::files::Input;
 pub use self::row::Identity;
-use self::row::{Cells, Context, Fault, Output};
+use self::row::{Cells, Context, Fault, Memos, Output};
 use self::sniff::{Format, Sniffed, sniff};
 pub use self::spelling::direction as parse_direction;
 pub use self::time::DayOrder;
@@ -587,11 +587,18 @@ fn parse_all(
     pool: &Pool,
     sink: &(dyn Fn(Block) + Sync),
 ) -> Result<(), IngestError> {
+    // What words mean is remembered from block to block of one file.
+    let mut memos: Option<(u32, Memos)> = None;
     loop {
         let work = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((job, part)) = work else { return Ok(()) };
-        let mut output = Output::default();
+        let file = job.context.file;
+        let mut output = match memos.take() {
+            Some((held, memos)) if held == file => Output { memos, ..Output::default() },
+            _ => Output::default(),
+        };
         parse(job, part, pool, &mut output);
+        memos = Some((file, std::mem::take(&mut output.memos)));
         let rows = std::mem::take(&mut output.rows);
         if !rows.is_empty() {
             let context = &job.context;

@@ -350,6 +350,16 @@ impl Names {
         self.mapping.insert_cat(name)
     }
 
+    /// Number of names, or a little more.
+    pub fn len(&self) -> usize {
+        self.mapping.num_cats_upper_bound()
+    }
+
+    /// Says whether there is no name yet.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// The name of a code that [`Names::code`] gave.
     pub fn name(&self, code: u32) -> Option<&str> {
         if code == NO_NAME {

@@ -107,13 +107,15 @@ pub(super) fn map_block(
         // Reading from memory cannot fail.
         let Ok(Some(record)) = reader.read_byte_record() else { break };
         let raw = record.as_slice();
-        if record.len() == width && !doubts.apply_to(raw) {
+        let doubtful = doubts.apply_to(raw);
+        if record.len() == width && !doubtful {
             out.rows_read += 1;
             map_row(context, &RecordCells(&record), line, out);
         } else {
             read_again(context, dialect, raw, line, out);
         }
-        line += 1 + doubts.newlines_in(raw);
+        // Only a record that is doubted can hold a newline.
+        line += 1 + if doubtful { newlines(raw).count() as u64 } else { 0 };
     }
 }
 
@@ -168,11 +170,6 @@ impl Doubts {
             nul: memchr::memchr(0, bytes).is_some(),
             not_utf8: simdutf8::basic::from_utf8(bytes).is_err(),
         }
-    }
-
-    /// Newlines within a record; only quotes can hide one.
-    fn newlines_in(&self, record: &[u8]) -> u64 {
-        if self.quotes { newlines(record).count() as u64 } else { 0 }
     }
 
     fn apply_to(&self, record: &[u8]) -> bool {

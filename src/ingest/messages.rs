@@ -83,8 +83,9 @@ pub(super) fn push_with_peers<C: Cells + ?Sized>(
     out: &mut Output,
 ) {
     let mut role = row.role;
-    context.peers(cells, row.direction, |peer| {
-        out.rows.push(Row { peer, role, ..row });
+    let Output { rows, memos, .. } = out;
+    context.peers(cells, row.direction, &mut memos.peer, |peer| {
+        rows.push(Row { peer, role, ..row });
         role = Role::FurtherPeer;
     });
     if role == row.role {

@@ -129,24 +129,39 @@ pub(super) struct Memos {
     /// Yes and no.
     pub yes_no: Memo<Option<bool>>,
     /// Connectors.
-    pub connector: ConnectorMemo,
+    pub connector: CodeMemo<256>,
+    /// Remote domains.
+    pub peer: CodeMemo<4096>,
     /// The date read last.
     pub date: DateMemo,
 }
 
-/// Codes of the connectors seen last, each in the slot of its hash.
+/// Codes of the names seen last, each in the slot of its hash.
 #[derive(Debug)]
-pub(super) struct ConnectorMemo {
+pub(super) struct CodeMemo<const SLOTS: usize> {
     slots: Vec<(Vec<u8>, u32)>,
 }
 
-impl ConnectorMemo {
-    const SLOTS: usize = 256;
+impl<const SLOTS: usize> Default for CodeMemo<SLOTS> {
+    fn default() -> Self {
+        Self { slots: vec![(Vec::new(), NO_NAME); SLOTS] }
+    }
 }
 
-impl Default for ConnectorMemo {
-    fn default() -> Self {
-        Self { slots: vec![(Vec::new(), NO_NAME); Self::SLOTS] }
+impl<const SLOTS: usize> CodeMemo<SLOTS> {
+    /// The code of a name, found out by `code` where its slot holds another.
+    fn code(&mut self, name: &[u8], code: impl FnOnce(&str) -> u32) -> u32 {
+        let slot = usize::try_from(xxh3_64(name) % SLOTS as u64).unwrap_or(0);
+        match self.slots.get_mut(slot) {
+            Some((held, code)) if held == name => *code,
+            held => {
+                let code = code(std::str::from_utf8(name).unwrap_or(""));
+                if let Some(held) = held {
+                    *held = (name.to_vec(), code);
+                }
+                code
+            }
+        }
     }
 }
 
@@ -262,18 +277,7 @@ impl Context {
 
     /// As [`Context::code`] of the connector that a cell names: most rows repeat a few dozen.
     pub(super) fn connector_code(&self, cell: &[u8], out: &mut Output) -> u32 {
-        let slot = xxh3_64(cell) as usize % ConnectorMemo::SLOTS;
-        if let Some((held, code)) = out.memos.connector.slots.get(slot)
-            && held.as_slice() == cell
-        {
-            return *code;
-        }
-        let text = std::str::from_utf8(cell).unwrap_or("");
-        let code = self.code(spelling::connector(text));
-        if let Some(held) = out.memos.connector.slots.get_mut(slot) {
-            *held = (cell.to_vec(), code);
-        }
-        code
+        out.memos.connector.code(cell, |text| self.code(spelling::connector(text)))
     }
 
     /// Code of a name, or [`NO_NAME`].
@@ -287,6 +291,7 @@ impl Context {
         &self,
         cells: &C,
         direction: Direction,
+        memo: &mut CodeMemo<4096>,
         mut each: impl FnMut(u32),
     ) {
         if self.columns.has(Field::Peer) {
@@ -303,14 +308,14 @@ impl Context {
         let cell = self.bytes(cells, field);
         if memchr::memchr(b';', &cell).is_none() {
             if let Some(domain) = domain(&cell) {
-                each(self.code(Some(&domain)));
+                each(memo.code(&domain, |text| self.code(Some(text))));
             }
             return;
         }
         let mut peers: Vec<u32> = Vec::new();
         for address in cell.split(|byte| *byte == b';') {
             let Some(domain) = domain(address) else { continue };
-            let code = self.code(Some(&domain));
+            let code = memo.code(&domain, |text| self.code(Some(text)));
             if !peers.contains(&code) {
                 peers.push(code);
                 each(code);
@@ -342,24 +347,51 @@ fn hash_lower(text: &[u8]) -> u64 {
     }
 }
 
+/// Which bytes a domain is made of, and which of them are not as they are compared.
+const PLAIN: u8 = 1;
+const RAISED: u8 = 2;
+const DOMAIN_BYTES: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0_u8;
+    loop {
+        table[byte as usize] = match byte {
+            b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_' => PLAIN,
+            b'A'..=b'Z' | 0x80..=0xff => PLAIN | RAISED,
+            _ => 0,
+        };
+        if byte == u8::MAX {
+            break table;
+        }
+        byte += 1;
+    }
+};
+
 /// Domain of an address such as `name@example.com##Receive, Deliver`, in lower case.
-fn domain(address: &[u8]) -> Option<Cow<'_, str>> {
-    let status = memchr::memmem::find(address, b"##").unwrap_or(address.len());
+fn domain(address: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let status = match memchr::memchr(b'#', address) {
+        Some(_) => memchr::memmem::find(address, b"##").unwrap_or(address.len()),
+        None => address.len(),
+    };
     let address = address.get(..status)?;
     let at = memchr::memrchr(b'@', address)?;
     let mut domain = address.get(at + 1..)?.trim_ascii();
     while let [rest @ .., b'>' | b'"' | b'.' | b'\''] = domain {
         domain = rest;
     }
-    let plain = |byte: &u8| {
-        byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_') || *byte >= 0x80
-    };
-    if domain.is_empty() || domain.len() > 253 || !domain.iter().all(plain) {
+    let (mut every, mut any) = (PLAIN, 0);
+    for byte in domain {
+        let class = DOMAIN_BYTES[usize::from(*byte)];
+        every &= class;
+        any |= class;
+    }
+    if domain.is_empty() || domain.len() > 253 || every & PLAIN == 0 {
         return None;
     }
+    if any & RAISED == 0 {
+        return Some(Cow::Borrowed(domain));
+    }
     let text = std::str::from_utf8(domain).ok()?;
-    let lower = domain.iter().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
-    Some(if lower { Cow::Borrowed(text) } else { Cow::Owned(text.to_lowercase()) })
+    Some(Cow::Owned(text.to_lowercase().into_bytes()))
 }
 
 #[cfg(test)]
@@ -378,6 +410,7 @@ mod tests {
             ("a@b c", None),
         ];
         for (address, expected) in cases {
+            let expected = expected.map(str::as_bytes);
             assert_eq!(domain(address.as_bytes()).as_deref(), expected, "{address}");
         }
     }
