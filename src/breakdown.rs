@@ -221,7 +221,7 @@ impl Collector {
             days: &days,
             saw_tls: &saw_tls,
             usable: &usable_file,
-            scope,
+            windows: settle::Windows::new(scope),
             packs: settle::packs(names.len(), reading.files.len()),
         };
         let batches = self.batches.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -10,12 +10,14 @@
 //!    merged, those of other files are duplicates.
 //! 4. Rows without an identity count as often as the file that holds most copies has them.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use polars::prelude::*;
 
 use crate::breakdown::coverage::LocalDays;
 use crate::breakdown::{Scope, SourceCounts};
+use crate::period::Period;
 use crate::trace::{Direction, NO_NAME, RejectReason, Rejects, Role, Row, Tls};
 
 /// A row as kept until all rows are there: 28 bytes.
@@ -54,8 +56,8 @@ impl Entry {
         self.key_high as usize % PARTITIONS
     }
 
-    fn key(&self) -> (u32, u32) {
-        (self.key_high, self.key_low)
+    fn key(&self) -> u64 {
+        u64::from(self.key_high) << 32 | u64::from(self.key_low)
     }
 
     fn direction(&self) -> Direction {
@@ -127,10 +129,32 @@ pub(super) struct Rules<'a> {
     pub saw_tls: &'a [bool],
     /// Whether the rows of a file may be used.
     pub usable: &'a (dyn Fn(u32) -> bool + Sync),
-    /// Zone and periods.
-    pub(super) scope: &'a Scope,
+    /// The days that matter.
+    pub(super) windows: Windows,
     /// Whether all codes are small enough for [`CellKey::pack`].
     pub(super) packs: bool,
+}
+
+/// The periods as ranges of days since 1970-01-01.
+#[derive(Debug)]
+pub(super) struct Windows {
+    periods: Vec<Range<i32>>,
+    /// The periods and the equal ones before them.
+    needed: Vec<Range<i32>>,
+    longest: Range<i32>,
+}
+
+impl Windows {
+    /// The windows of a scope.
+    pub(super) fn new(scope: &Scope) -> Self {
+        let window = |period: &Period| period.from.to_epoch_days()..period.to.to_epoch_days();
+        let before = scope.periods.iter().filter_map(Period::previous);
+        Self {
+            periods: scope.periods.iter().map(window).collect(),
+            needed: scope.periods.iter().copied().chain(before).map(|p| window(&p)).collect(),
+            longest: scope.longest().map_or(0..0, |period| window(&period)),
+        }
+    }
 }
 
 /// What messages are counted by. Grouping by one number is several times as fast as by five
@@ -274,8 +298,12 @@ fn settle_partition<'a>(
     for part in parts {
         entries.extend(part.iter().filter(|entry| (rules.usable)(entry.file())));
     }
-    entries.sort_unstable();
-    for run in entries.chunk_by(|a, b| a.key() == b.key()) {
+    // Most identities have one row: what is within them is put in order only where needed.
+    entries.sort_unstable_by_key(Entry::key);
+    for run in entries.chunk_by_mut(|a, b| a.key() == b.key()) {
+        if run.len() > 1 {
+            run.sort_unstable();
+        }
         Run { rules, tally }.settle(run);
     }
 }
@@ -347,6 +375,11 @@ impl Run<'_> {
         self.place_the_rest(&left, &kept, &superseded, &rows_of);
     }
 
+    /// Says whether a row lies in the longest period.
+    fn is_inside(&self, row: &Entry) -> bool {
+        self.rules.windows.longest.contains(&self.rules.days.of(row.time))
+    }
+
     /// The band of a row whose file tells, as a whole, what an absent version means.
     fn band(&self, entry: &Entry) -> Tls {
         let file_has_versions =
@@ -361,20 +394,19 @@ impl Run<'_> {
     fn count(&mut self, message: &Message, rows: &[Entry], peers: &[u32], copies: u64) {
         let Some(first) = rows.first() else { return };
         let day = self.rules.days.of(first.time);
-        let Some(date) = super::to_date(day) else { return };
         let owner = rows.iter().map(Entry::file).min().unwrap_or(first.file());
-        let scope = self.rules.scope;
-        if scope.needs(date) {
+        let windows = &self.rules.windows;
+        if windows.needed.iter().any(|window| window.contains(&day)) {
             self.tally.cells.push(day, message, owner, copies);
         }
-        for (index, period) in scope.periods.iter().enumerate() {
-            if period.contains(date) {
+        for (index, window) in windows.periods.iter().enumerate() {
+            if window.contains(&day) {
                 for peer in peers.iter().filter(|peer| **peer != NO_NAME) {
                     self.tally.peers.push(index, message, *peer, copies);
                 }
             }
         }
-        let inside = scope.longest().is_some_and(|period| period.contains(date));
+        let inside = windows.longest.contains(&day);
         let mut still_to_count = copies;
         for row in rows {
             let counts = self.tally.source(row.file());
@@ -399,11 +431,8 @@ impl Run<'_> {
         superseded: &[Message],
         rows_of: &[Vec<Entry>],
     ) {
-        let longest = self.rules.scope.longest();
-        let inside = rows_of.iter().filter_map(|rows| rows.first()).any(|row| {
-            let date = super::to_date(self.rules.days.of(row.time));
-            date.is_some_and(|date| longest.is_some_and(|period| period.contains(date)))
-        });
+        let first_rows = rows_of.iter().filter_map(|rows| rows.first());
+        let inside = first_rows.into_iter().any(|row| self.is_inside(row));
         for entry in left {
             let message = Message::of(entry, self.band(entry));
             let was_superseded = superseded.iter().any(|held| held.same(&message));
@@ -453,9 +482,7 @@ impl Run<'_> {
         let owner_file = owner.file();
         let own: Vec<Entry> = rows.iter().filter(|row| row.file() == owner_file).copied().collect();
         self.count(&message, &own, &peers, copies as u64);
-        let date = super::to_date(self.rules.days.of(owner.time));
-        let longest = self.rules.scope.longest();
-        let inside = date.is_some_and(|date| longest.is_some_and(|period| period.contains(date)));
+        let inside = self.is_inside(owner);
         for row in rows.iter().filter(|row| row.file() != owner_file) {
             let counts = self.tally.source(row.file());
             if inside { counts.duplicates += 1 } else { counts.outside_period += 1 }

@@ -306,6 +306,9 @@ impl Context {
             Direction::Internal => return,
         };
         let cell = self.bytes(cells, field);
+        if let Some(domain) = plain_domain(&cell) {
+            return each(memo.code(domain, |text| self.code(Some(text))));
+        }
         if memchr::memchr(b';', &cell).is_none() {
             if let Some(domain) = domain(&cell) {
                 each(memo.code(&domain, |text| self.code(Some(text))));
@@ -366,12 +369,24 @@ const DOMAIN_BYTES: [u8; 256] = {
     }
 };
 
+/// Domain of an address that is nothing but letters, digits, dots and one `@`, as most are.
+fn plain_domain(cell: &[u8]) -> Option<&[u8]> {
+    let mut at = None;
+    for (index, byte) in cell.iter().enumerate() {
+        match DOMAIN_BYTES[usize::from(*byte)] {
+            PLAIN => {}
+            _ if *byte == b'@' && at.is_none() => at = Some(index),
+            _ if at.is_none() && byte.is_ascii_uppercase() => {}
+            _ => return None,
+        }
+    }
+    let domain = cell.get(at? + 1..)?;
+    (!domain.is_empty() && domain.len() <= 253 && domain.last() != Some(&b'.')).then_some(domain)
+}
+
 /// Domain of an address such as `name@example.com##Receive, Deliver`, in lower case.
 fn domain(address: &[u8]) -> Option<Cow<'_, [u8]>> {
-    let status = match memchr::memchr(b'#', address) {
-        Some(_) => memchr::memmem::find(address, b"##").unwrap_or(address.len()),
-        None => address.len(),
-    };
+    let status = memchr::memmem::find(address, b"##").unwrap_or(address.len());
     let address = address.get(..status)?;
     let at = memchr::memrchr(b'@', address)?;
     let mut domain = address.get(at + 1..)?.trim_ascii();
@@ -412,6 +427,8 @@ mod tests {
         for (address, expected) in cases {
             let expected = expected.map(str::as_bytes);
             assert_eq!(domain(address.as_bytes()).as_deref(), expected, "{address}");
+            let plain = plain_domain(address.as_bytes());
+            assert!(plain.is_none() || plain == expected, "{address}");
         }
     }
 }
