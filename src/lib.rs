@@ -16,7 +16,7 @@
 //!
 //! | floor | modules | what they do |
 //! |---|---|---|
-//! | 1 | [`clock`], [`store`] | the only `now`, the only file writer |
+//! | 1 | [`store`] | the only file writer |
 //! | 2 | [`config`], [`period`], [`trace`] | settings, periods, the canonical table and vocabulary |
 //! | 3 | [`ingest`], [`sample`] | files to frames; demonstration traces |
 //! | 4 | [`breakdown`] | frames to counts; polars ends here |
@@ -33,7 +33,7 @@
 //! * Unknown protection is never counted as No TLS, nor as any version.
 //! * Counts are `u64`; shares are computed once and only formatted afterwards.
 //! * The same traces, settings and version give the same bytes: nothing of the moment is in
-//!   a report file.
+//!   a report file, and nothing here asks for the present.
 //!
 //! # Words
 //! *trace* (canonical rows), *row*, *reject*, *direction* (inbound, outbound, internal),
@@ -42,7 +42,6 @@
 
 pub mod breakdown;
 pub mod cli;
-pub mod clock;
 pub mod config;
 pub mod failure;
 pub mod ingest;

@@ -556,15 +556,21 @@ fn codes(name: &'static str, values: Vec<u8>, dtype: &DataType) -> Column {
 }
 
 fn names_column(name: &'static str, codes: &[u32], names: &Names) -> Column {
-    let physical = if codes.iter().all(|code| *code == NO_NAME) {
-        UInt32Chunked::full_null(name.into(), codes.len())
-    } else {
-        UInt32Chunked::from_iter_options(
+    let dtype = names.dtype.clone();
+    if codes.iter().all(|code| *code == NO_NAME) {
+        return CategoricalChunked::<Categorical32Type>::full_null_with_dtype(
             name.into(),
-            codes.iter().map(|code| (*code != NO_NAME).then_some(*code)),
+            codes.len(),
+            dtype,
         )
-    };
-    CategoricalChunked::<Categorical32Type>::from_cats_and_dtype(physical, names.dtype.clone())
+        .into_series()
+        .into();
+    }
+    let physical = UInt32Chunked::from_iter_options(
+        name.into(),
+        codes.iter().map(|code| (*code != NO_NAME).then_some(*code)),
+    );
+    CategoricalChunked::<Categorical32Type>::from_cats_and_dtype(physical, dtype)
         .into_series()
         .into()
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// Lowest floor first; modules of one line do not import each other. `lib.rs` has the page.
 const FLOORS: &[&[&str]] = &[
-    &["clock", "store"],
+    &["store"],
     &["config", "period", "trace"],
     &["ingest", "sample"],
     &["breakdown"],
