@@ -1,9 +1,10 @@
 //! What a file is: told from its first block, never from its name.
 
+use std::io::Read;
 use std::ops::ControlFlow;
 
 use crate::config::ColumnMap;
-use crate::ingest::blocks::{Blocks, Pool};
+use crate::ingest::blocks::{BLOCK, MAX_LINE};
 use crate::ingest::columns::{AbsentColumn, Columns, Field};
 use crate::ingest::csv::{self, Dialect};
 use crate::ingest::files::Input;
@@ -121,7 +122,7 @@ fn format(input: &Input) -> Result<(Format, Vec<String>), IngestError> {
     if input.member.is_none() && open::container(input)? == open::Container::Parquet {
         return Ok((Format::Parquet, parquet::columns(input)?));
     }
-    let start = first_block(input)?;
+    let start = beginning(input)?;
     if start.trim_ascii().is_empty() {
         return Err(IngestError::Empty { file: input.name.clone() });
     }
@@ -134,13 +135,23 @@ fn format(input: &Input) -> Result<(Format, Vec<String>), IngestError> {
     }
 }
 
-/// The first block, also of a file whose rest is damaged.
-fn first_block(input: &Input) -> Result<Vec<u8>, IngestError> {
-    let read = open::with_start(input, |reader| {
-        let block = Blocks::new(reader, true, &Pool::default()).next_block();
-        Ok(block.map(|block| block.map_or_else(Vec::new, |block| block.bytes)))
-    })?;
-    read.map_err(|source| open::corrupt(input, source))
+/// The beginning of the text: a block, or up to the end of a longer first line. A JSON
+/// document may be one line of any length, so its beginning is enough.
+fn beginning(input: &Input) -> Result<Vec<u8>, IngestError> {
+    open::with_start(input, |reader| {
+        let mut start = Vec::new();
+        for limit in [BLOCK, MAX_LINE] {
+            let missing = (limit - start.len()) as u64;
+            let read = Read::take(&mut *reader, missing).read_to_end(&mut start);
+            read.map_err(|source| open::corrupt(input, source))?;
+            let text = start.strip_prefix(&[0xef, 0xbb, 0xbf]).unwrap_or(&start);
+            let json = matches!(text.trim_ascii_start().first(), Some(b'{' | b'['));
+            if json || memchr::memchr(b'\n', text.trim_ascii_start()).is_some() {
+                break;
+            }
+        }
+        Ok(start)
+    })
 }
 
 /// Looks through the file for a date that proves the order, where its dates need one.
@@ -162,7 +173,7 @@ fn prove_order(input: &Input, sniffed: &Sniffed) -> Result<Option<DayOrder>, Ing
             read.map_err(|source| open::corrupt(input, source))?;
         }
         Format::Json(_) => {
-            let start = first_block(input)?;
+            let start = beginning(input)?;
             let headers = sniffed.columns.headers();
             let mut look = |row: &serde_json::Value| {
                 if let Some(cell) = json::cells(row, headers).get(column) {

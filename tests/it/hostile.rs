@@ -79,6 +79,33 @@ fn a_very_long_line_is_one_reject() {
     assert_eq!(report["rejects"][0]["line"], 3);
 }
 
+/// A JSON document on one line longer than any line of other files is read whole; a single
+/// cell of that length is an error.
+#[test]
+fn json_on_one_long_line() {
+    let rows: Vec<serde_json::Value> = (0..60_000)
+        .map(|n| {
+            serde_json::json!({
+                "date_time": "2026-11-09T10:00:00Z", "message_id": format!("<{n}@x>"), "direction": "Received",
+                "tls_version": "TLS1.2", "subject": "x".repeat(80),
+            })
+        })
+        .collect();
+    let document = serde_json::Value::Array(rows).to_string();
+    assert!(document.len() > 9 << 20);
+    let report = Folder::with("a.json", document).report(&RANGE);
+    assert_eq!(counts(&report), expected(&["inbound|-|tls1_2|60000"]));
+    let endless = format!(
+        "[{{\"date\":\"2026-11-09\",\"direction\":\"1\",\"tls\":\"TLS1.2\"}},{{\"date\":\"{}\"}}]",
+        "x".repeat(20 << 20)
+    );
+    let stderr = Folder::with("b.json", endless).failure(3, &RANGE);
+    assert!(
+        stderr.contains("not readable as JSON") && stderr.contains("longer than 8 MiB"),
+        "{stderr}"
+    );
+}
+
 /// Quotes that never close, in every line: linear time, counted rejects.
 #[test]
 fn quotes_that_never_close() {
