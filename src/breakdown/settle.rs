@@ -81,7 +81,7 @@ impl Entry {
 }
 
 /// Messages are settled apart by identity; more parts mean less memory at a time.
-const PARTITIONS: usize = 256;
+const PARTITIONS: usize = 512;
 
 /// The rows of one block, those of each partition together.
 #[derive(Debug)]

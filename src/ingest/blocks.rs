@@ -7,7 +7,7 @@ use std::io::Read;
 use std::sync::{Mutex, PoisonError};
 
 /// A block is cut when it has at least this many bytes.
-pub(super) const BLOCK: usize = 1 << 20;
+pub(super) const BLOCK: usize = 1 << 21;
 /// Longest line, and longest run of text without a balanced quote.
 pub(super) const MAX_LINE: usize = 8 << 20;
 
