@@ -25,6 +25,7 @@ mod sniff;
 mod spelling;
 mod time;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -364,7 +365,30 @@ struct Job {
 struct State {
     digested: open::Digested,
     output: Output,
+    /// Lines of each block, and what was found at lines that count from its first.
+    blocks: BTreeMap<u64, BlockLines>,
     bad: bool,
+}
+
+struct BlockLines {
+    lines: u64,
+    rejects: Rejects,
+    fault: Option<Fault>,
+}
+
+impl State {
+    /// Numbers the lines of all blocks, once all are there.
+    fn number_lines(&mut self) {
+        let mut above = 0;
+        for (_, mut block) in std::mem::take(&mut self.blocks) {
+            block.rejects.move_down(above);
+            self.output.rejects.merge(block.rejects);
+            if self.output.fault.is_none() {
+                self.output.fault = block.fault.map(|fault| fault.moved_down(above));
+            }
+            above += block.lines;
+        }
+    }
 }
 
 impl Job {
@@ -396,24 +420,18 @@ impl Job {
     }
 
     /// Adds what one block gave.
-    fn add(&self, mut part: Output) {
+    fn add(&self, sequence: u64, mut part: Output) {
         self.with_state(|state| {
             let whole = &mut state.output;
             whole.rows_read += part.rows_read;
-            whole.rejects.merge(part.rejects);
             whole.aggregates.append(&mut part.aggregates);
             whole.saw_tls |= part.saw_tls;
             whole.windows_1252 += part.windows_1252;
             for time_ms in part.span_ms.into_iter().flat_map(|(first, last)| [first, last]) {
                 whole.saw_time(time_ms);
             }
-            let earlier = |new: &Fault, held: &Fault| new.line() < held.line();
-            if let Some(fault) = part.fault {
-                match &whole.fault {
-                    Some(held) if !earlier(&fault, held) => {}
-                    _ => whole.fault = Some(fault),
-                }
-            }
+            let block = BlockLines { lines: part.lines, rejects: part.rejects, fault: part.fault };
+            state.blocks.insert(sequence, block);
         });
     }
 
@@ -461,7 +479,16 @@ impl Job {
 /// A part of a file that can be parsed by itself.
 enum Part {
     Text { block: TextBlock, start: usize },
-    Rows(Vec<(u64, Vec<String>)>),
+    Rows { sequence: u64, rows: Vec<(u64, Vec<String>)> },
+}
+
+impl Part {
+    fn sequence(&self) -> u64 {
+        match self {
+            Self::Text { block, .. } => block.sequence,
+            Self::Rows { sequence, .. } => *sequence,
+        }
+    }
 }
 
 type Work<'a> = (&'a Job, Part);
@@ -495,6 +522,7 @@ fn run(
         return Err(error);
     }
     for job in jobs {
+        job.with_state(State::number_lines);
         if let Some(error) = job.fault() {
             if !skip_bad_files {
                 return Err(error);
@@ -546,18 +574,22 @@ fn read_file(
                     count += 1;
                     rows.push((count, json::cells(row, headers)));
                     if rows.len() == 4096 {
-                        send(Part::Rows(std::mem::take(&mut rows)));
+                        send(Part::Rows { sequence: count, rows: std::mem::take(&mut rows) });
                     }
                 })
                 .map_err(|source| IngestError::Json { file: input.name.clone(), source })?;
-                send(Part::Rows(rows));
+                send(Part::Rows { sequence: count + 1, rows });
                 Ok(())
             })?;
             Ok(digested)
         }
         Format::Parquet => {
             let used = job.sniffed.columns.used();
-            parquet::each_slice(input, headers, &used, |rows| send(Part::Rows(rows)))?;
+            let mut sequence = 0;
+            parquet::each_slice(input, headers, &used, |rows| {
+                sequence += 1;
+                send(Part::Rows { sequence, rows });
+            })?;
             open::digest(input)
         }
     }
@@ -597,6 +629,7 @@ fn parse_all(
             Some((held, memos)) if held == file => Output { memos, ..Output::default() },
             _ => Output::default(),
         };
+        let sequence = part.sequence();
         parse(job, part, pool, &mut output);
         memos = Some((file, std::mem::take(&mut output.memos)));
         let rows = std::mem::take(&mut output.rows);
@@ -604,7 +637,7 @@ fn parse_all(
             let context = &job.context;
             sink(rows.finish(context.file, &context.names).map_err(IngestError::Frame)?);
         }
-        job.add(output);
+        job.add(sequence, output);
     }
 }
 
@@ -621,7 +654,7 @@ fn parse(job: &Job, part: Part, pool: &Pool, output: &mut Output) {
             json::map_block(context, &block, output);
             pool.give(block.bytes);
         }
-        (Part::Rows(rows), _) => {
+        (Part::Rows { rows, .. }, _) => {
             for (line, row) in rows {
                 output.rows_read += 1;
                 map_row(context, row.as_slice(), line, output);

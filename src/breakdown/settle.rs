@@ -557,6 +557,9 @@ struct PeerColumns {
     /// Period, direction, band and remote domain, as [`PeerColumns::push`] packs them.
     keys: Vec<u64>,
     messages: Vec<u64>,
+    /// Messages of the domains whose codes are small, which is most of them: by period, then
+    /// by the rest of the key. They become rows when all is counted.
+    near: Vec<Vec<u64>>,
 }
 
 impl CellColumns {
@@ -574,9 +577,37 @@ impl CellColumns {
 
 impl PeerColumns {
     fn push(&mut self, period: usize, message: &Message, peer: u32, messages: u64) {
-        let head = (period as u64) << 5 | (message.direction as u64) << 3 | message.tls as u64;
+        if peer < Self::NEAR && period < 16 {
+            if self.near.len() <= period {
+                self.near.resize_with(period + 1, Vec::new);
+            }
+            let near = &mut self.near[period];
+            let index =
+                (peer as usize) << 5 | (message.direction as usize) << 3 | message.tls as usize;
+            if near.len() <= index {
+                near.resize(index + 1, 0);
+            }
+            near[index] += messages;
+            return;
+        }
+        self.push_row(period, message.direction as u64, message.tls as u64, peer, messages);
+    }
+
+    const NEAR: u32 = 1 << 16;
+
+    fn push_row(&mut self, period: usize, direction: u64, tls: u64, peer: u32, messages: u64) {
+        let head = (period as u64) << 5 | direction << 3 | tls;
         self.keys.push(head << 32 | u64::from(peer));
         self.messages.push(messages);
+    }
+
+    fn near_to_rows(&mut self) {
+        for (period, near) in std::mem::take(&mut self.near).into_iter().enumerate() {
+            for (index, messages) in (0_u64..).zip(near).filter(|(_, messages)| *messages > 0) {
+                let peer = u32::try_from(index >> 5).unwrap_or(NO_NAME);
+                self.push_row(period, index >> 3 & 3, index & 7, peer, messages);
+            }
+        }
     }
 }
 
@@ -608,6 +639,7 @@ impl Tally {
             self.folded_cells.push(group(columns.into_frame(packs)?)?);
         }
         if all || self.peers.keys.len() >= FOLD_AT {
+            self.peers.near_to_rows();
             let columns = std::mem::take(&mut self.peers);
             self.folded_peers.push(group(columns.into_frame()?)?);
         }

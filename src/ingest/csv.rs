@@ -89,10 +89,7 @@ pub(super) fn map_block(
     start: usize,
     out: &mut Output,
 ) {
-    for line in &block.skipped_lines {
-        out.rows_read += 1;
-        out.reject(RejectReason::LineTooLong, *line, "");
-    }
+    out.skipped_lines(block.skipped_lines);
     let before_start = block.bytes.get(..start).unwrap_or_default();
     let bytes = block.bytes.get(start..).unwrap_or_default();
     let doubts = Doubts::of(bytes);
@@ -100,7 +97,7 @@ pub(super) fn map_block(
     let mut builder = ZeroCopyReaderBuilder::with_capacity(1 << 16);
     let mut reader =
         builder.delimiter(dialect.delimiter).has_headers(false).flexible(true).from_reader(bytes);
-    let mut line = block.first_line + newlines(before_start).count() as u64;
+    let mut line = out.lines + 1 + newlines(before_start).count() as u64;
     loop {
         let position = usize::try_from(reader.position()).unwrap_or(usize::MAX);
         line += blank_lines(bytes.get(position..).unwrap_or_default());
@@ -117,6 +114,7 @@ pub(super) fn map_block(
         // Only a record that is doubted can hold a newline.
         line += 1 + if doubtful { newlines(raw).count() as u64 } else { 0 };
     }
+    out.lines = line - 1;
 }
 
 /// Calls `each` with the text of one column until it breaks, to learn how it is written.

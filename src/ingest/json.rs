@@ -70,13 +70,12 @@ impl Columns {
 
 /// Maps every line of a block of JSON Lines.
 pub(super) fn map_block(context: &Context, block: &TextBlock, out: &mut Output) {
-    for line in &block.skipped_lines {
-        out.rows_read += 1;
-        out.reject(RejectReason::LineTooLong, *line, "");
-    }
+    out.skipped_lines(block.skipped_lines);
     let mut start = 0;
     let ends = newlines(&block.bytes).map(|end| end + 1).chain([block.bytes.len()]);
-    for (line, end) in (block.first_line..).zip(ends) {
+    let first_line = out.lines + 1;
+    out.lines += newlines(&block.bytes).count() as u64;
+    for (line, end) in (first_line..).zip(ends) {
         let text = block.bytes.get(start..end).unwrap_or_default();
         let text = text.strip_prefix(&[0xef, 0xbb, 0xbf]).unwrap_or(text).trim_ascii();
         start = end;

@@ -67,11 +67,14 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    /// Where it is.
-    pub(super) fn line(&self) -> u64 {
-        match self {
-            Self::DayOrder { line, .. } | Self::LabelWithoutDirection { line, .. } => *line,
+    /// The fault with its line counted from further above.
+    pub(super) fn moved_down(mut self, lines: u64) -> Self {
+        match &mut self {
+            Self::DayOrder { line, .. } | Self::LabelWithoutDirection { line, .. } => {
+                *line += lines;
+            }
         }
+        self
     }
 }
 
@@ -103,6 +106,8 @@ pub(super) struct Output {
     pub aggregates: Vec<Aggregate>,
     /// Rows that could not be used.
     pub rejects: Rejects,
+    /// Lines of the block, used or not; lines of rejects and faults count from its first.
+    pub lines: u64,
     /// Rows read, whether used or not.
     pub rows_read: u64,
     /// Earliest and latest time or date, milliseconds since 1970.
@@ -198,6 +203,15 @@ impl Output {
     /// Counts a row that cannot be used.
     pub(super) fn reject(&mut self, reason: RejectReason, line: u64, found: &str) {
         self.rejects.add(reason, line, found);
+    }
+
+    /// Counts lines above the limit, which come before the others of their block.
+    pub(super) fn skipped_lines(&mut self, lines: u64) {
+        for _ in 0..lines {
+            self.lines += 1;
+            self.rows_read += 1;
+            self.reject(RejectReason::LineTooLong, self.lines, "");
+        }
     }
 
     /// Widens the span by one time.

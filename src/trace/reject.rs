@@ -122,6 +122,13 @@ impl Rejects {
         }
     }
 
+    /// Moves all lines down, when it is known how many lie above.
+    pub fn move_down(&mut self, lines: u64) {
+        for reject in self.by_reason.values_mut() {
+            reject.line += lines;
+        }
+    }
+
     /// Number of rejected rows.
     pub fn total(&self) -> u64 {
         self.by_reason.values().map(|reject| reject.count).sum()

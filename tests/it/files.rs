@@ -107,11 +107,9 @@ fn windows_1252_as_a_last_resort() {
 #[test]
 fn five_columns_in_any_order() {
     for delimiter in [",", ";", "\t", "|"] {
-        let table = format!(
-            "TLS_Used;Connector Name;Direction;Sender-Address;Date\n\
+        let table = "TLS_Used;Connector Name;Direction;Sender-Address;Date\n\
              TLS1.2;F;Received;a@b.example;2026-11-09T10:00:00Z\n\
-             TLS1.3;F;Received;a@b.example;2026-11-09T10:00:01Z\n"
-        );
+             TLS1.3;F;Received;a@b.example;2026-11-09T10:00:01Z\n";
         let folder = Folder::with("a.csv", table.replace(';', delimiter));
         let report = folder.report(&RANGE);
         assert_eq!(counts(&report), expected(&["inbound|F|tls1_2|1", "inbound|F|tls1_3|1"]));

@@ -105,7 +105,7 @@ fn crates_stay_with_their_owners() {
         for (number, line) in code_lines(&code) {
             for (name, owners) in OWNERS {
                 let uses = line.match_indices(&format!("{name}::")).any(|(at, _)| {
-                    let before = line[..at].chars().next_back();
+                    let before = line.get(..at).and_then(|text| text.chars().next_back());
                     !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':')
                 });
                 if uses && !owners.contains(&module.as_str()) {

@@ -10,8 +10,8 @@ const ROW: &str = "2026-11-09T10:00:00Z,1,Received,F,TLS1.2,a@b.example,x@y.exam
 fn named_files_that_cannot_be_used() {
     let png: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x01\0\0\0\x01\0\x08\x06\0\0\0\\r\xa8f";
     let cut = |bytes: Vec<u8>| bytes[..bytes.len() / 2].to_vec();
-    let packed = gzip(detail(&[ROW; 2000]).as_bytes());
-    let zstd = zstd::encode_all(detail(&[ROW; 2000]).as_bytes(), 3).unwrap();
+    let packed = gzip(detail(&vec![ROW; 2000]).as_bytes());
+    let zstd = zstd::encode_all(detail(&vec![ROW; 2000]).as_bytes(), 3).unwrap();
     let wide = (0..100_000).map(|n| format!("column{n}")).collect::<Vec<_>>().join(",");
     let mut not_gzip = packed.clone();
     let middle = not_gzip.len() / 2;
