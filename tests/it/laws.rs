@@ -147,7 +147,7 @@ fn message_rows_take_the_place_of_totals() {
     conflict.add("b.csv", total("0,100", 5));
     assert_eq!(sum(&conflict.report(&RANGE), "duplicates"), 2);
     let later = conflict.add("a.csv", total("100,0", 6));
-    let time = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
+    let time = std::time::SystemTime::now() + std::time::Duration::from_mins(1);
     std::fs::File::options().write(true).open(later).unwrap().set_modified(time).unwrap();
     let report = conflict.report(&RANGE);
     assert_eq!(counts(&report), crate::support::expected(&["inbound|F|no_tls|12"]));

@@ -185,7 +185,7 @@ fn inside_the_margins(document: &lopdf::Document) {
                     assert!(*y >= 25.0 && y + height <= 800.0, "{numbers:?}");
                 }
                 ("Td", [x, y]) => {
-                    assert!(*x >= 41.9 && *x <= 553.4 && *y >= 25.0 && *y <= 800.0, "{numbers:?}")
+                    assert!(*x >= 41.9 && *x <= 553.4 && *y >= 25.0 && *y <= 800.0, "{numbers:?}");
                 }
                 _ => {}
             }
