@@ -107,12 +107,20 @@ pub struct Scope {
     pub zone: Tz,
     /// The periods.
     pub periods: Vec<Period>,
+    /// Only these connectors are counted; all, and mail without one, where empty.
+    pub only: Vec<String>,
 }
 
 impl Scope {
     /// The longest period: `counted` and `outside_period` of the sources refer to it.
     pub fn longest(&self) -> Option<Period> {
         self.periods.iter().copied().max_by_key(Period::days)
+    }
+
+    /// Says whether mail of a connector is counted.
+    fn wants(&self, connector: Option<&str>) -> bool {
+        self.only.is_empty()
+            || connector.is_some_and(|name| self.only.iter().any(|wanted| wanted == name))
     }
 
     /// Says whether a day is needed: inside a period or the equal one before it.
@@ -222,6 +230,8 @@ impl Collector {
             saw_tls: &saw_tls,
             usable: &usable_file,
             windows: settle::Windows::new(scope),
+            only: scope.only.iter().filter_map(|name| names.known(name)).collect(),
+            all: scope.only.is_empty(),
             packs: settle::packs(names.len(), reading.files.len()),
         };
         let batches = self.batches.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -250,9 +260,11 @@ impl Collector {
         for (key, new) in of_rows.chain(merged.facts) {
             connectors.entry(key).and_modify(|held| *held = held.with(new)).or_insert(new);
         }
+        let mut cells = merged.cells;
+        cells.retain(|cell| scope.wants(cell.connector.as_deref()));
         let totals_days = aggregate::days(&reading.aggregates);
         Ok(Breakdown {
-            cells: merged.cells,
+            cells,
             connectors,
             peers: peers(&settled.peers, names, scope.periods.len()),
             sources,

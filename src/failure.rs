@@ -65,7 +65,9 @@ impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         let kind = match &error {
             RunError::Ingest(_) | RunError::NoUsableRow { .. } => FailureKind::Input,
-            RunError::EmptyPeriod { .. } | RunError::AsOf(_) => FailureKind::Usage,
+            RunError::EmptyPeriod { .. } | RunError::AsOf(_) | RunError::NoSuchConnector { .. } => {
+                FailureKind::Usage
+            }
             RunError::Count(_) | RunError::DoesNotAddUp(_) | RunError::Render(_) => {
                 FailureKind::Internal
             }
@@ -74,6 +76,10 @@ impl From<RunError> for Failure {
         match &error {
             RunError::Ingest(ingest) => {
                 failure.hints.extend(ingest.hint().map(str::to_owned));
+            }
+            RunError::NoSuchConnector { nearest, .. } => {
+                let meant = nearest.as_ref().map(|name| format!("did you mean `{name}`?"));
+                failure.hints.extend(meant);
             }
             RunError::NoUsableRow { .. } => {
                 failure

@@ -299,8 +299,6 @@ pub struct Settings {
     pub insights: InsightsConfig,
     /// What the organisation knows about its connectors.
     pub connectors: Vec<ConnectorConfig>,
-    /// Only these connectors; all where empty.
-    pub only: Vec<String>,
 }
 
 /// Builds the report from the counts.
@@ -338,12 +336,7 @@ fn period_report(
     reading: &Reading,
     settings: &Settings,
 ) -> PeriodReport {
-    let mut summary = breakdown.summary(period);
-    let wanted = |name: Option<&str>| {
-        settings.only.is_empty() || name.is_some_and(|name| settings.only.iter().any(|o| o == name))
-    };
-    summary.connectors.retain(|sum| wanted(sum.connector.as_deref()));
-    summary.daily.retain(|cell| wanted(cell.connector.as_deref()));
+    let summary = breakdown.summary(period);
     let known = |direction, name: Option<&str>| known(breakdown, settings, direction, name);
     let coverage = breakdown.coverage.get(index).cloned().unwrap_or_default();
     let files: Vec<FileRejects> = reading
@@ -587,7 +580,7 @@ pub fn share(part: u64, total: u64) -> Option<u32> {
 
 /// Says which law of its own numbers a report breaks, if any: parts and totals, bands and
 /// messages, rows and where they went. A report that breaks one is never shown.
-pub fn broken_law(report: &Report, filtered: bool) -> Option<String> {
+pub fn broken_law(report: &Report) -> Option<String> {
     for period in &report.periods {
         for total in &period.totals {
             let parts = period.connectors.iter().filter(|part| part.direction == total.direction);
@@ -595,7 +588,7 @@ pub fn broken_law(report: &Report, filtered: bool) -> Option<String> {
             let parts: u64 = parts.map(|part| part.messages).sum();
             let days: u64 = days.map(|day| day.messages).sum();
             let sums = parts == total.messages && days == total.messages;
-            if total.messages != total.tls.total() || !(sums || filtered) {
+            if total.messages != total.tls.total() || !sums {
                 let id = &period.id;
                 return Some(format!(
                     "{id} {}: {total:?}, {parts}, {days}",

@@ -5,8 +5,8 @@
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 
-use crate::breakdown::{Collector, Inspection, Scope, Seen};
-use crate::config::{ConnectorConfig, InsightsConfig};
+use crate::breakdown::{Breakdown, Collector, Inspection, Scope, Seen};
+use crate::config::{self, ConnectorConfig, InsightsConfig};
 use crate::ingest::{self, IngestError, Reading, Source};
 use crate::period::{Period, PeriodKind};
 use crate::render::{self, Format, RenderError};
@@ -78,6 +78,14 @@ pub enum RunError {
     /// A period that ends before the as-of date lies beyond the calendar.
     #[error("no period can end before {0}")]
     AsOf(NaiveDate),
+    /// A connector that was asked for is in no trace.
+    #[error("no trace names the connector `{name}`")]
+    NoSuchConnector {
+        /// What was asked for.
+        name: String,
+        /// The name most like it.
+        nearest: Option<String>,
+    },
     /// A frame could not be counted.
     #[error("the rows could not be counted")]
     Count(#[source] polars::prelude::PolarsError),
@@ -104,8 +112,9 @@ pub fn report(request: &Request) -> Result<Outcome, RunError> {
     let as_of_from_rows = request.as_of.is_none();
     let as_of = request.as_of.or(newest).ok_or_else(|| no_usable_row(&reading))?;
     let periods = periods(request, as_of)?;
-    let scope = Scope { zone: request.zone, periods: periods.clone() };
+    let scope = Scope { zone: request.zone, periods: periods.clone(), only: request.only.clone() };
     let breakdown = collector.finish(&reading, &names, &scope).map_err(RunError::Count)?;
+    check_connectors(&request.only, &breakdown)?;
     let settings = report::Settings {
         organisation: request.organisation.clone(),
         language: request.language.clone(),
@@ -114,10 +123,9 @@ pub fn report(request: &Request) -> Result<Outcome, RunError> {
         periods,
         insights: request.insights.clone(),
         connectors: request.connectors.clone(),
-        only: request.only.clone(),
     };
     let report = report::build(&breakdown, &reading, &settings);
-    if let Some(law) = report::broken_law(&report, !request.only.is_empty()) {
+    if let Some(law) = report::broken_law(&report) {
         return Err(RunError::DoesNotAddUp(law));
     }
     Ok(Outcome { report, reading, as_of_from_rows })
@@ -147,6 +155,19 @@ fn periods(request: &Request, as_of: NaiveDate) -> Result<Vec<Period>, RunError>
         }
     }
     Ok(periods)
+}
+
+/// A connector that no trace names would give an empty report without a word.
+fn check_connectors(only: &[String], breakdown: &Breakdown) -> Result<(), RunError> {
+    let known: Vec<&str> =
+        breakdown.connectors.keys().filter_map(|(_, name)| name.as_deref()).collect();
+    match only.iter().find(|name| !known.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => Err(RunError::NoSuchConnector {
+            name: name.clone(),
+            nearest: config::nearest(name, known.iter().copied()),
+        }),
+    }
 }
 
 fn check_usable(reading: &Reading) -> Result<(), RunError> {

@@ -360,6 +360,11 @@ impl Names {
         self.len() == 0
     }
 
+    /// The code of a name, where it has one.
+    pub fn known(&self, name: &str) -> Option<u32> {
+        self.mapping.get_cat(name)
+    }
+
     /// The name of a code that [`Names::code`] gave.
     pub fn name(&self, code: u32) -> Option<&str> {
         if code == NO_NAME {

@@ -57,7 +57,8 @@ impl Breakdown {
         let totals = [Direction::Inbound, Direction::Outbound]
             .map(|direction| total(direction, &connectors, before.is_some()))
             .to_vec();
-        let daily = self.cells.iter().filter(|cell| period.contains(cell.date)).cloned().collect();
+        let inside = |cell: &&Cell| period.contains(cell.date) && cell.tls.total() > 0;
+        let daily = self.cells.iter().filter(inside).cloned().collect();
         Summary { period, totals, connectors, daily }
     }
 }

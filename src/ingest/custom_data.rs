@@ -4,8 +4,6 @@
 //! `'S:InboundConnectorData=Name=Foo;ConnectorType=OnPremises;TenantId=…'`. A part without
 //! the `S:` mark continues the one before it, as some exports drop the quotes.
 
-use std::borrow::Cow;
-
 use crate::ingest::spelling;
 use crate::trace::ConnectorType;
 
@@ -108,7 +106,7 @@ fn plain_part(text: &str) -> (&str, &str) {
 
 /// Name of the connector in a connector id; the receive connectors that every server has
 /// (`EXCH01\Default EXCH01`) are mail without a connector of the organisation.
-pub(super) fn own_connector(id: &str) -> Option<Cow<'_, str>> {
+pub(super) fn own_connector(id: &str) -> Option<&str> {
     let name = spelling::connector(id)?;
     if let Some((server, rest)) = name.split_once('\\') {
         let built_in = rest
@@ -119,7 +117,7 @@ pub(super) fn own_connector(id: &str) -> Option<Cow<'_, str>> {
             return None;
         }
     }
-    Some(Cow::Borrowed(name))
+    Some(name)
 }
 
 #[cfg(test)]
@@ -158,6 +156,6 @@ mod tests {
     fn a_servers_own_receive_connector_is_none() {
         assert_eq!(own_connector("EXCH01\\Default EXCH01"), None);
         assert_eq!(own_connector("EXCH01\\Default Frontend EXCH01"), None);
-        assert_eq!(own_connector("EXCH01\\Relay").as_deref(), Some("EXCH01\\Relay"));
+        assert_eq!(own_connector("EXCH01\\Relay"), Some("EXCH01\\Relay"));
     }
 }

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use quick_xml::events::Event as XmlEvent;
 
 use crate::ingest::columns::Field;
-use crate::ingest::custom_data::{self, CustomData, own_connector};
+use crate::ingest::custom_data::{self, ConnectorData, CustomData, own_connector};
 use crate::ingest::messages::{push_with_peers, time_of};
 use crate::ingest::row::{Cells, Context, Output, remote_key};
 use crate::ingest::spelling;
@@ -191,14 +191,7 @@ fn accepted(
         None if event.custom.trim().is_empty() => (Tls::Unknown, Role::Message),
         None => (Tls::Unknown, Role::MessageWithoutTls),
     };
-    let named = custom.inbound.as_ref();
-    let fallback = own_connector(&event.connector_id);
-    let connector = named.map(|data| data.name).or(fallback.as_deref());
-    let connector_type = match (connector, named) {
-        (None, _) => ConnectorType::None,
-        (Some(_), None) => ConnectorType::Unknown,
-        (Some(_), Some(data)) => data.connector_type,
-    };
+    let (connector, connector_type) = named(custom.inbound.as_ref(), &event.connector_id);
     let connector = context.code(connector);
     Ok(Row { direction: Direction::Inbound, connector, connector_type, tls, role, ..base })
 }
@@ -210,20 +203,13 @@ fn handed_over(
     custom: &CustomData<'_>,
     base: Row,
 ) -> Result<Row, String> {
-    let fallback = own_connector(&event.connector_id);
-    let named = custom.outbound.as_ref();
-    let connector = named.map(|data| data.name).or(fallback.as_deref());
+    let (connector, connector_type) = named(custom.outbound.as_ref(), &event.connector_id);
     let own_hop = connector.is_some_and(|name| name.starts_with("Intra-Organization"));
     let relayed = event.directionality == Some(Direction::Inbound) && connector.is_none();
     if own_hop || relayed || event.directionality == Some(Direction::Internal) {
         return Ok(other(event, base));
     }
     let tls = custom.tls_version.map_or(Ok(Tls::Unknown), band)?;
-    let connector_type = match (connector, named) {
-        (None, _) => ConnectorType::None,
-        (Some(_), None) => ConnectorType::Unknown,
-        (Some(_), Some(data)) => data.connector_type,
-    };
     Ok(Row {
         direction: Direction::Outbound,
         connector: context.code(connector),
@@ -233,6 +219,18 @@ fn handed_over(
         role: Role::Message,
         ..base
     })
+}
+
+/// Name and type of a connector: as the custom data says, else by its id.
+fn named<'a>(
+    data: Option<&ConnectorData<'a>>,
+    connector_id: &'a str,
+) -> (Option<&'a str>, ConnectorType) {
+    match (data, own_connector(connector_id)) {
+        (Some(data), _) => (Some(data.name), data.connector_type),
+        (None, Some(name)) => (Some(name), ConnectorType::Unknown),
+        (None, None) => (None, ConnectorType::None),
+    }
 }
 
 fn band(version: &str) -> Result<Tls, String> {

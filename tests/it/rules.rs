@@ -114,6 +114,29 @@ fn fail_on_sets_the_exit_code() {
     assert_eq!(clean.run(&args).status.code(), Some(0));
 }
 
+/// `--connector` limits everything to the connectors named: totals and peers too.
+#[test]
+fn only_some_connectors() {
+    let folder = Folder::with(
+        "a.csv",
+        detail(&[
+            "2026-11-09T10:00:00Z,1,Received,F,TLS1.2,a@f.example,x@y.example",
+            "2026-11-09T10:00:00Z,2,Received,Gateway,TLS1.2,a@g.example,x@y.example",
+            "2026-11-09T10:00:00Z,3,Received,,TLS1.2,a@h.example,x@y.example",
+        ]),
+    );
+    let args: Vec<&str> = RANGE.iter().copied().chain(["--connector", "Gateway"]).collect();
+    let report = folder.report(&args);
+    let period = &report["periods"][0];
+    assert_eq!(period["totals"][0]["messages"], 1);
+    assert_eq!(period["peers"].as_array().unwrap().len(), 1);
+    assert_eq!(period["peers"][0]["peer"], "g.example");
+    assert_eq!(period["connectors"].as_array().unwrap().len(), 1);
+    let args: Vec<&str> = RANGE.iter().copied().chain(["--connector", "Gatewai"]).collect();
+    let stderr = folder.failure(2, &args);
+    assert!(stderr.contains("`Gatewai`") && stderr.contains("did you mean `Gateway`?"), "{stderr}");
+}
+
 /// A quiet week is a fact, not an error.
 #[test]
 fn a_period_without_mail_is_a_report() {

@@ -43,12 +43,14 @@ fn every_code_has_words_in_every_language() {
     }
 }
 
-/// Keys that are written out in the code exist, and every other key is used.
+/// Keys that are written out in the code exist.
 #[test]
 fn words_and_code_fit() {
     let mut code = String::new();
     for path in [
         "src/render/view.rs",
+        "src/render/view/period.rs",
+        "src/render/view/evidence.rs",
         "src/render/words.rs",
         "src/render/html.rs",
         "src/render/pdf.rs",

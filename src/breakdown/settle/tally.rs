@@ -1,0 +1,389 @@
+//! Counting what was settled: messages become rows of a frame, and the frame becomes sums.
+//!
+//! This is the group-by of the whole program. Each thread keeps a [`Tally`]; rows are folded
+//! into groups when they are many, and the groups of all threads are put together at the end.
+
+use polars::prelude::*;
+
+use super::Message;
+use crate::breakdown::SourceCounts;
+use crate::trace::{Direction, NO_NAME, RejectReason, Rejects, Tls};
+
+/// What messages are counted by. Grouping by one number is several times as fast as by five
+/// columns, so the five are packed into one wherever they fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct CellKey {
+    day: i32,
+    direction: u8,
+    tls: u8,
+    connector: u32,
+    file: u32,
+}
+
+const FILE_BITS: u32 = 21;
+const CONNECTOR_BITS: u32 = 22;
+const NO_CONNECTOR: u64 = (1 << CONNECTOR_BITS) - 1;
+
+/// Says whether every name and file has a code that [`CellKey::pack`] can hold.
+pub(in crate::breakdown) fn packs(names: usize, files: usize) -> bool {
+    (names as u64) < NO_CONNECTOR && files < 1 << FILE_BITS
+}
+
+impl CellKey {
+    /// Day (16 bits: up to the year 2149), direction, band, connector and file.
+    fn pack(self) -> u64 {
+        let connector = match self.connector {
+            NO_NAME => NO_CONNECTOR,
+            code => u64::from(code),
+        };
+        let day = u64::from(self.day.clamp(0, 0xffff).unsigned_abs());
+        let head = day << 5 | u64::from(self.direction) << 3 | u64::from(self.tls);
+        (head << CONNECTOR_BITS | connector) << FILE_BITS | u64::from(self.file)
+    }
+
+    fn unpack(key: u64) -> Self {
+        let part = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
+        let byte = |value: u64| u8::try_from(value).unwrap_or(u8::MAX);
+        let connector = key >> FILE_BITS & NO_CONNECTOR;
+        let head = key >> (FILE_BITS + CONNECTOR_BITS);
+        Self {
+            day: i32::try_from(head >> 5).unwrap_or(i32::MAX),
+            direction: byte(head >> 3 & 3),
+            tls: byte(head & 7),
+            connector: if connector == NO_CONNECTOR { NO_NAME } else { part(connector) },
+            file: part(key & ((1 << FILE_BITS) - 1)),
+        }
+    }
+}
+
+/// Messages of one day, direction, connector, band and file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::breakdown) struct Count {
+    /// Local day since 1970-01-01.
+    pub day: i32,
+    /// Which way.
+    pub direction: Direction,
+    /// Code of the connector, or [`NO_NAME`].
+    pub connector: u32,
+    /// Band.
+    pub tls: Tls,
+    /// File for which the messages are counted.
+    pub file: u32,
+    /// How many.
+    pub messages: u64,
+}
+
+/// Messages of one period and remote domain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::breakdown) struct PeerCount {
+    /// Index of the period.
+    pub period: usize,
+    /// Which way.
+    pub direction: Direction,
+    /// Code of the remote domain.
+    pub peer: u32,
+    /// Band.
+    pub tls: Tls,
+    /// How many.
+    pub messages: u64,
+}
+
+/// Messages per period and remote domain.
+pub(in crate::breakdown) type PeerCounts = Vec<PeerCount>;
+
+/// What settling gives.
+#[derive(Debug, Default)]
+pub(in crate::breakdown) struct Settled {
+    /// Messages, sums of the same key possibly in several items.
+    pub cells: Vec<Count>,
+    /// Remote domains, likewise.
+    pub peers: PeerCounts,
+    /// Where the rows of each file went.
+    pub sources: Vec<SourceCounts>,
+    /// Rows that turned out to be unusable.
+    pub rejects: Vec<Rejects>,
+}
+
+/// Counts of one thread.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) cells: CellColumns,
+    pub(super) peers: PeerColumns,
+    sources: Vec<SourceCounts>,
+    rejects: Vec<Rejects>,
+    folded_cells: Vec<DataFrame>,
+    folded_peers: Vec<DataFrame>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct CellColumns {
+    keys: Vec<CellKey>,
+    messages: Vec<u64>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct PeerColumns {
+    /// Period, direction, band and remote domain, as [`PeerColumns::push`] packs them.
+    keys: Vec<u64>,
+    messages: Vec<u64>,
+    /// Messages of the domains whose codes are small, which is most of them: by period, then
+    /// by the rest of the key. They become rows when all is counted.
+    near: Vec<Vec<u64>>,
+}
+
+impl CellColumns {
+    pub(super) fn push(&mut self, day: i32, message: &Message, file: u32, messages: u64) {
+        self.keys.push(CellKey {
+            day,
+            direction: message.direction as u8,
+            tls: message.tls as u8,
+            connector: message.connector,
+            file,
+        });
+        self.messages.push(messages);
+    }
+}
+
+impl PeerColumns {
+    pub(super) fn push(&mut self, period: usize, message: &Message, peer: u32, messages: u64) {
+        if peer < Self::NEAR && period < 16 {
+            if self.near.len() <= period {
+                self.near.resize_with(period + 1, Vec::new);
+            }
+            let near = &mut self.near[period];
+            let index =
+                (peer as usize) << 5 | (message.direction as usize) << 3 | message.tls as usize;
+            if near.len() <= index {
+                near.resize(index + 1, 0);
+            }
+            near[index] += messages;
+            return;
+        }
+        self.push_row(period, message.direction as u64, message.tls as u64, peer, messages);
+    }
+
+    const NEAR: u32 = 1 << 16;
+
+    fn push_row(&mut self, period: usize, direction: u64, tls: u64, peer: u32, messages: u64) {
+        let head = (period as u64) << 5 | direction << 3 | tls;
+        self.keys.push(head << 32 | u64::from(peer));
+        self.messages.push(messages);
+    }
+
+    fn near_to_rows(&mut self) {
+        for (period, near) in std::mem::take(&mut self.near).into_iter().enumerate() {
+            for (index, messages) in (0_u64..).zip(near).filter(|(_, messages)| *messages > 0) {
+                let peer = u32::try_from(index >> 5).unwrap_or(NO_NAME);
+                self.push_row(period, index >> 3 & 3, index & 7, peer, messages);
+            }
+        }
+    }
+}
+
+/// Rows counted before they are folded into groups.
+const FOLD_AT: usize = 1 << 18;
+
+impl Tally {
+    pub(super) fn source(&mut self, file: u32) -> &mut SourceCounts {
+        let index = file as usize;
+        if self.sources.len() <= index {
+            self.sources.resize(index + 1, SourceCounts::default());
+        }
+        // The vector was just made long enough.
+        &mut self.sources[index]
+    }
+
+    pub(super) fn reject(&mut self, file: u32, reason: RejectReason) {
+        let index = file as usize;
+        if self.rejects.len() <= index {
+            self.rejects.resize(index + 1, Rejects::default());
+        }
+        self.rejects[index].add(reason, 0, "");
+    }
+
+    /// Groups what was counted, when it is much or `all` of it is asked for.
+    pub(super) fn fold(&mut self, all: bool, packs: bool) -> PolarsResult<()> {
+        if all || self.cells.keys.len() >= FOLD_AT {
+            let columns = std::mem::take(&mut self.cells);
+            self.folded_cells.push(group(columns.into_frame(packs)?)?);
+        }
+        if all || self.peers.keys.len() >= FOLD_AT {
+            self.peers.near_to_rows();
+            let columns = std::mem::take(&mut self.peers);
+            self.folded_peers.push(group(columns.into_frame()?)?);
+        }
+        Ok(())
+    }
+
+    pub(super) fn add_to(self, whole: &mut Settled) -> PolarsResult<()> {
+        if let Some(frame) = stack(self.folded_cells)? {
+            read_cells(&group(frame)?, &mut whole.cells)?;
+        }
+        if let Some(frame) = stack(self.folded_peers)? {
+            read_peers(&group(frame)?, &mut whole.peers)?;
+        }
+        for (file, counts) in (0..).zip(self.sources) {
+            let mut sum = Self { sources: std::mem::take(&mut whole.sources), ..Self::default() };
+            let held = sum.source(file);
+            held.counted += counts.counted;
+            held.merged += counts.merged;
+            held.duplicates += counts.duplicates;
+            held.internal += counts.internal;
+            held.outside_period += counts.outside_period;
+            whole.sources = sum.sources;
+        }
+        for (index, rejects) in self.rejects.into_iter().enumerate() {
+            if whole.rejects.len() <= index {
+                whole.rejects.resize(index + 1, Rejects::default());
+            }
+            whole.rejects[index].merge(rejects);
+        }
+        Ok(())
+    }
+}
+
+/// The group-by of the whole program: the sum of `messages` per value of all other columns.
+fn group(frame: DataFrame) -> PolarsResult<DataFrame> {
+    let names = frame.get_column_names();
+    let keys: Vec<Expr> = names
+        .into_iter()
+        .filter(|name| name.as_str() != "messages")
+        .map(|name| col(name.clone()))
+        .collect();
+    frame.lazy().group_by(keys).agg([col("messages").sum()]).collect()
+}
+
+fn stack(frames: Vec<DataFrame>) -> PolarsResult<Option<DataFrame>> {
+    let mut frames = frames.into_iter();
+    let Some(mut whole) = frames.next() else { return Ok(None) };
+    for frame in frames {
+        whole.vstack_mut(&frame)?;
+    }
+    Ok(Some(whole))
+}
+
+impl CellColumns {
+    fn into_frame(self, packs: bool) -> PolarsResult<DataFrame> {
+        let height = self.keys.len();
+        let messages = Column::new("messages".into(), self.messages);
+        if packs {
+            let cells = self.keys.iter().map(|key| key.pack());
+            let cells = UInt64Chunked::from_iter_values("cell".into(), cells).into_series();
+            return DataFrame::new(height, vec![cells.into(), messages]);
+        }
+        let column = |name: &str, value: fn(&CellKey) -> u32| {
+            Column::new(name.into(), self.keys.iter().map(value).collect::<Vec<u32>>())
+        };
+        let columns = vec![
+            Column::new("day".into(), self.keys.iter().map(|key| key.day).collect::<Vec<i32>>()),
+            column("direction", |key| key.direction.into()),
+            column("tls", |key| key.tls.into()),
+            column("connector", |key| key.connector),
+            column("file", |key| key.file),
+            messages,
+        ];
+        DataFrame::new(height, columns)
+    }
+}
+
+impl PeerColumns {
+    fn into_frame(self) -> PolarsResult<DataFrame> {
+        let height = self.keys.len();
+        let keys = Column::new("peer".into(), self.keys);
+        DataFrame::new(height, vec![keys, Column::new("messages".into(), self.messages)])
+    }
+}
+
+fn read_cells(frame: &DataFrame, into: &mut Vec<Count>) -> PolarsResult<()> {
+    let messages = frame.column("messages")?.u64()?;
+    let mut add = |key: CellKey, messages: u64| {
+        into.extend(Direction::ALL.get(usize::from(key.direction)).and_then(|direction| {
+            Some(Count {
+                day: key.day,
+                direction: *direction,
+                connector: key.connector,
+                tls: *Tls::ALL.get(usize::from(key.tls))?,
+                file: key.file,
+                messages,
+            })
+        }));
+    };
+    if let Ok(cells) = frame.column("cell") {
+        for (cell, messages) in cells.u64()?.iter().zip(messages.iter()) {
+            add(CellKey::unpack(cell.unwrap_or(0)), messages.unwrap_or(0));
+        }
+        return Ok(());
+    }
+    let days = frame.column("day")?.i32()?;
+    let column = |name: &str| -> PolarsResult<Vec<u32>> {
+        Ok(frame.column(name)?.u32()?.iter().map(|value| value.unwrap_or(0)).collect())
+    };
+    let directions = column("direction")?;
+    let tls = column("tls")?;
+    let connectors = column("connector")?;
+    let files = column("file")?;
+    let words = directions.iter().zip(&tls).zip(connectors.iter().zip(&files));
+    let byte = |value: &u32| u8::try_from(*value).unwrap_or(u8::MAX);
+    for ((day, messages), ((direction, tls), (connector, file))) in
+        days.iter().zip(messages.iter()).zip(words)
+    {
+        let key = CellKey {
+            day: day.unwrap_or(0),
+            direction: byte(direction),
+            tls: byte(tls),
+            connector: *connector,
+            file: *file,
+        };
+        add(key, messages.unwrap_or(0));
+    }
+    Ok(())
+}
+
+fn read_peers(frame: &DataFrame, into: &mut PeerCounts) -> PolarsResult<()> {
+    let keys = frame.column("peer")?.u64()?;
+    let messages = frame.column("messages")?.u64()?;
+    into.extend(keys.iter().zip(messages.iter()).filter_map(|(key, messages)| {
+        let key = key?;
+        let head = usize::try_from(key >> 32).ok()?;
+        Some(PeerCount {
+            period: head >> 5,
+            direction: *Direction::ALL.get(head >> 3 & 3)?,
+            tls: *Tls::ALL.get(head & 7)?,
+            peer: u32::try_from(key & u64::from(u32::MAX)).ok()?,
+            messages: messages?,
+        })
+    }));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_survive_packing_and_columns_alike() {
+        let keys = [
+            CellKey { day: 20_766, direction: 1, tls: 7, connector: NO_NAME, file: 0 },
+            CellKey { day: 0, direction: 0, tls: 0, connector: 0, file: (1 << FILE_BITS) - 1 },
+            CellKey { day: 49_308, direction: 2, tls: 5, connector: 4_194_302, file: 77 },
+        ];
+        let counts = |packs: bool| {
+            let columns = CellColumns { keys: keys.to_vec(), messages: vec![1, 2, 3] };
+            let mut found = Vec::new();
+            let frame = group(columns.into_frame(packs).unwrap()).unwrap();
+            read_cells(&frame, &mut found).unwrap();
+            found.sort_by_key(|count| count.messages);
+            found
+        };
+        for (key, count) in keys.iter().zip(counts(true)) {
+            assert_eq!(CellKey::unpack(key.pack()), *key);
+            assert_eq!(
+                (count.day, count.connector, count.file),
+                (key.day, key.connector, key.file)
+            );
+            assert_eq!((count.direction as u8, count.tls as u8), (key.direction, key.tls));
+        }
+        assert_eq!(counts(true), counts(false));
+        assert!(!packs(1 << CONNECTOR_BITS, 1) && !packs(1, 1 << FILE_BITS) && packs(5, 5));
+    }
+}

@@ -1,0 +1,119 @@
+//! What an auditor needs, as a reader sees it.
+
+use super::{Cell, Column, EvidenceView, Row, Table, cell, column, time};
+use crate::render::clean;
+use crate::render::words::{Words, number};
+use crate::report::{Report, SourceReport};
+
+/// Builds the evidence part.
+pub(super) fn evidence(report: &Report, words: &Words) -> EvidenceView {
+    let limits = &report.limits;
+    let mut notes = vec![words.text("evidence.reconciled")];
+    notes.push(words.fill(
+        "evidence.limits",
+        &[
+            ("no_tls", &words.whole_percent(limits.no_tls_percent)),
+            ("tls1_0", &words.whole_percent(limits.tls1_0_percent)),
+            ("min", &number(limits.min_messages)),
+        ],
+    ));
+    notes.push(words.text("evidence.recompute"));
+    if !report.skipped.is_empty() {
+        let files: Vec<String> = report.skipped.iter().map(|file| clean(file)).collect();
+        notes.push(words.fill("evidence.skipped", &[("files", &files.join(", "))]));
+    }
+    EvidenceView {
+        title: words.text("evidence.title"),
+        sources_title: words.text("evidence.sources"),
+        sources: sources(report, words),
+        law: words.text("evidence.law"),
+        hashes_title: words.text("evidence.hashes"),
+        hashes: hashes(report, words),
+        rejects_title: words.text("evidence.rejects"),
+        rejects: rejects(report, words),
+        no_rejects: words.text("evidence.no_rejects"),
+        notes,
+    }
+}
+
+/// What each column of the source table shows, in the order of the reconciliation law.
+type SourceColumn = (&'static str, fn(&SourceReport) -> u64);
+const SOURCE_COLUMNS: [SourceColumn; 7] = [
+    ("rows", |source| source.rows),
+    ("counted", |source| source.counted),
+    ("merged", |source| source.merged),
+    ("duplicates", |source| source.duplicates),
+    ("internal", |source| source.internal),
+    ("outside_period", |source| source.outside_period),
+    ("rejected", |source| source.rejected),
+];
+
+fn sources(report: &Report, words: &Words) -> Table {
+    let mut columns: Vec<Column> =
+        ["file", "kind"].map(|key| column(words.text(&format!("column.{key}")), false)).into();
+    columns.extend(
+        SOURCE_COLUMNS.iter().map(|(key, _)| column(words.text(&format!("column.{key}")), true)),
+    );
+    let mut rows: Vec<Row> = report
+        .sources
+        .iter()
+        .map(|source| {
+            let notes: Vec<String> =
+                source.notes.iter().map(|note| words.text(&format!("note.{note}"))).collect();
+            let kind = Cell { text: source.kind.name().to_owned(), sub: notes.join("; ") };
+            let unit = words.text(&format!("unit.{}", source.unit));
+            let file = Cell { text: clean(&source.file), sub: unit };
+            let counts = SOURCE_COLUMNS.iter().map(|(_, value)| cell(number(value(source))));
+            Row { cells: [file, kind].into_iter().chain(counts).collect(), total: false }
+        })
+        .collect();
+    let sums = SOURCE_COLUMNS
+        .iter()
+        .map(|(_, value)| cell(number(report.sources.iter().map(value).sum())));
+    let first = [cell(words.text("evidence.total")), Cell::default()];
+    rows.push(Row { cells: first.into_iter().chain(sums).collect(), total: true });
+    Table { caption: words.text("evidence.sources_caption"), columns, rows }
+}
+
+fn hashes(report: &Report, words: &Words) -> Table {
+    let columns = [("file", false), ("sha256", false), ("bytes", true), ("span", false)]
+        .map(|(key, numeric)| column(words.text(&format!("column.{key}")), numeric));
+    let rows = report.sources.iter().map(|source| {
+        let first = source.first.as_deref().map(time).unwrap_or_default();
+        let last = source.last.as_deref().map(time).unwrap_or_default();
+        Row {
+            cells: vec![
+                cell(clean(&source.file)),
+                cell(source.sha256.clone()),
+                cell(number(source.bytes)),
+                Cell { text: first, sub: last },
+            ],
+            total: false,
+        }
+    });
+    Table { caption: words.text("evidence.hashes"), columns: columns.into(), rows: rows.collect() }
+}
+
+fn rejects(report: &Report, words: &Words) -> Option<Table> {
+    if report.rejects.is_empty() {
+        return None;
+    }
+    let columns =
+        [("file", false), ("line", true), ("reason", false), ("found", false), ("count", true)]
+            .map(|(key, numeric)| column(words.text(&format!("column.{key}")), numeric));
+    let rows = report.rejects.iter().map(|reject| Row {
+        cells: vec![
+            cell(clean(&reject.file)),
+            cell(reject.line.map_or_else(String::new, number)),
+            cell(words.text(&format!("reject.{}", reject.reason))),
+            cell(clean(&reject.found)),
+            cell(number(reject.count)),
+        ],
+        total: false,
+    });
+    Some(Table {
+        caption: words.text("evidence.rejects"),
+        columns: columns.into(),
+        rows: rows.collect(),
+    })
+}
