@@ -245,6 +245,28 @@ fn message_trace_events_as_csv() {
     assert_eq!(rejects(&report), ["xml-unreadable x1"]);
 }
 
+/// What was submitted inside and received by the organisation's own hub is no inbound mail.
+#[test]
+fn message_trace_events_of_outgoing_mail() {
+    let data = |version: &str| {
+        format!("<root><MEP Name=\"\"CustomData\"\" Blob=\"\"S:tlsversion={version}\"\" /></root>")
+    };
+    let (server, client) = (data("SP_PROT_TLS1_2_SERVER"), data("SP_PROT_TLS1_3_CLIENT"));
+    let folder = Folder::with(
+        "details.csv",
+        format!(
+            "Date,Event,Data,MessageTraceId\n\
+             2026-11-09T10:00:00,Submit,,AAAA\n\
+             2026-11-09T10:00:01,Receive,\"{server}\",AAAA\n\
+             2026-11-09T10:00:02,Send external,\"{client}\",AAAA\n\
+             2026-11-09T10:00:01,Receive,\"{server}\",BBBB\n"
+        ),
+    );
+    let report = folder.report(&RANGE);
+    assert_eq!(counts(&report), expected(&["inbound|-|tls1_2|1", "outbound|-|tls1_3|1"]));
+    assert_eq!(sum(&report, "merged"), 2);
+}
+
 /// Event details as Microsoft Graph answers, pages one after the other.
 #[test]
 fn message_trace_events_as_json() {

@@ -194,6 +194,48 @@ fn inside_the_margins(document: &lopdf::Document) {
     assert!(seen.contains("Td") && seen.contains("TJ"), "{seen:?}");
 }
 
+/// A table longer than a page: its head stands on each, every row stands once, and nothing
+/// leaves the margins.
+#[test]
+fn a_long_table_goes_over_pages() {
+    let rows: Vec<String> = (0..150)
+        .map(|n| format!("2026-11-09T10:00:00Z,{n},Received,Connector number {n:03} of many,TLS1.2,a@b.example,x@y.example"))
+        .collect();
+    let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+    let folder = Folder::with("a.csv", crate::support::detail(&rows));
+    let args =
+        [&["report", "a.csv", "--out", "out", "--formats", "pdf"], &crate::support::RANGE[..]];
+    assert!(folder.run(&args.concat()).status.success());
+    let document = lopdf::Document::load_mem(&read(&folder, "out/report.pdf")).unwrap();
+    inside_the_margins(&document);
+    let pages: Vec<String> = (1..=document.get_pages().len())
+        .map(|page| {
+            let page = page.to_string();
+            let output = std::process::Command::new("pdftotext")
+                .args(["-f", &page, "-l", &page])
+                .arg(folder.path().join("out/report.pdf"))
+                .arg("-")
+                .output()
+                .expect("pdftotext of poppler-utils; tests/run installs it");
+            text(&output.stdout)
+        })
+        .collect();
+    let with_rows: Vec<&String> =
+        pages.iter().filter(|page| page.contains("Connector number")).collect();
+    assert!(with_rows.len() >= 3, "{} pages", with_rows.len());
+    for page in with_rows {
+        assert!(page.contains("Forced TLS?"), "the head stands on every page: {page}");
+    }
+    for n in 0..150 {
+        let name = format!("Connector number {n:03} of many");
+        assert_eq!(
+            pages.iter().map(|page| page.matches(&name).count()).sum::<usize>(),
+            1,
+            "{name}"
+        );
+    }
+}
+
 /// Poppler, an independent reader, finds every connector and every number.
 #[test]
 fn another_reader_finds_everything_in_the_document() {
