@@ -181,7 +181,7 @@ impl Collector {
         let mut learned = Learned::default();
         let read = block.for_each(|row| {
             entries.push(Entry::new(&row, block.file));
-            if row.role != Role::FurtherPeer {
+            if row.role < Role::FurtherRecipient {
                 activity.add(block.file, row.time_ms, row.role <= Role::Anonymous);
             }
             if row.role <= Role::Anonymous {

@@ -47,6 +47,8 @@ pub struct Config {
     pub timezone: Option<String>,
     /// Periods of the standard report.
     pub periods: Option<Vec<String>>,
+    /// What is counted: `messages` or `recipients`.
+    pub count: Option<String>,
     /// The report itself.
     pub report: ReportConfig,
     /// Sets of trace files.

@@ -43,7 +43,7 @@ pub use self::spelling::direction as parse_direction;
 pub use self::time::DayOrder;
 use self::time::TimeReader;
 use crate::config::ColumnMap;
-use crate::trace::{Aggregate, Block, BlockBuilder, Direction, Kind, Names, Rejects};
+use crate::trace::{Aggregate, Block, BlockBuilder, Direction, Kind, Names, Rejects, Unit};
 
 /// Why a whole reading could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -220,6 +220,8 @@ pub struct SourceFile {
     pub bytes: u64,
     /// Its kind.
     pub kind: Kind,
+    /// What is counted of it.
+    pub unit: Unit,
     /// Rows read, whether used or not.
     pub rows: u64,
     /// Rows that could not be used.
@@ -266,6 +268,7 @@ pub struct Reading {
 pub fn read(
     sources: &[Source],
     skip_bad_files: bool,
+    unit: Unit,
     names: &Names,
     sink: &(dyn Fn(Block) + Sync),
 ) -> Result<Reading, IngestError> {
@@ -293,7 +296,8 @@ pub fn read(
     let jobs: Vec<Job> = (0..)
         .zip(known)
         .map(|(file, (input, sniffed, settings))| {
-            Job::new(file, input, sniffed, settings, shared, names)
+            let shared = Shared { identity: shared, unit, names };
+            Job::new(file, input, sniffed, settings, &shared)
         })
         .collect();
     run(&jobs, skip_bad_files, sink, &mut skipped)?;
@@ -391,14 +395,20 @@ impl State {
     }
 }
 
+/// What all files of a reading have in common.
+struct Shared<'a> {
+    identity: Option<Identity>,
+    unit: Unit,
+    names: &'a Names,
+}
+
 impl Job {
     fn new(
         file: u32,
         input: Input,
         sniffed: Sniffed,
         settings: &Settings,
-        shared: Option<Identity>,
-        names: &Names,
+        shared: &Shared<'_>,
     ) -> Self {
         let context = Context {
             file,
@@ -408,9 +418,10 @@ impl Job {
             direction: settings.direction,
             identity: match sniffed.identity() {
                 Identity::None => Identity::None,
-                own => shared.unwrap_or(own),
+                own => shared.identity.unwrap_or(own),
             },
-            names: names.clone(),
+            unit: shared.unit,
+            names: shared.names.clone(),
         };
         Self { input, sniffed, context, state: Mutex::new(State::default()) }
     }
@@ -464,6 +475,11 @@ impl Job {
             sha256: state.digested.sha256,
             bytes: state.digested.bytes,
             kind: self.sniffed.kind,
+            unit: if messages && columns.has(Field::Recipient) {
+                self.context.unit
+            } else {
+                Unit::Messages
+            },
             rows: output.rows_read,
             rejects: output.rejects,
             span_ms: output.span_ms,

@@ -496,7 +496,7 @@ fn sources(breakdown: &Breakdown, reading: &Reading) -> Vec<SourceReport> {
             sha256: file.sha256.clone(),
             bytes: file.bytes,
             kind: file.kind,
-            unit: "messages".to_owned(),
+            unit: file.unit.name().to_owned(),
             rows: file.rows,
             counted: counts.counted,
             merged: counts.merged,

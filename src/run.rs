@@ -11,7 +11,7 @@ use crate::ingest::{self, IngestError, Reading, Source};
 use crate::period::{Period, PeriodKind};
 use crate::render::{self, Format, RenderError};
 use crate::report::{self, Report};
-use crate::trace::Names;
+use crate::trace::{Names, Unit};
 
 /// What one report is to be.
 #[derive(Debug, Clone)]
@@ -34,6 +34,8 @@ pub struct Request {
     pub language: String,
     /// Only these connectors; all where empty.
     pub only: Vec<String>,
+    /// What is counted.
+    pub unit: Unit,
     /// Limits of the rules.
     pub insights: InsightsConfig,
     /// What the organisation knows about its connectors.
@@ -104,9 +106,10 @@ pub enum RunError {
 pub fn report(request: &Request) -> Result<Outcome, RunError> {
     let names = Names::new();
     let collector = Collector::new();
-    let reading = ingest::read(&request.sources, request.skip_bad_files, &names, &|block| {
-        collector.push(&block);
-    })?;
+    let reading =
+        ingest::read(&request.sources, request.skip_bad_files, request.unit, &names, &|block| {
+            collector.push(&block);
+        })?;
     check_usable(&reading)?;
     let newest = collector.default_as_of(&reading, request.zone);
     let as_of_from_rows = request.as_of.is_none();
@@ -191,7 +194,7 @@ fn no_usable_row(reading: &Reading) -> RunError {
 pub fn inspect(sources: &[Source]) -> Result<(Reading, Vec<Inspection>), RunError> {
     let names = Names::new();
     let seen = Seen::default();
-    let reading = ingest::read(sources, true, &names, &|block| seen.push(&block))?;
+    let reading = ingest::read(sources, true, Unit::Messages, &names, &|block| seen.push(&block))?;
     let inspections = seen.finish(&reading, &names).map_err(RunError::Count)?;
     Ok((reading, inspections))
 }

@@ -230,19 +230,23 @@ pub enum Role {
     /// Says that the message was written inside the organisation: what it was accepted
     /// from afterwards is a hop of its own servers, unless a connector is named.
     Submission,
+    /// A further recipient of the row before it, where recipients are counted: counted, but
+    /// no row of the file.
+    FurtherRecipient,
     /// A further remote domain of the row before it; no row of the file.
     FurtherPeer,
 }
 
 impl Role {
     /// All roles, in the order of their codes.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Message,
         Self::MessageWithoutTls,
         Self::Anonymous,
         Self::EventIncoming,
         Self::Event,
         Self::Submission,
+        Self::FurtherRecipient,
         Self::FurtherPeer,
     ];
 
@@ -254,6 +258,7 @@ impl Role {
             Self::EventIncoming => "event_incoming",
             Self::Event => "event",
             Self::Submission => "submission",
+            Self::FurtherRecipient => "further_recipient",
             Self::FurtherPeer => "further_peer",
         }
     }
@@ -301,6 +306,32 @@ impl Kind {
         Self::MessageTraceEvents,
         Self::Table,
     ];
+}
+
+/// What is counted.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Messages, however many recipients they have.
+    #[default]
+    Messages,
+    /// Recipients of messages, where the source names them.
+    Recipients,
+}
+
+impl Unit {
+    /// The name used in settings and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Messages => "messages",
+            Self::Recipients => "recipients",
+        }
+    }
+
+    /// All units.
+    pub const ALL: [Self; 2] = [Self::Messages, Self::Recipients];
 }
 
 /// Day totals of one connector from an aggregate source.

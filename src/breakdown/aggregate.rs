@@ -15,7 +15,7 @@ use chrono::NaiveDate;
 use crate::breakdown::settle::Count;
 use crate::breakdown::{Cell, ConnectorFacts, Scope, SourceCounts, name, to_date};
 use crate::ingest::SourceFile;
-use crate::trace::{Aggregate, Direction, Names, TlsCounts};
+use crate::trace::{Aggregate, Direction, Names, TlsCounts, Unit};
 
 /// A total that message rows took the place of, or the other way round.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,8 +89,9 @@ pub(super) fn merge(
         let key = (count.day, count.direction, name(names, count.connector));
         cells.entry(key).or_default().add(count.tls, count.messages);
     }
+    let beside = Beside { counts, files, names, scope };
     for (key, chosen) in choose(totals, files, scope, &mut merged) {
-        place(key, &chosen, counts, names, scope, &mut cells, &mut merged);
+        place(key, &chosen, &beside, &mut cells, &mut merged);
     }
     merged.facts = totals
         .iter()
@@ -209,16 +210,40 @@ fn in_longest(day: i32, scope: &Scope) -> bool {
     to_date(day).is_some_and(|date| longest.is_some_and(|period| period.contains(date)))
 }
 
+/// What stands beside the totals.
+struct Beside<'a> {
+    counts: &'a [Count],
+    files: &'a [SourceFile],
+    names: &'a Names,
+    scope: &'a Scope,
+}
+
+impl Beside<'_> {
+    /// The message counts of one key.
+    fn of(&self, key: &Key) -> Vec<&Count> {
+        let same = |count: &&Count| {
+            (count.day, count.direction) == (key.0, key.1)
+                && name(self.names, count.connector) == key.2
+        };
+        self.counts.iter().filter(same).collect()
+    }
+
+    /// Says whether rows count messages, as totals do.
+    fn in_messages(&self, counts: &[&Count]) -> bool {
+        let unit = |count: &&Count| self.files.get(count.file as usize).map(|file| file.unit);
+        counts.iter().all(|count| unit(count) == Some(Unit::Messages))
+    }
+}
+
 /// Puts a chosen total among the cells, or makes it the control of the rows there.
 fn place(
     key: Key,
     chosen: &Chosen,
-    counts: &[Count],
-    names: &Names,
-    scope: &Scope,
+    beside: &Beside<'_>,
     cells: &mut BTreeMap<Key, TlsCounts>,
     merged: &mut Merged,
 ) {
+    let scope = beside.scope;
     let Some(date) = to_date(key.0).filter(|date| scope.needs(*date)) else {
         return place_rows(&key, chosen, Place::Counted, scope, merged);
     };
@@ -236,14 +261,11 @@ fn place(
     });
     let rows_say_nothing = of_rows.unknown == of_rows.total();
     let total_says_something = chosen.tls.unknown < chosen.tls.total();
-    if rows_say_nothing && total_says_something {
+    let rows = if rows_say_nothing && total_says_something { beside.of(&key) } else { Vec::new() };
+    if !rows.is_empty() && beside.in_messages(&rows) {
         *of_rows = chosen.tls;
         if in_longest(key.0, scope) {
-            let same = |count: &&Count| {
-                (count.day, count.direction) == (key.0, key.1)
-                    && name(names, count.connector) == key.2
-            };
-            for count in counts.iter().filter(same) {
+            for count in rows {
                 *merged.moved_to_duplicates.entry(count.file).or_default() += count.messages;
             }
         }

@@ -45,7 +45,7 @@ impl Seen {
     pub fn push(&self, block: &Block) {
         let mut part = FileSeen::default();
         let read = block.for_each(|row| {
-            if row.role == Role::FurtherPeer {
+            if row.role >= Role::FurtherRecipient {
                 return;
             }
             part.activity.add(block.file, row.time_ms, row.role <= Role::Anonymous);

@@ -243,7 +243,10 @@ impl Run<'_> {
         }
         let submitted = run.iter().any(|entry| entry.role() == Role::Submission);
         let is_message = |entry: &Entry| {
-            let message = matches!(entry.role(), Role::Message | Role::MessageWithoutTls);
+            let message = matches!(
+                entry.role(),
+                Role::Message | Role::MessageWithoutTls | Role::FurtherRecipient
+            );
             let own_hop =
                 submitted && entry.direction() == Direction::Inbound && entry.connector == NO_NAME;
             message && !own_hop && entry.direction() != Direction::Internal
@@ -322,7 +325,7 @@ impl Run<'_> {
         }
         let inside = windows.longest.contains(&day);
         let mut still_to_count = copies;
-        for row in rows {
+        for row in rows.iter().filter(|row| row.role() != Role::FurtherRecipient) {
             let counts = self.tally.source(row.file());
             if !inside {
                 counts.outside_period += 1;
@@ -350,6 +353,9 @@ impl Run<'_> {
         for entry in left {
             let message = Message::of(entry, self.band(entry));
             let was_superseded = superseded.iter().any(|held| held.same(&message));
+            if entry.role() == Role::FurtherRecipient {
+                continue;
+            }
             let same_file = rows_of.iter().flatten().any(|row| row.file() == entry.file());
             let counts = self.tally.source(entry.file());
             if !kept.is_empty() && !inside {

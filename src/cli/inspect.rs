@@ -96,7 +96,7 @@ fn line<'a>(file: &'a SourceFile, inspection: &'a Inspection) -> Line<'a> {
         first: inspection.span.map(|(first, _)| instant(first)),
         last: inspection.span.map(|(_, last)| instant(last)),
         connectors: inspection.connectors.len(),
-        unit: "messages",
+        unit: file.unit.name(),
         notes: file.notes.iter().map(|note| note.code()).collect(),
         sha256: &file.sha256,
         bytes: file.bytes,

@@ -14,7 +14,7 @@ use crate::render::{self, Format};
 use crate::report::Report;
 use crate::run::{self, Outcome, Request, RunError};
 use crate::store;
-use crate::trace::{Direction, Kind};
+use crate::trace::{Direction, Kind, Unit};
 
 /// Name printed where none is given.
 const ORGANISATION: &str = "Organisation";
@@ -173,8 +173,16 @@ fn request(args: &Args, config: &Config, root: &Path) -> Result<Request, Failure
             .unwrap_or_else(|| ORGANISATION.to_owned()),
         language,
         only: args.connector.clone(),
+        unit: unit(config)?,
         insights: config.insights.clone(),
         connectors: config.connector.clone(),
+    })
+}
+
+fn unit(config: &Config) -> Result<Unit, Failure> {
+    let Some(text) = &config.count else { return Ok(Unit::default()) };
+    one_of(text, &Unit::ALL, Unit::name).map_err(|error| {
+        Failure::usage(format!("`count = \"{text}\"`: {error}"), "see intransit.toml")
     })
 }
 

@@ -9,7 +9,9 @@
 use crate::ingest::columns::Field;
 use crate::ingest::row::{Cells, Context, Identity, Output};
 use crate::ingest::spelling;
-use crate::trace::{Aggregate, ConnectorType, NO_NAME, RejectReason, Role, Row, Tls, TlsCounts};
+use crate::trace::{
+    Aggregate, ConnectorType, Direction, NO_NAME, RejectReason, Role, Row, Tls, TlsCounts, Unit,
+};
 
 /// Maps one row.
 pub(super) fn map<C: Cells + ?Sized>(context: &Context, cells: &C, line: u64, out: &mut Output) {
@@ -83,6 +85,17 @@ pub(super) fn push_with_peers<C: Cells + ?Sized>(
     out: &mut Output,
 ) {
     let mut role = row.role;
+    if context.unit == Unit::Recipients && row.direction != Direction::Internal {
+        context.recipients(cells, row.direction, |recipient, peer| {
+            // A server that is part of the identity stays part of it.
+            let remote = (row.remote ^ recipient).max(1);
+            out.rows.push(Row { peer, remote, role, ..row });
+            role = Role::FurtherRecipient;
+        });
+        if role != row.role {
+            return;
+        }
+    }
     let Output { rows, memos, .. } = out;
     context.peers(cells, row.direction, &mut memos.peer, |peer| {
         rows.push(Row { peer, role, ..row });

@@ -13,7 +13,7 @@ use crate::ingest::spelling;
 use crate::ingest::time::{DateMemo, TimeFault, TimeReader};
 use crate::trace::{
     Aggregate, BlockBuilder, ConnectorType, Direction, Kind, NO_NAME, Names, RejectReason, Rejects,
-    Tls,
+    Tls, Unit,
 };
 
 /// The cells of one row.
@@ -93,6 +93,8 @@ pub(super) struct Context {
     pub direction: Option<Direction>,
     /// Which column identifies a message.
     pub identity: Identity,
+    /// What is counted.
+    pub unit: Unit,
     /// Names shared by all files.
     pub names: Names,
 }
@@ -292,6 +294,38 @@ impl Context {
     /// As [`Context::code`] of the connector that a cell names: most rows repeat a few dozen.
     pub(super) fn connector_code(&self, cell: &[u8], out: &mut Output) -> u32 {
         out.memos.connector.code(cell, |text| self.code(spelling::connector(text)))
+    }
+
+    /// Calls `each` with the identity and remote domain of every recipient of a row, without
+    /// repetition. The domain is that of the sender for inbound mail.
+    pub(super) fn recipients<C: Cells + ?Sized>(
+        &self,
+        cells: &C,
+        direction: Direction,
+        mut each: impl FnMut(u32, u32),
+    ) {
+        let mut senders = NO_NAME;
+        if direction == Direction::Inbound {
+            self.peers(cells, direction, &mut CodeMemo::default(), |peer| senders = peer);
+        }
+        let cell = self.bytes(cells, Field::Recipient);
+        let mut seen: Vec<u32> = Vec::new();
+        for address in cell.split(|byte| *byte == b';') {
+            let status = memchr::memmem::find(address, b"##").unwrap_or(address.len());
+            let name = address.get(..status).unwrap_or_default().trim_ascii();
+            let recipient = remote_key(&String::from_utf8_lossy(name));
+            if recipient == 0 || seen.contains(&recipient) {
+                continue;
+            }
+            seen.push(recipient);
+            let peer = match direction {
+                Direction::Inbound => senders,
+                _ => domain(address)
+                    .and_then(|domain| Some(self.code(Some(std::str::from_utf8(&domain).ok()?))))
+                    .unwrap_or(NO_NAME),
+            };
+            each(recipient, peer);
+        }
     }
 
     /// Code of a name, or [`NO_NAME`].

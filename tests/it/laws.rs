@@ -154,6 +154,27 @@ fn message_rows_take_the_place_of_totals() {
     assert_eq!(report["periods"][0]["coverage"]["conflicts"].as_array().unwrap().len(), 2);
 }
 
+/// Rows that say nothing about TLS give way to a total that does.
+#[test]
+fn totals_take_the_place_of_rows_without_tls() {
+    let folder = Folder::with(
+        "totals.csv",
+        "Date,Connector direction and name,No TLS,TLS 1.2,Volume\n2026-11-09,From partner - F,50,50,4\n",
+    );
+    folder.add(
+        "summary.csv",
+        "origin_timestamp_utc,recipient_status,message_id,directionality,connector_id\n\
+         2026-11-09T10:00:00Z,x@y.example##Receive,<1@x>,Incoming,F\n\
+         2026-11-09T11:00:00Z,x@y.example##Receive,<2@x>,Incoming,F\n",
+    );
+    let report = folder.report(&RANGE);
+    let expected = crate::support::expected(&["inbound|F|no_tls|2", "inbound|F|tls1_2|2"]);
+    assert_eq!(counts(&report), expected);
+    assert_eq!((sum(&report, "counted"), sum(&report, "duplicates")), (1, 2));
+    let control = &report["periods"][0]["coverage"]["controls"][0];
+    assert_eq!((&control["total"], &control["rows"]), (&4.into(), &2.into()));
+}
+
 /// A message handed to two servers counts twice, to one server of two recipients once.
 #[test]
 fn a_message_counts_once_per_server() {

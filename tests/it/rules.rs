@@ -114,6 +114,33 @@ fn fail_on_sets_the_exit_code() {
     assert_eq!(clean.run(&args).status.code(), Some(0));
 }
 
+/// `count = "recipients"` counts each recipient of a message once, whichever row names it.
+#[test]
+fn recipients_instead_of_messages() {
+    let folder = Folder::with(
+        "a.csv",
+        detail(&[
+            "2026-11-09T10:00:00Z,1,Sent,F,TLS1.2,x@y.example,a@f.example;b@f.example;A@f.example",
+            "2026-11-09T10:00:00Z,1,Sent,F,TLS1.2,x@y.example,b@f.example",
+            "2026-11-09T10:00:00Z,1,Sent,F,TLS1.2,x@y.example,c@g.example",
+            "2026-11-09T10:00:00Z,2,Received,F,No Tls,a@h.example,x@y.example;z@y.example",
+        ]),
+    );
+    folder.add("intransit.toml", "count = \"recipients\"\n");
+    let report = folder.report(&RANGE);
+    let expected = crate::support::expected(&["outbound|F|tls1_2|3", "inbound|F|no_tls|2"]);
+    assert_eq!(crate::support::counts(&report), expected);
+    let source = &report["sources"][0];
+    assert_eq!((&source["unit"], &source["rows"]), (&"recipients".into(), &4.into()));
+    assert_eq!(source["counted"], 4, "every row names a recipient");
+    let peers = report["periods"][0]["peers"].as_array().unwrap();
+    let peers: Vec<String> =
+        peers.iter().map(|p| format!("{} {}", p["peer"], p["messages"])).collect();
+    assert_eq!(peers, ["\"h.example\" 2", "\"f.example\" 2", "\"g.example\" 1"]);
+    folder.add("intransit.toml", "count = \"sessions\"\n");
+    assert!(folder.failure(2, &RANGE).contains("messages, recipients"));
+}
+
 /// `--connector` limits everything to the connectors named: totals and peers too.
 #[test]
 fn only_some_connectors() {
