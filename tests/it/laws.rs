@@ -87,6 +87,31 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// What the `csv` crate writes, an independent implementation, is read as it was meant:
+    /// quotes, delimiters and line ends within names included.
+    #[test]
+    fn names_survive_delimited_text(
+        names in prop::collection::vec("[a-z\",;|\r\n' é日]{1,12}", 1..40),
+        delimiter in prop::sample::select(vec![b',', b';', b'\t', b'|']),
+    ) {
+        let mut writer = csv::WriterBuilder::new().delimiter(delimiter).from_writer(Vec::new());
+        writer.write_record(["date", "message_id", "direction", "connector", "tls"]).unwrap();
+        let mut expected = Counts::new();
+        for (n, name) in names.iter().enumerate() {
+            let id = n.to_string();
+            writer.write_record(["2026-11-09T10:00:00Z", id.as_str(), "1", name, "TLS1.2"]).unwrap();
+            // `-` stands for no connector in these counts, and in no name.
+            let name = match name.trim() { "" => "-", name => name };
+            *expected.entry(("inbound".into(), name.into(), "tls1_2".into())).or_default() += 1;
+        }
+        let folder = Folder::with("a.csv", writer.into_inner().unwrap());
+        prop_assert_eq!(measure(&folder), Some(expected));
+    }
+}
+
 /// Rows without an identity: a copy of the file adds nothing, equal rows of one file count.
 #[test]
 fn rows_without_identity() {
