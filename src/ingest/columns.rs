@@ -234,8 +234,7 @@ fn name_of(field: Field) -> &'static str {
 }
 
 fn fold_header(header: &str) -> String {
-    let header = header.trim().trim_start_matches('\u{feff}');
-    let lower = header.to_lowercase();
+    let lower = header.trim().to_lowercase();
     let bare = ["(percentage)", "(percent)", "(%)", "%"]
         .iter()
         .find_map(|suffix| lower.strip_suffix(suffix))

@@ -20,14 +20,13 @@ use crate::trace::RejectReason;
 pub(super) struct Dialect {
     /// Byte between fields.
     pub delimiter: u8,
-    /// Bytes before the first row: a BOM, a `#TYPE` or `sep=` line, the header.
+    /// Bytes before the first row: a `#TYPE` or `sep=` line, the header.
     pub rows_start: usize,
 }
 
 /// The dialect and header of a table, from its first block. `None` without any line.
 pub(super) fn header(start: &[u8]) -> Option<(Dialect, Vec<String>)> {
-    let bom = if start.starts_with(&[0xef, 0xbb, 0xbf]) { 3 } else { 0 };
-    let mut preamble = bom;
+    let mut preamble = 0;
     let mut stated = None;
     loop {
         let rest = start.get(preamble..)?;
@@ -354,7 +353,7 @@ mod tests {
     fn headers_and_dialects() {
         let cases: [(&str, u8, &[&str]); 5] = [
             ("Date,No TLS\n", b',', &["Date", "No TLS"]),
-            ("\u{feff}Date;\"No, TLS\";x\r\n", b';', &["Date", "No, TLS", "x"]),
+            ("Date;\"No, TLS\";x\r\n", b';', &["Date", "No, TLS", "x"]),
             ("#TYPE Selected.Object\n\"Received\",\"Status\"\n", b',', &["Received", "Status"]),
             ("sep=;\r\na;b\r\n", b';', &["a", "b"]),
             ("a\tb\tc", b'\t', &["a", "b", "c"]),

@@ -31,7 +31,7 @@ pub(super) enum Shape {
 
 /// The shape and columns of a file, from its first block; `None` where it is no JSON.
 pub(super) fn sniff(start: &[u8]) -> Option<(Shape, Vec<String>)> {
-    let start = start.strip_prefix(&[0xef, 0xbb, 0xbf]).unwrap_or(start).trim_ascii_start();
+    let start = start.trim_ascii_start();
     if !matches!(start.first(), Some(b'{' | b'[')) {
         return None;
     }
@@ -77,7 +77,7 @@ pub(super) fn map_block(context: &Context, block: &TextBlock, out: &mut Output) 
     out.lines += newlines(&block.bytes).count() as u64;
     for (line, end) in (first_line..).zip(ends) {
         let text = block.bytes.get(start..end).unwrap_or_default();
-        let text = text.strip_prefix(&[0xef, 0xbb, 0xbf]).unwrap_or(text).trim_ascii();
+        let text = text.trim_ascii();
         start = end;
         if text.is_empty() {
             continue;

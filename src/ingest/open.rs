@@ -55,7 +55,8 @@ pub(super) fn members(input: &Input) -> Result<Vec<Input>, IngestError> {
         if member.is_file() {
             let inner = member.name().map_err(|error| corrupt(input, error.into()))?;
             let name = format!("{}/{inner}", input.name);
-            members.push(Input { name, member: Some(index), ..input.clone() });
+            // Of several members some may be no trace, as in a folder.
+            members.push(Input { name, member: Some(index), named: false, ..input.clone() });
         }
     }
     if let [only] = members.as_mut_slice() {
@@ -188,7 +189,8 @@ impl<R: Read> Hashing<R> {
 /// How much is looked at to tell an encoding.
 const SNIFF: usize = 4096;
 
-/// Wraps a byte stream so that UTF-16 comes out as UTF-8; other bytes pass unchanged.
+/// Wraps a byte stream so that UTF-16 comes out as UTF-8, without a BOM; other bytes pass
+/// unchanged.
 fn text<'a>(inner: &'a mut dyn Read) -> std::io::Result<Box<dyn Read + 'a>> {
     let mut start = Vec::with_capacity(SNIFF);
     inner.take(SNIFF as u64).read_to_end(&mut start)?;
@@ -197,7 +199,10 @@ fn text<'a>(inner: &'a mut dyn Read) -> std::io::Result<Box<dyn Read + 'a>> {
         [0xfe, 0xff, ..] => Some(UTF_16BE),
         _ => utf16_without_bom(&start),
     };
-    let whole = std::io::Cursor::new(start).chain(inner);
+    let bom = if start.starts_with(&[0xef, 0xbb, 0xbf]) { 3 } else { 0 };
+    let mut start = std::io::Cursor::new(start);
+    start.set_position(bom);
+    let whole = start.chain(inner);
     Ok(match encoding {
         Some(encoding) => Box::new(Transcoder::new(whole, encoding.new_decoder())),
         None => Box::new(whole),
@@ -317,9 +322,10 @@ mod tests {
         let sample = "Date,Connector\r\n2026-11-09,Société 日本 📠\r\n".repeat(300);
         for (bom, big) in [(true, false), (true, true), (false, false), (false, true)] {
             let out = decoded(&utf16(&sample, bom, big));
-            assert_eq!(out.trim_start_matches('\u{feff}'), sample, "bom {bom} big {big}");
+            assert_eq!(out, sample, "bom {bom} big {big}");
         }
         assert_eq!(decoded(sample.as_bytes()), sample);
+        assert_eq!(decoded(format!("\u{feff}{sample}").as_bytes()), sample);
     }
 
     #[test]

@@ -144,9 +144,9 @@ fn beginning(input: &Input) -> Result<Vec<u8>, IngestError> {
             let missing = (limit - start.len()) as u64;
             let read = Read::take(&mut *reader, missing).read_to_end(&mut start);
             read.map_err(|source| open::corrupt(input, source))?;
-            let text = start.strip_prefix(&[0xef, 0xbb, 0xbf]).unwrap_or(&start);
-            let json = matches!(text.trim_ascii_start().first(), Some(b'{' | b'['));
-            if json || memchr::memchr(b'\n', text.trim_ascii_start()).is_some() {
+            let text = start.trim_ascii_start();
+            let json = matches!(text.first(), Some(b'{' | b'['));
+            if json || memchr::memchr(b'\n', text).is_some() {
                 break;
             }
         }

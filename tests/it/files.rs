@@ -71,6 +71,20 @@ fn every_encoding_and_container() {
     }
 }
 
+/// A ZIP that is named may hold other files beside traces, as a folder may.
+#[test]
+fn a_named_zip_with_other_files() {
+    let rows = sample();
+    let files: [(&str, &[u8]); 2] =
+        [("a.csv", rows.as_bytes()), ("__MACOSX/._a.csv", b"\x00\x05\x16")];
+    let folder = Folder::with("export.zip", zip(&files));
+    let output = folder.run(&[&["report", "export.zip", "--json"], &RANGE[..]].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(counts(&report), sample_counts());
+    assert_eq!(report["skipped"], serde_json::json!(["export.zip/__MACOSX/._a.csv"]));
+}
+
 #[test]
 fn standard_input_globs_and_names_with_brackets() {
     let folder = Folder::with("a [1].csv", sample());

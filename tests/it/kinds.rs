@@ -281,7 +281,8 @@ fn message_trace_events_as_json() {
         })
     };
     let folder = Folder::with("pages.json", format!("{}\n{}\n", page("1"), page("2")));
-    folder.add("pretty.json", serde_json::to_string_pretty(&page("3")).unwrap());
+    let pretty = serde_json::to_string_pretty(&page("3")).unwrap();
+    folder.add("pretty.json", format!("\u{feff}{pretty}"));
     let report = folder.report(&RANGE);
     assert_eq!(counts(&report), expected(&["inbound|Fabrikam inbound|tls1_2|3"]));
     assert_eq!(report["sources"][0]["kind"], "message-trace-events");
