@@ -347,11 +347,13 @@ fn skip(input: &Input, error: &IngestError) -> SkippedFile {
 /// files is the same one; each file's own where there is none.
 fn shared_identity<'a>(files: impl Iterator<Item = &'a Sniffed>) -> Option<Identity> {
     let files: Vec<&Sniffed> = files.filter(|file| file.has_messages()).collect();
-    let all = |field| files.iter().all(|file| file.columns.has(field));
-    if all(Field::NetworkId) {
+    let all = |has: &dyn Fn(&Sniffed) -> bool| files.iter().all(|file| has(file));
+    if all(&|file| file.columns.has_network_message_id()) {
         Some(Identity::NetworkId)
-    } else if all(Field::MessageId) {
+    } else if all(&|file| file.columns.has(Field::MessageId)) {
         Some(Identity::MessageId)
+    } else if all(&|file| file.columns.has(Field::NetworkId)) {
+        Some(Identity::NetworkId)
     } else {
         None
     }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::breakdown::{Breakdown, Cell, ConnectorFacts, Peer, Sum};
 use crate::config::{ConnectorConfig, InsightsConfig};
-use crate::ingest::{Reading, SourceFile};
+use crate::ingest::{FileNote, Reading, SourceFile};
 use crate::insight::{self, FileRejects, Insight, Known};
 use crate::period::Period;
 use crate::trace::{ConnectorType, Direction, Kind, Tls, TlsCounts};
@@ -533,7 +533,7 @@ fn newest_day(reading: &Reading, zone: Tz) -> Option<NaiveDate> {
 
 fn newest_day_of(file: &SourceFile, zone: Tz) -> Option<NaiveDate> {
     let last = DateTime::from_timestamp_millis(file.span_ms?.1)?;
-    let zone = if file.kind == Kind::ConnectorReport { Tz::UTC } else { zone };
+    let zone = if file.notes.contains(&FileNote::DaysAsTheyStand) { Tz::UTC } else { zone };
     Some(last.with_timezone(&zone).date_naive())
 }
 

@@ -160,6 +160,13 @@ impl Columns {
         self.get(field).is_some()
     }
 
+    /// Says whether the service's id is the network message id itself, not the trace id that
+    /// summaries have in its place.
+    pub(super) fn has_network_message_id(&self) -> bool {
+        let header = self.get(Field::NetworkId).and_then(|position| self.headers.get(position));
+        header.is_some_and(|header| fold_header(header) == "networkmessageid")
+    }
+
     /// Number of columns of the table.
     pub(super) fn width(&self) -> usize {
         self.headers.len()

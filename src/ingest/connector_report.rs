@@ -159,8 +159,12 @@ pub(super) fn whole_number(text: &str) -> Result<u64, RejectReason> {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(RejectReason::VolumeUnreadable);
     }
-    digits.parse().map_err(|_| RejectReason::VolumeUnreadable)
+    let volume = digits.parse().map_err(|_| RejectReason::VolumeUnreadable)?;
+    if volume <= MOST_MESSAGES { Ok(volume) } else { Err(RejectReason::VolumeUnreadable) }
 }
+
+/// More messages than anybody has in a day; sums of smaller volumes stay exact.
+const MOST_MESSAGES: u64 = 10_000_000_000;
 
 /// A share in millionths of a percent.
 type Micropercent = u64;
@@ -307,8 +311,17 @@ mod tests {
             assert_eq!(whole_number(text), Ok(number), "{text}");
         }
         assert_eq!(whole_number("-5"), Err(RejectReason::VolumeNegative));
-        for text in ["", "12.5", "1,23", "1234,567", "x", "1e3", "99999999999999999999999", ",123"]
-        {
+        for text in [
+            "",
+            "12.5",
+            "1,23",
+            "1234,567",
+            "x",
+            "1e3",
+            "99999999999999999999999",
+            ",123",
+            "10000000001",
+        ] {
             assert_eq!(whole_number(text), Err(RejectReason::VolumeUnreadable), "{text}");
         }
     }

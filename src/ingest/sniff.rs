@@ -43,10 +43,12 @@ pub(super) struct Sniffed {
 impl Sniffed {
     /// The best identity that the file itself offers.
     pub(super) fn identity(&self) -> Identity {
-        if self.columns.has(Field::NetworkId) {
+        if self.columns.has_network_message_id() {
             Identity::NetworkId
         } else if self.columns.has(Field::MessageId) {
             Identity::MessageId
+        } else if self.columns.has(Field::NetworkId) {
+            Identity::NetworkId
         } else {
             Identity::None
         }

@@ -106,6 +106,19 @@ fn json_on_one_long_line() {
     );
 }
 
+/// Volumes beyond reason are rejects; the largest that are read add up.
+#[test]
+fn enormous_volumes() {
+    let row =
+        |day: u32, volume: &str| format!("2026-11-{day:02},From partner - F,0,100,{volume}\n");
+    let rows = [row(1, "18446744073709551615"), row(2, "9999999999"), row(3, "9999999999")];
+    let table =
+        format!("Date,Connector direction and name,No TLS,TLS 1.2,Volume\n{}", rows.concat());
+    let report = Folder::with("a.csv", table).report(&RANGE);
+    assert_eq!(counts(&report), expected(&["inbound|F|tls1_2|19999999998"]));
+    assert_eq!(rejects(&report), ["volume-unreadable x1"]);
+}
+
 /// Quotes that never close, in every line: linear time, counted rejects.
 #[test]
 fn quotes_that_never_close() {

@@ -145,6 +145,25 @@ fn known_supersedes_unknown() {
     assert_eq!(sum(&report, "duplicates"), 1);
 }
 
+/// A summary with a trace id of its own and an extended trace meet by the Message-ID.
+#[test]
+fn a_trace_id_is_no_network_message_id() {
+    let folder = Folder::with(
+        "summary.csv",
+        "Received,SenderAddress,RecipientAddress,Status,MessageId,MessageTraceId\n\
+         2026-11-09T10:00:00,a@b.example,x@y.example,Delivered,<1@x>,T1\n",
+    );
+    folder.add(
+        "detail.csv",
+        "date_time_utc,source,event_id,message_id,network_message_id,directionality,connector_id,custom_data\n\
+         2026-11-09T10:00:00Z,SMTP,RECEIVE,<1@x>,N1,Incoming,F,S:tlsversion=SP_PROT_TLS1_2_SERVER\n",
+    );
+    let args: Vec<&str> = RANGE.iter().copied().chain(["--direction", "inbound"]).collect();
+    let report = folder.report(&args);
+    assert_eq!(counts(&report), crate::support::expected(&["inbound|F|tls1_2|1"]));
+    assert_eq!(sum(&report, "duplicates"), 1);
+}
+
 /// Message rows take the place of a day total, which becomes a control.
 #[test]
 fn message_rows_take_the_place_of_totals() {
