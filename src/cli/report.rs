@@ -22,7 +22,8 @@ const ORGANISATION: &str = "Organisation";
 /// How files that leave something open are to be read.
 #[derive(Debug, clap::Args)]
 pub(super) struct SourceArgs {
-    /// Kind of the files, where it is not to be told by their content
+    /// Kind of the files, where it is not to be told by their content: connector-report,
+    /// connector-report-detail, message-trace, message-trace-detail, message-trace-events, table
     #[arg(long, value_name = "KIND", value_parser = kind)]
     kind: Option<Kind>,
     /// Column map: which header holds which field (TOML)
@@ -159,10 +160,20 @@ fn request(args: &Args, config: &Config, root: &Path) -> Result<Request, Failure
     render::check_language(&language)
         .map_err(|known| Failure::usage(format!("no language `{language}`"), known))?;
     let range = args.from.zip(args.to);
+    // What was not typed stands in the settings.
+    let in_settings = |error| {
+        let mut failure = Failure::from(error);
+        if args.timezone.is_none() {
+            failure.hints.push("see `timezone` in intransit.toml".to_owned());
+        }
+        failure
+    };
     Ok(Request {
         sources: sources(args, config, root)?,
         skip_bad_files: args.skip_bad_files,
-        zone: timezone.map_or(Ok(chrono_tz::UTC), |name| config::zone(name))?,
+        zone: timezone
+            .map_or(Ok(chrono_tz::UTC), |name| config::zone(name))
+            .map_err(in_settings)?,
         periods: periods(args, config, range.is_some())?,
         range,
         as_of: args.as_of,
