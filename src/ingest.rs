@@ -378,6 +378,7 @@ struct State {
 
 struct BlockLines {
     lines: u64,
+    aggregates: Vec<Aggregate>,
     rejects: Rejects,
     fault: Option<Fault>,
 }
@@ -387,6 +388,10 @@ impl State {
     fn number_lines(&mut self) {
         let mut above = 0;
         for (_, mut block) in std::mem::take(&mut self.blocks) {
+            for total in &mut block.aggregates {
+                total.line += above;
+            }
+            self.output.aggregates.append(&mut block.aggregates);
             block.rejects.move_down(above);
             self.output.rejects.merge(block.rejects);
             if self.output.fault.is_none() {
@@ -433,17 +438,21 @@ impl Job {
     }
 
     /// Adds what one block gave.
-    fn add(&self, sequence: u64, mut part: Output) {
+    fn add(&self, sequence: u64, part: Output) {
         self.with_state(|state| {
             let whole = &mut state.output;
             whole.rows_read += part.rows_read;
-            whole.aggregates.append(&mut part.aggregates);
             whole.saw_tls |= part.saw_tls;
             whole.windows_1252 += part.windows_1252;
             for time_ms in part.span_ms.into_iter().flat_map(|(first, last)| [first, last]) {
                 whole.saw_time(time_ms);
             }
-            let block = BlockLines { lines: part.lines, rejects: part.rejects, fault: part.fault };
+            let block = BlockLines {
+                lines: part.lines,
+                aggregates: part.aggregates,
+                rejects: part.rejects,
+                fault: part.fault,
+            };
             state.blocks.insert(sequence, block);
         });
     }

@@ -115,6 +115,15 @@ impl Activity {
             .map(|((_, quarter), held)| (*quarter, held))
     }
 
+    /// Rows per quarter of an hour, over all usable files.
+    fn by_quarter(&self, usable: &dyn Fn(u32) -> bool) -> BTreeMap<i64, Quarter> {
+        let mut by_quarter: BTreeMap<i64, Quarter> = BTreeMap::new();
+        for (quarter, held) in self.of_usable(usable) {
+            by_quarter.entry(quarter).and_modify(|sum| sum.merge(*held)).or_insert(*held);
+        }
+        by_quarter
+    }
+
     /// Local days of all instants that occur.
     pub(super) fn days(&self, zone: Tz, usable: &dyn Fn(u32) -> bool) -> LocalDays {
         let quarters: Vec<i64> = self.of_usable(usable).map(|(quarter, _)| quarter).collect();
@@ -195,11 +204,7 @@ pub(super) fn of_periods(
     reading: &Reading,
     scope: &Scope,
 ) -> Vec<Coverage> {
-    let usable = |file| super::usable(reading, file);
-    let mut by_quarter: BTreeMap<i64, Quarter> = BTreeMap::new();
-    for (quarter, held) in activity.of_usable(&usable) {
-        by_quarter.entry(quarter).and_modify(|sum| sum.merge(*held)).or_insert(*held);
-    }
+    let by_quarter = activity.by_quarter(&|file| super::usable(reading, file));
     let day_of =
         |quarter: i64| to_date(days.of(u32::try_from(quarter * QUARTER_SECONDS).unwrap_or(0)));
     let rhythm = Rhythm::new(&by_quarter, scope.zone);
@@ -239,10 +244,7 @@ pub(super) fn of_periods(
 
 /// Gaps of one file from its first to its last row, by hours UTC.
 pub(super) fn gaps_of_file(activity: &Activity) -> Vec<Gap> {
-    let mut by_quarter: BTreeMap<i64, Quarter> = BTreeMap::new();
-    for (quarter, held) in activity.of_usable(&|_| true) {
-        by_quarter.entry(quarter).and_modify(|sum| sum.merge(*held)).or_insert(*held);
-    }
+    let by_quarter = activity.by_quarter(&|_| true);
     let rhythm = Rhythm::new(&by_quarter, Tz::UTC);
     let (first, last) = rhythm.span().into_inner();
     let day = |hour: i64| local(hour * 3600, Tz::UTC).map(|time| time.date_naive());
@@ -271,12 +273,9 @@ impl Rhythm {
         for (quarter, held) in by_quarter {
             *hours.entry(quarter.div_euclid(4)).or_default() += held.rows;
         }
-        let day = |hour: &i64| local(hour * 3600, zone).map(|time| time.date_naive());
-        let ends = hours.keys().filter_map(day).chain(
-            // In zones of :30 and :45 an hour may lie in two days.
-            hours.keys().filter_map(|hour| Some(local(hour * 3600 + 3599, zone)?.date_naive())),
-        );
-        let message_days = ends.collect();
+        // By quarters: in zones of :30 and :45 an hour lies in two days.
+        let day = |quarter: &i64| Some(local(quarter * QUARTER_SECONDS, zone)?.date_naive());
+        let message_days = by_quarter.keys().filter_map(day).collect();
         let mut rhythm = Self { hours, message_days, zone, usual: BTreeMap::new() };
         rhythm.learn();
         rhythm

@@ -128,11 +128,11 @@ impl Batch {
 /// What settling needs to know.
 pub(super) struct Rules<'a> {
     /// Local day of every instant that occurs.
-    pub days: &'a LocalDays,
+    pub(super) days: &'a LocalDays,
     /// Whether a file has any row with a TLS version.
-    pub saw_tls: &'a [bool],
+    pub(super) saw_tls: &'a [bool],
     /// Whether the rows of a file may be used.
-    pub usable: &'a (dyn Fn(u32) -> bool + Sync),
+    pub(super) usable: &'a (dyn Fn(u32) -> bool + Sync),
     /// Connectors whose remote domains are counted.
     pub(super) only: Vec<u32>,
     /// Whether those of all mail are.
@@ -348,8 +348,8 @@ impl Run<'_> {
         superseded: &[Message],
         rows_of: &[Vec<Entry>],
     ) {
-        let first_rows = rows_of.iter().filter_map(|rows| rows.first());
-        let inside = first_rows.into_iter().any(|row| self.is_inside(row));
+        let mut first_rows = rows_of.iter().filter_map(|rows| rows.first());
+        let inside = first_rows.any(|row| self.is_inside(row));
         for entry in left {
             let message = Message::of(entry, self.band(entry));
             let was_superseded = superseded.iter().any(|held| held.same(&message));
@@ -403,7 +403,9 @@ impl Run<'_> {
         let own: Vec<Entry> = rows.iter().filter(|row| row.file() == owner_file).copied().collect();
         self.count(&message, &own, &peers, copies as u64);
         let inside = self.is_inside(owner);
-        for row in rows.iter().filter(|row| row.file() != owner_file) {
+        let is_copy =
+            |row: &&Entry| row.file() != owner_file && row.role() != Role::FurtherRecipient;
+        for row in rows.iter().filter(is_copy) {
             let counts = self.tally.source(row.file());
             if inside { counts.duplicates += 1 } else { counts.outside_period += 1 }
         }

@@ -7,7 +7,7 @@
 //! | identity, connector, type, forced TLS, cipher, sender, recipient | where present |
 
 use crate::ingest::columns::Field;
-use crate::ingest::row::{Cells, Context, Identity, Output};
+use crate::ingest::row::{Cells, Context, Output};
 use crate::ingest::spelling;
 use crate::trace::{
     Aggregate, ConnectorType, Direction, NO_NAME, RejectReason, Role, Row, Tls, TlsCounts, Unit,
@@ -47,8 +47,7 @@ pub(super) fn map<C: Cells + ?Sized>(context: &Context, cells: &C, line: u64, ou
     }
     let (message_key, role) = match context.message_key(cells) {
         Some(key) => (key, Role::Message),
-        None if context.identity == Identity::None => (context.content_key(cells), Role::Anonymous),
-        // A row without an id among rows with ids is a message that nothing else describes.
+        // No identity column, or no id in this row: nothing else describes the message.
         None => (context.content_key(cells), Role::Anonymous),
     };
     out.saw_time(time_ms);

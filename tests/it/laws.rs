@@ -125,6 +125,37 @@ fn rows_without_identity() {
     assert_eq!(sum(&report, "duplicates"), 3);
 }
 
+/// The same where recipients are counted: a copy of the file adds nothing and reconciles.
+#[test]
+fn rows_without_identity_by_recipients() {
+    let table =
+        "date,direction,tls,recipient\n2026-11-09T10:00:00Z,2,TLS1.2,a@x.example;b@x.example\n";
+    let folder = Folder::with("a.csv", table);
+    folder.add("copy.csv.gz", gzip(table.as_bytes()));
+    folder.add("intransit.toml", "count = \"recipients\"\n");
+    let report = folder.report(&RANGE);
+    assert_eq!(counts(&report).values().sum::<u64>(), 2);
+    assert_eq!((sum(&report, "counted"), sum(&report, "duplicates")), (1, 1));
+}
+
+/// Of competing totals in one file the last is used, however many blocks lie between them.
+#[test]
+fn the_last_of_competing_totals_is_used() {
+    let row = |day: u32, volume: u32| {
+        format!("2026-11-{day:02},From partner - F{},0,100,{volume}\n", "x".repeat(80))
+    };
+    let mut table = String::from("Date,Connector direction and name,No TLS,TLS 1.2,Volume\n");
+    // Late in the first block of 2 MiB, then early in the second.
+    for n in 0..20_000 {
+        table.push_str(&if n == 15_000 { row(9, 1) } else { row(1 + n % 8, 7) });
+    }
+    table.push_str(&row(9, 2));
+    assert!(table.len() > 2_200_000 && table.len() < 3_000_000, "{}", table.len());
+    let folder = Folder::with("a.csv", table);
+    let report = folder.report(&["--from", "2026-11-09", "--to", "2026-11-09"]);
+    assert_eq!(counts(&report).values().sum::<u64>(), 2);
+}
+
 /// A known band supersedes unknown of the same message, across kinds and whatever the
 /// identity columns that the files share.
 #[test]

@@ -176,6 +176,21 @@ fn a_period_without_mail_is_a_report() {
     assert!(output.status.success());
 }
 
+/// In a zone of half hours, rows before midnight do not hide that the next day has none.
+#[test]
+fn days_without_rows_in_a_zone_of_half_hours() {
+    let folder = Folder::with(
+        "a.csv",
+        detail(&[
+            "2026-11-09T18:10:00Z,1,Received,F,TLS1.2,a@b.example,x@y.example",
+            "2026-11-11T10:00:00Z,2,Received,F,TLS1.2,a@b.example,x@y.example",
+        ]),
+    );
+    let args = ["--timezone", "Asia/Kolkata", "--from", "2026-11-09", "--to", "2026-11-11"];
+    let coverage = folder.report(&args)["periods"][0]["coverage"].clone();
+    assert_eq!(coverage["days_without_rows"], serde_json::json!(["2026-11-10"]));
+}
+
 /// Rejects above 1 % of a file, and row counts at which exports are cut off, are noticed.
 #[test]
 fn coverage_is_judged() {
