@@ -116,7 +116,8 @@ pub(super) fn map_block(
     out.lines = line - 1;
 }
 
-/// Calls `each` with the text of one column until it breaks, to learn how it is written.
+/// Calls `each` with the text of one column until it breaks, to learn how it is written, and
+/// says whether it did.
 ///
 /// # Errors
 /// What the stream says.
@@ -125,7 +126,7 @@ pub(super) fn each_cell(
     dialect: &Dialect,
     column: usize,
     each: &mut dyn FnMut(&str) -> ControlFlow<()>,
-) -> std::io::Result<()> {
+) -> std::io::Result<ControlFlow<()>> {
     let pool = Pool::default();
     let mut blocks = Blocks::new(inner, true, &pool);
     let mut start = dialect.rows_start;
@@ -140,11 +141,11 @@ pub(super) fn each_cell(
             .from_reader(bytes);
         while let Ok(Some(record)) = reader.read_byte_record() {
             if each(&RecordCells(&record).cell(column)).is_break() {
-                return Ok(());
+                return Ok(ControlFlow::Break(()));
             }
         }
     }
-    Ok(())
+    Ok(ControlFlow::Continue(()))
 }
 
 /// Newlines before the first other byte: blank lines are no records.

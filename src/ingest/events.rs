@@ -158,7 +158,8 @@ fn map<C: Cells + ?Sized>(
     match row {
         Ok(row) => {
             out.saw_time(time_ms);
-            out.saw_tls |= row.tls != Tls::Unknown;
+            // Only an acceptance tells what an absent version of another acceptance means.
+            out.saw_tls |= event.step == Step::Receive && custom.tls_version.is_some();
             if row.role == Role::Message || row.role == Role::MessageWithoutTls {
                 push_with_peers(context, cells, row, out);
             } else {

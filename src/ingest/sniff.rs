@@ -10,7 +10,7 @@ use crate::ingest::csv::{self, Dialect};
 use crate::ingest::files::Input;
 use crate::ingest::json::{self, Shape};
 use crate::ingest::row::Identity;
-use crate::ingest::time::{DayOrder, needs_order, proven_order};
+use crate::ingest::time::{DayOrder, is_iso, proven_order};
 use crate::ingest::{IngestError, Settings, open, parquet};
 use crate::trace::Kind;
 
@@ -65,7 +65,7 @@ impl Sniffed {
 /// # Errors
 /// [`IngestError`] when it is no trace, lacks a column that its kind needs, or is damaged.
 pub(super) fn sniff(input: &Input, settings: &Settings) -> Result<Sniffed, IngestError> {
-    let (format, headers) = format(input)?;
+    let (format, headers, start) = format(input)?;
     let not_a_trace =
         || IngestError::NotATrace { file: input.name.clone(), found: headers.clone() };
     let map = settings.columns.as_ref();
@@ -88,7 +88,7 @@ pub(super) fn sniff(input: &Input, settings: &Settings) -> Result<Sniffed, Inges
     let mut sniffed = Sniffed { format, columns, kind, order: settings.order, order_proven: false };
     check_direction(input, settings, &sniffed)?;
     if settings.order.is_none() {
-        sniffed.order = prove_order(input, &sniffed)?;
+        sniffed.order = prove_order(input, &sniffed, &start)?;
         sniffed.order_proven = sniffed.order.is_some();
     }
     Ok(sniffed)
@@ -120,19 +120,20 @@ fn check_direction(
     Ok(())
 }
 
-fn format(input: &Input) -> Result<(Format, Vec<String>), IngestError> {
+/// How the rows are stored, the header, and the beginning of the text.
+fn format(input: &Input) -> Result<(Format, Vec<String>, Vec<u8>), IngestError> {
     if input.member.is_none() && open::container(input)? == open::Container::Parquet {
-        return Ok((Format::Parquet, parquet::columns(input)?));
+        return Ok((Format::Parquet, parquet::columns(input)?, Vec::new()));
     }
     let start = beginning(input)?;
     if start.trim_ascii().is_empty() {
         return Err(IngestError::Empty { file: input.name.clone() });
     }
     if let Some((shape, headers)) = json::sniff(&start) {
-        return Ok((Format::Json(shape), headers));
+        return Ok((Format::Json(shape), headers, start));
     }
     match csv::header(&start) {
-        Some((dialect, headers)) => Ok((Format::Csv(dialect), headers)),
+        Some((dialect, headers)) => Ok((Format::Csv(dialect), headers, start)),
         None => Err(IngestError::NotATrace { file: input.name.clone(), found: Vec::new() }),
     }
 }
@@ -156,34 +157,43 @@ fn beginning(input: &Input) -> Result<Vec<u8>, IngestError> {
     })
 }
 
-/// Looks through the file for a date that proves the order, where its dates need one.
-fn prove_order(input: &Input, sniffed: &Sniffed) -> Result<Option<DayOrder>, IngestError> {
+/// Looks for a date that proves the order, where dates need one: in the beginning, which is
+/// at hand, and only if that leaves it open in the whole file.
+fn prove_order(
+    input: &Input,
+    sniffed: &Sniffed,
+    start: &[u8],
+) -> Result<Option<DayOrder>, IngestError> {
     let Some(column) = sniffed.columns.get(Field::Time) else { return Ok(None) };
     let mut order = None;
     let mut look = |text: &str| {
-        if !needs_order(text) {
-            return ControlFlow::Break(());
-        }
         order = proven_order(text);
-        if order.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        let settled = order.is_some() || is_iso(text);
+        if settled { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     match &sniffed.format {
         Format::Csv(dialect) => {
-            let read = open::with_start(input, |reader| {
-                Ok(csv::each_cell(reader, dialect, column, &mut look))
-            })?;
-            read.map_err(|source| open::corrupt(input, source))?;
+            let damaged = |source| open::corrupt(input, source);
+            let mut beginning = start;
+            let seen = csv::each_cell(&mut beginning, dialect, column, &mut look);
+            if seen.map_err(damaged)?.is_continue() {
+                open::with_start(input, |reader| {
+                    csv::each_cell(reader, dialect, column, &mut look).map_err(damaged)
+                })
+                .map(drop)?;
+            }
         }
         Format::Json(_) => {
-            let start = beginning(input)?;
             let headers = sniffed.columns.headers();
             let mut look = |row: &serde_json::Value| {
-                if let Some(cell) = json::cells(row, headers).get(column) {
-                    let _ = look(cell);
+                if order.is_none()
+                    && let Some(cell) = json::cells(row, headers).get(column)
+                {
+                    order = proven_order(cell);
                 }
             };
-            // The first block may end within a row.
-            drop(json::each_row(start.as_slice(), &mut look));
+            // The beginning may end within a row.
+            drop(json::each_row(start, &mut look));
         }
         Format::Parquet => {}
     }

@@ -172,10 +172,9 @@ pub(super) fn proven_order(text: &str) -> Option<DayOrder> {
     }
 }
 
-/// Says whether the text is a date whose day and month order is open.
-pub(super) fn needs_order(text: &str) -> bool {
-    let text = text.trim();
-    iso_date(text).is_none() && culture_date(text).is_some()
+/// Says whether the text begins with an ISO 8601 date, whose order is never open.
+pub(super) fn is_iso(text: &str) -> bool {
+    iso_date(text.trim()).is_some()
 }
 
 fn digits(bytes: &[u8]) -> Option<u32> {

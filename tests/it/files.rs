@@ -186,6 +186,16 @@ fn culture_dates_need_an_order() {
     assert_eq!(counts(&folder.report(&month_first)), expected(&["inbound|-|tls1_2|1"]));
     folder.add("a.csv", format!("{table}25/11/2026 10:00,3,1,TLS1.2\n"));
     assert_eq!(counts(&folder.report(&RANGE)), expected(&["inbound|-|tls1_2|3"]));
+    // A first row without a date proves nothing, and hides nothing.
+    let (head, rows) = table.split_once('\n').unwrap();
+    folder.add("a.csv", format!("{head}\n,0,1,TLS1.2\n{rows}25/11/2026 10:00,3,1,TLS1.2\n"));
+    let report = folder.report(&RANGE);
+    assert_eq!(counts(&report), expected(&["inbound|-|tls1_2|3"]));
+    assert_eq!(rejects(&report), ["time-unreadable x1"]);
+    // The proof may lie far down.
+    let many = rows.repeat(60_000);
+    folder.add("a.csv", format!("{head}\n{many}25/11/2026 10:00,3,1,TLS1.2\n"));
+    assert_eq!(counts(&folder.report(&RANGE)), expected(&["inbound|-|tls1_2|3"]));
 }
 
 /// Times without a zone are in the zone that is given.

@@ -225,6 +225,15 @@ fn events_of_a_file_without_any_version_are_unknown() {
     assert_eq!(counts(&folder.report(&RANGE)), expected(&["inbound|-|unknown|1"]));
 }
 
+/// The version of a hand-over does not tell what its absence at an acceptance means.
+#[test]
+fn only_acceptances_tell_what_an_absent_version_means() {
+    let rows = "2026-11-09T11:00:00Z,SMTP,RECEIVE,<2>,N2,x@contoso.example,a@example.com,Incoming,,,S:ProxyHop1=a\n\
+        2026-11-09T11:00:00Z,SMTP,SENDEXTERNAL,<3>,N3,a@example.com,x@contoso.example,Originating,,mx.example.com,S:tlsversion=SP_PROT_TLS1_2_CLIENT\n";
+    let report = Folder::with("1.csv", format!("{EXTENDED}{rows}")).report(&RANGE);
+    assert_eq!(counts(&report), expected(&["inbound|-|unknown|1", "outbound|-|tls1_2|1"]));
+}
+
 const MEP: &str = "<root><MEP Name=\"ConnectorId\" String=\"Fabrikam inbound\" /><MEP Name=\"CustomData\" Blob=\"S:ProxyHop1=EOP01(10.1.1.1);S:tlsversion=SP_PROT_TLS1_2_SERVER;S:tlscipher=CALG_AES_256\" /></root>";
 
 /// Event details as CSV with MEP XML, with a translated event name.
