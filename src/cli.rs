@@ -2,21 +2,31 @@
 //!
 //! Data goes to stdout, everything else to stderr.
 
+mod deliver;
+mod home;
 mod inspect;
 mod report;
+mod run;
 mod sample;
+mod schedule;
+mod status;
+mod tick;
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::clock::{self, Clock};
 use crate::failure::Failure;
 
 /// How was our mail protected in transit, connector by connector?
 #[derive(Debug, Parser)]
 #[command(name = "intransit", version, max_term_width = 100)]
 pub struct Cli {
+    /// The present, for tests and to reproduce a run
+    #[arg(long, global = true, hide = true, value_name = "INSTANT")]
+    now: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -27,6 +37,18 @@ enum Command {
     Report(report::Args),
     /// Show what each file is, what it holds, and which rows cannot be used
     Inspect(inspect::Args),
+    /// Run one schedule now: report, evidence, mail
+    Run(run::Args),
+    /// Do whatever is due, then end (for cron, a systemd timer, Kubernetes)
+    Tick(tick::TickArgs),
+    /// Do whatever is due, for ever, in the foreground
+    Daemon(tick::DaemonArgs),
+    /// Show and check the schedules
+    Schedule(schedule::Args),
+    /// Show whether every schedule did its work; exit 1 when one did not
+    Status(status::Args),
+    /// Show the outbox, try again, send a test mail
+    Deliver(deliver::Args),
     /// Write realistic demonstration traces, with the truth beside them
     Sample(sample::Args),
 }
@@ -36,7 +58,7 @@ enum Command {
 enum Done {
     /// All is well.
     Well,
-    /// An insight is at or above `--fail-on`.
+    /// An insight is at or above `--fail-on`, or something needs attention.
     Finding,
 }
 
@@ -50,18 +72,34 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
-    let outcome = match cli.command {
-        Command::Report(args) => report::run(&args),
-        Command::Inspect(args) => inspect::run(&args),
-        Command::Sample(args) => sample::run(&args),
-    };
-    match outcome {
+    match perform(cli) {
         Ok(Done::Well) => ExitCode::SUCCESS,
         Ok(Done::Finding) => ExitCode::from(1),
         Err(failure) => {
-            say(&failure.to_string());
+            let text = failure.to_string();
+            if !text.is_empty() {
+                say(&text);
+            }
             ExitCode::from(failure.kind as u8)
         }
+    }
+}
+
+fn perform(cli: Cli) -> Result<Done, Failure> {
+    let now = cli.now.or_else(|| std::env::var(clock::VARIABLE).ok());
+    let clock = Clock::of(now.as_deref()).map_err(|error| {
+        Failure::usage(error.to_string(), format!("see --now and {}", clock::VARIABLE))
+    })?;
+    match cli.command {
+        Command::Report(args) => report::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Run(args) => run::run(&args, clock),
+        Command::Tick(args) => tick::tick(&args, clock),
+        Command::Daemon(args) => tick::daemon(&args, clock),
+        Command::Schedule(args) => schedule::run(&args, clock),
+        Command::Status(args) => status::run(&args, clock),
+        Command::Deliver(args) => deliver::run(&args, clock),
+        Command::Sample(args) => sample::run(&args),
     }
 }
 

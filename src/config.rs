@@ -1,11 +1,22 @@
-//! Settings: `intransit.toml`, column maps, and the embedded defaults.
+//! Settings: `intransit.toml`, `schedules/*.toml`, column maps, and the embedded defaults.
 //!
+//! Both files have one shape, [`Config`]; a schedule's file is laid over the installation's.
 //! Unknown keys are errors that suggest the nearest known one. Nothing here reads a trace.
+
+mod home;
+mod mail;
+mod span;
 
 use std::path::{Path, PathBuf};
 
 use chrono_tz::Tz;
 use serde::Deserialize;
+
+pub use self::home::{Home, SCHEDULES, ScheduleSettings};
+pub use self::mail::{
+    Addresses, Auth, MailConfig, NotifyConfig, OnDoubt, RecipientConfig, Security, Transport,
+};
+pub use self::span::{Span, SpanError};
 
 /// File that holds the settings of an installation; its folder is the root for paths.
 pub const FILE_NAME: &str = "intransit.toml";
@@ -31,6 +42,28 @@ pub enum ConfigError {
         /// The nearest known key, where a key was unknown.
         suggestion: Option<String>,
     },
+    /// A value cannot be used.
+    #[error("`{}`: `{key}`: {found}", path.display())]
+    Value {
+        /// The settings file.
+        path: PathBuf,
+        /// The key, with its table.
+        key: String,
+        /// What was found, and what was expected.
+        found: String,
+        /// What to do about it.
+        hint: String,
+    },
+    /// No schedule has this name.
+    #[error("no schedule `{name}` in `{}`", folder.display())]
+    NoSchedule {
+        /// What was asked for.
+        name: String,
+        /// Where it was looked for.
+        folder: PathBuf,
+        /// The name most like it.
+        nearest: Option<String>,
+    },
     /// The time zone is not in the IANA database.
     #[error("`{found}` is not an IANA time zone (expected a name such as America/Sao_Paulo)")]
     Zone {
@@ -39,10 +72,33 @@ pub enum ConfigError {
     },
 }
 
-/// What `intransit.toml` may say.
+impl ConfigError {
+    /// A value that cannot be used.
+    pub fn value(
+        path: &Path,
+        key: &str,
+        found: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
+        let (path, key) = (path.to_owned(), key.to_owned());
+        Self::Value { path, key, found: found.into(), hint: hint.into() }
+    }
+}
+
+/// What `intransit.toml` and the files of `schedules/` may say.
 #[derive(Debug, Clone, Default, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// When the schedule is due: five crontab fields, in its time zone. Schedules only.
+    pub cron: Option<String>,
+    /// Which missed occurrences are made up for; all of them where not given.
+    pub missed: Option<Missed>,
+    /// How far back; 35 days where not given.
+    pub missed_window: Option<Span>,
+    /// Whether the schedule rests; what comes due meanwhile is recorded as skipped.
+    pub paused: Option<bool>,
+    /// How long to wait while the newest row is older than the end of the period.
+    pub wait_for_data: Option<Span>,
     /// IANA time zone in which days begin.
     pub timezone: Option<String>,
     /// Periods of the standard report.
@@ -57,6 +113,77 @@ pub struct Config {
     pub insights: InsightsConfig,
     /// What the organisation knows about its connectors.
     pub connector: Vec<ConnectorConfig>,
+    /// Who gets the report by mail.
+    pub recipient: Vec<RecipientConfig>,
+    /// How mail leaves.
+    pub mail: MailConfig,
+    /// Who is told when something goes wrong.
+    pub notify: NotifyConfig,
+    /// The evidence of each run.
+    pub archive: ArchiveConfig,
+    /// What the program keeps for itself.
+    pub state: StateConfig,
+}
+
+/// Which missed occurrences are made up for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Missed {
+    /// Each one, in order: evidence has no holes.
+    All,
+    /// The newest one.
+    Last,
+    /// None.
+    None,
+}
+
+/// `[archive]`
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ArchiveConfig {
+    /// Folder of the evidence.
+    pub dir: String,
+    /// How long evidence is to be kept, as a statement; six years where not given.
+    pub keep: Span,
+    /// Whether the trace files themselves go into the evidence, or their names and hashes.
+    pub inputs: Inputs,
+    /// OpenSSH ed25519 private key that seals the evidence, readable by its owner only.
+    pub signing_key: Option<String>,
+}
+
+impl Default for ArchiveConfig {
+    fn default() -> Self {
+        Self {
+            dir: "evidence".to_owned(),
+            keep: Span::years(6),
+            inputs: Inputs::Hash,
+            signing_key: None,
+        }
+    }
+}
+
+/// What the evidence holds of the trace files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Inputs {
+    /// Names, lengths and SHA-256.
+    Hash,
+    /// Copies too.
+    Copy,
+}
+
+/// `[state]`
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StateConfig {
+    /// Folder of the ledger and its lock, on a local disk.
+    pub dir: String,
+}
+
+impl Default for StateConfig {
+    fn default() -> Self {
+        Self { dir: "state".to_owned() }
+    }
 }
 
 /// `[report]`
@@ -190,6 +317,11 @@ impl ColumnMap {
             Err(_) => parse(&text, path),
         }
     }
+}
+
+/// The JSON Schema of the settings files, for editors.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Config).to_value()
 }
 
 /// Reads an IANA zone name.

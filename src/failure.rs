@@ -2,8 +2,11 @@
 
 use std::fmt;
 
+use crate::archive::ArchiveError;
 use crate::config::ConfigError;
+use crate::ledger::LedgerError;
 use crate::run::RunError;
+use crate::run::engine::EngineError;
 use crate::store::WriteError;
 
 /// Which way a command failed; the number is the exit code.
@@ -15,6 +18,8 @@ pub enum FailureKind {
     Usage = 2,
     /// No usable input.
     Input = 3,
+    /// The report is made and filed, but not delivered to everyone.
+    Delivery = 4,
     /// A defect, or a disk that cannot be written.
     Internal = 5,
 }
@@ -28,13 +33,20 @@ pub struct Failure {
     pub chain: Vec<String>,
     /// What to do about it.
     pub hints: Vec<String>,
+    /// Whole lines, where there are several failures in one.
+    said: Vec<String>,
 }
 
 impl Failure {
     /// A mistake in how the program was called.
     pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
         let (chain, hints) = (vec![message.into()], vec![hint.into()]);
-        Self { kind: FailureKind::Usage, chain, hints }
+        Self { kind: FailureKind::Usage, chain, hints, said: Vec::new() }
+    }
+
+    /// A failure whose lines are whole already, each with its `error:` or `hint:`.
+    pub fn said(kind: FailureKind, lines: &[String]) -> Self {
+        Self { kind, chain: Vec::new(), hints: Vec::new(), said: lines.to_vec() }
     }
 
     fn of(kind: FailureKind, error: &dyn std::error::Error) -> Self {
@@ -47,12 +59,15 @@ impl Failure {
             }
             source = cause.source();
         }
-        Self { kind, chain, hints: Vec::new() }
+        Self { kind, chain, hints: Vec::new(), said: Vec::new() }
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.chain.is_empty() {
+            return f.write_str(&self.said.join("\n"));
+        }
         write!(f, "error: {}", self.chain.join(": "))?;
         for hint in &self.hints {
             write!(f, "\nhint: {hint}")?;
@@ -68,9 +83,11 @@ impl From<RunError> for Failure {
             RunError::EmptyPeriod { .. } | RunError::AsOf(_) | RunError::NoSuchConnector { .. } => {
                 FailureKind::Usage
             }
-            RunError::Count(_) | RunError::DoesNotAddUp(_) | RunError::Render(_) => {
-                FailureKind::Internal
-            }
+            RunError::Count(_)
+            | RunError::DoesNotAddUp(_)
+            | RunError::Render(_)
+            | RunError::Unreadable(_)
+            | RunError::Message(_) => FailureKind::Internal,
         };
         let mut failure = Self::of(kind, &error);
         match &error {
@@ -95,8 +112,13 @@ impl From<RunError> for Failure {
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         let mut failure = Self::of(FailureKind::Usage, &error);
-        if let ConfigError::Shape { suggestion: Some(key), .. } = &error {
-            failure.hints.push(format!("did you mean `{key}`?"));
+        match &error {
+            ConfigError::Shape { suggestion: Some(meant), .. }
+            | ConfigError::NoSchedule { nearest: Some(meant), .. } => {
+                failure.hints.push(format!("did you mean `{meant}`?"));
+            }
+            ConfigError::Value { hint, .. } => failure.hints.push(hint.clone()),
+            _ => {}
         }
         failure
     }
@@ -105,5 +127,40 @@ impl From<ConfigError> for Failure {
 impl From<WriteError> for Failure {
     fn from(error: WriteError) -> Self {
         Self::of(FailureKind::Internal, &error)
+    }
+}
+
+impl From<LedgerError> for Failure {
+    fn from(error: LedgerError) -> Self {
+        let kind = match &error {
+            LedgerError::Held { .. } => FailureKind::Usage,
+            _ => FailureKind::Internal,
+        };
+        let mut failure = Self::of(kind, &error);
+        if kind == FailureKind::Usage {
+            failure.hints.push("one process works on a state folder at a time".to_owned());
+        }
+        failure
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Ledger(error) => error.into(),
+            EngineError::Run(error) => error.into(),
+            EngineError::Config(error) => error.into(),
+            EngineError::Write(error) => error.into(),
+            EngineError::Archive(error) => {
+                let mut failure = Self::of(FailureKind::Internal, &error);
+                if matches!(error, ArchiveError::Unknown { .. }) {
+                    failure.hints.push(
+                        "an older ledger was put back, or two installations share an archive"
+                            .to_owned(),
+                    );
+                }
+                failure
+            }
+        }
     }
 }

@@ -26,7 +26,7 @@ mod spelling;
 mod time;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -168,6 +168,9 @@ impl Default for Settings {
 pub struct Source {
     /// A file, folder, glob or `-`.
     pub path: String,
+    /// Folder from which the path goes; names of files are shown without it, so that a
+    /// report does not depend on where an installation lies. Empty for the working folder.
+    pub root: PathBuf,
     /// How its files are read.
     pub settings: Settings,
 }
@@ -277,7 +280,7 @@ pub fn read(
     let mut skipped = Vec::new();
     let mut known: Vec<(Input, Sniffed, &Settings)> = Vec::new();
     for source in sources {
-        let expanded = files::expand(std::slice::from_ref(&source.path), spool.path())?;
+        let expanded = expand(source, spool.path())?;
         for input in with_members(expanded)? {
             if known.iter().any(|(held, ..)| held.name == input.name) {
                 continue;
@@ -312,6 +315,32 @@ pub fn read(
     }
     aggregates.sort_by_key(|total| (total.file, total.line));
     Ok(Reading { files, aggregates, skipped })
+}
+
+fn expand(source: &Source, spool: &Path) -> Result<Vec<Input>, IngestError> {
+    let path = match source.path.as_str() {
+        "-" => "-".to_owned(),
+        path => source.root.join(path).to_string_lossy().into_owned(),
+    };
+    let mut inputs = files::expand(&[path], spool)?;
+    for input in &mut inputs {
+        if let Ok(shown) = Path::new(&input.name).strip_prefix(&source.root) {
+            input.name = shown.to_string_lossy().into_owned();
+        }
+    }
+    Ok(inputs)
+}
+
+/// Says how many files the sources match, without reading any.
+///
+/// # Errors
+/// [`IngestError`] for a source that matches nothing or cannot be listed.
+pub fn matched(sources: &[Source]) -> Result<usize, IngestError> {
+    let mut count = 0;
+    for source in sources.iter().filter(|source| source.path != "-") {
+        count += expand(source, Path::new(""))?.len();
+    }
+    Ok(count)
 }
 
 fn with_members(inputs: Vec<Input>) -> Result<Vec<Input>, IngestError> {

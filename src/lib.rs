@@ -5,8 +5,9 @@
 //!
 //! ```text
 //!  trace files ──ingest──▶ canonical trace ──breakdown (polars)──▶ counts ──insight──▶ report ──render──▶ html · pdf · csv · json
-//!  (exports)               frames + rejects    day × direction ×     plain     rules    plain
-//!                                              connector × TLS       structs            structs
+//!  (exports)               frames + rejects    day × direction ×     plain     rules    plain                  │
+//!                                              connector × TLS       structs            structs                ▼
+//!  schedules/*.toml ──schedule──▶ due ──▶ run (ledger) ─────────────────────────▶ archive ──▶ outbox ──deliver──▶ relay or folder
 //! ```
 //!
 //! # Floors
@@ -16,16 +17,17 @@
 //!
 //! | floor | modules | what they do |
 //! |---|---|---|
-//! | 1 | [`store`] | the only file writer |
+//! | 1 | [`clock`], [`store`] | the present; the only file writer |
 //! | 2 | [`config`], [`period`], [`trace`] | settings, periods, the canonical table and vocabulary |
 //! | 3 | [`ingest`], [`sample`] | files to frames; demonstration traces |
 //! | 4 | [`breakdown`] | frames to counts; polars ends here |
 //! | 5 | [`insight`] | rules over counts |
 //! | 6 | [`report`] | every number that is printed, as in `report.json` |
 //! | 7 | [`render`] | one report to the bytes of each format |
-//! | 8 | [`run`] | the pipeline of one report, top to bottom |
-//! | 9 | [`failure`] | what a user sees of any error |
-//! | 10 | [`cli`] | what may be typed |
+//! | 8 | [`archive`], [`deliver`], [`ledger`], [`schedule`] | evidence; mail; what was due and what became of it; when |
+//! | 9 | [`run`] | the pipeline of one report, top to bottom; the engine that runs schedules |
+//! | 10 | [`failure`] | what a user sees of any error |
+//! | 11 | [`cli`] | what may be typed |
 //!
 //! # Invariants
 //! * A bad row is a counted, reported reject; nothing is dropped silently.
@@ -33,23 +35,30 @@
 //! * Unknown protection is never counted as No TLS, nor as any version.
 //! * Counts are `u64`; shares are computed once and only formatted afterwards.
 //! * The same traces, settings and version give the same bytes: nothing of the moment is in
-//!   a report file, and nothing here asks for the present.
+//!   a report file, and only [`clock`] asks for the present.
+//! * A nominal occurrence of a schedule is one run, whatever happens to clock or process; a
+//!   message is in exactly one state, and only one in doubt is ever sent twice, unchanged.
 //!
 //! # Words
 //! *trace* (canonical rows), *row*, *reject*, *direction* (inbound, outbound, internal),
 //! *connector* (or none), *TLS band*, *period*, *breakdown*, *share*, *insight*, *coverage*,
-//! *report*.
+//! *report*, *schedule*, *run* (one nominal occurrence), *delivery*, *receipt*, *bag*.
 
+pub mod archive;
 pub mod breakdown;
 pub mod cli;
+pub mod clock;
 pub mod config;
+pub mod deliver;
 pub mod failure;
 pub mod ingest;
 pub mod insight;
+pub mod ledger;
 pub mod period;
 pub mod render;
 pub mod report;
 pub mod run;
 pub mod sample;
+pub mod schedule;
 pub mod store;
 pub mod trace;

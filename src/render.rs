@@ -10,9 +10,11 @@
 //! Every word comes from `templates/lang/*.toml` ([`words`]); every number from the report.
 //! Text from a trace is hostile: escaped in HTML, neutralised in CSV, spelled out in PDF.
 
+pub mod check;
 mod csv;
 mod html;
 pub mod json;
+pub mod mail;
 mod pdf;
 pub mod summary;
 mod view;
@@ -41,6 +43,16 @@ impl Format {
             Self::Pdf => "pdf",
             Self::Csv => "csv",
             Self::Json => "json",
+        }
+    }
+
+    /// The files of the format.
+    pub fn files(self) -> &'static [&'static str] {
+        match self {
+            Self::Html => &["report.html"],
+            Self::Pdf => &["report.pdf"],
+            Self::Csv => &["connectors.csv", "daily.csv"],
+            Self::Json => &["report.json"],
         }
     }
 

@@ -4,6 +4,8 @@
 //! person, clock) is in it, so that the same traces, settings and version give the same
 //! bytes. `schema_version` grows when a field changes its meaning or goes.
 
+mod limited;
+
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use chrono_tz::Tz;
 use schemars::JsonSchema;
@@ -13,8 +15,10 @@ use crate::breakdown::{Breakdown, Cell, ConnectorFacts, Peer, Sum};
 use crate::config::{ConnectorConfig, InsightsConfig};
 use crate::ingest::{FileNote, Reading, SourceFile};
 use crate::insight::{self, FileRejects, Insight, Known};
-use crate::period::Period;
+use crate::period::{Period, day_start};
 use crate::trace::{ConnectorType, Direction, Kind, Tls, TlsCounts};
+
+pub use self::limited::limited;
 
 /// Version of the shape of `report.json`.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -34,6 +38,12 @@ pub struct Report {
     pub timezone: String,
     /// First day that is not in any period.
     pub as_of: NaiveDate,
+    /// Which run of which schedule; null for a report on demand.
+    pub run: Option<RunReport>,
+    /// Connectors that the report is limited to; all where empty.
+    pub only: Vec<String>,
+    /// Set where traces were to be waited for and do not reach the end of the periods.
+    pub incomplete: Option<Incomplete>,
     /// What made the report.
     pub generator: Generator,
     /// Limits of the rules.
@@ -57,6 +67,26 @@ pub struct Generator {
     pub version: String,
     /// Version of its time zone database.
     pub tzdb: String,
+}
+
+/// Which run of which schedule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunReport {
+    /// Name of the schedule.
+    pub schedule: String,
+    /// Nominal local time, as in `2026-11-16T07:00`.
+    pub nominal: String,
+    /// 1 for the first report of this time, 2 and on for later revisions.
+    pub revision: u32,
+}
+
+/// How far the traces reach, where that is not far enough.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Incomplete {
+    /// Newest row, UTC; of day totals, the end of the newest day.
+    pub newest: Option<String>,
+    /// End of the periods, UTC.
+    pub needed: String,
 }
 
 /// Limits of the rules, as configured.
@@ -299,6 +329,12 @@ pub struct Settings {
     pub insights: InsightsConfig,
     /// What the organisation knows about its connectors.
     pub connectors: Vec<ConnectorConfig>,
+    /// Which run of which schedule.
+    pub run: Option<RunReport>,
+    /// Connectors that the report is limited to; all where empty.
+    pub only: Vec<String>,
+    /// Whether the traces are expected to reach the end of the periods.
+    pub expects_whole: bool,
 }
 
 /// Builds the report from the counts.
@@ -310,6 +346,12 @@ pub fn build(breakdown: &Breakdown, reading: &Reading, settings: &Settings) -> R
         language: settings.language.clone(),
         timezone: settings.zone.name().to_owned(),
         as_of: settings.as_of,
+        run: settings.run.clone(),
+        only: settings.only.clone(),
+        incomplete: settings
+            .expects_whole
+            .then(|| incomplete(reading, settings.as_of, settings.zone))
+            .flatten(),
         generator: Generator {
             name: env!("CARGO_PKG_NAME").to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -524,6 +566,25 @@ fn rejects(breakdown: &Breakdown, reading: &Reading) -> Vec<RejectReport> {
             })
         })
         .collect()
+}
+
+/// How far the traces reach, where that is not to the end of the periods.
+fn incomplete(reading: &Reading, as_of: NaiveDate, zone: Tz) -> Option<Incomplete> {
+    let needed = day_start(as_of, zone);
+    let usable = reading.files.iter().filter(|file| file.usable);
+    let newest = usable.filter_map(|file| reach(file, zone)).max();
+    if newest.is_some_and(|newest| newest >= needed) {
+        return None;
+    }
+    Some(Incomplete { newest: newest.map(instant), needed: instant(needed) })
+}
+
+/// The newest row of a file; a day total reaches to the end of its day.
+fn reach(file: &SourceFile, zone: Tz) -> Option<DateTime<Utc>> {
+    if file.notes.contains(&FileNote::DaysAsTheyStand) {
+        return newest_day_of(file, zone)?.succ_opt().map(|day| day_start(day, zone));
+    }
+    DateTime::from_timestamp_millis(file.span_ms?.1)
 }
 
 fn newest_day(reading: &Reading, zone: Tz) -> Option<NaiveDate> {

@@ -1,16 +1,36 @@
-//! The pipeline of one report, readable top to bottom: the only place where everything meets.
+//! The only place where everything meets: the pipeline of one report, and what keeps it
+//! running by itself.
 //!
-//! sources -> ingest -> breakdown -> insights -> report -> rendered files
+//! ```text
+//! report     sources -> ingest -> breakdown -> insights -> report -> rendered files
+//! plan       settings of a schedule, checked
+//! prepare    one occurrence: report frozen, files rendered and checked, letters written
+//! engine     what is due -> prepare -> archive -> ledger -> outbox; one process per state folder
+//! outbox     message after message to relay or folder, each outcome written down
+//! status     what the ledger and the schedules say together
+//! daemon     the engine, for ever
+//! ```
+
+pub mod daemon;
+pub mod engine;
+pub mod outbox;
+pub mod plan;
+pub mod post;
+pub mod prepare;
+pub mod record;
+pub mod settings;
+pub mod status;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 
 use crate::breakdown::{Breakdown, Collector, Inspection, Scope, Seen};
 use crate::config::{self, ConnectorConfig, InsightsConfig};
+use crate::deliver::message::MessageError;
 use crate::ingest::{self, IngestError, Reading, Source};
 use crate::period::{Period, PeriodKind};
 use crate::render::{self, Format, RenderError};
-use crate::report::{self, Report};
+use crate::report::{self, Report, RunReport};
 use crate::trace::{Names, Unit};
 
 /// What one report is to be.
@@ -40,6 +60,10 @@ pub struct Request {
     pub insights: InsightsConfig,
     /// What the organisation knows about its connectors.
     pub connectors: Vec<ConnectorConfig>,
+    /// Which run of which schedule; none on demand.
+    pub run: Option<RunReport>,
+    /// Whether the traces are expected to reach the end of the periods.
+    pub expects_whole: bool,
 }
 
 /// A report and what was learned while making it.
@@ -97,6 +121,39 @@ pub enum RunError {
     /// A file could not be rendered.
     #[error(transparent)]
     Render(#[from] RenderError),
+    /// A rendered file does not hold what it must: it is never sent.
+    #[error("the report is not sent")]
+    Unreadable(#[source] render::check::Unreadable),
+    /// A letter could not be built.
+    #[error(transparent)]
+    Message(#[from] MessageError),
+}
+
+impl RunError {
+    /// Says whether the traces are at fault, and other traces may help.
+    pub fn is_input(&self) -> bool {
+        matches!(self, Self::Ingest(_) | Self::NoUsableRow { .. })
+    }
+
+    /// The error and its causes in one line.
+    pub fn chain(&self) -> String {
+        chain(self)
+    }
+}
+
+/// An error and its causes in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
 }
 
 /// Reads the traces and builds the report.
@@ -126,6 +183,9 @@ pub fn report(request: &Request) -> Result<Outcome, RunError> {
         periods,
         insights: request.insights.clone(),
         connectors: request.connectors.clone(),
+        run: request.run.clone(),
+        only: request.only.clone(),
+        expects_whole: request.expects_whole,
     };
     let report = report::build(&breakdown, &reading, &settings);
     if let Some(law) = report::broken_law(&report) {

@@ -5,8 +5,38 @@
 //! never followed.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+/// How the names of unfinished files and folders begin.
+const UNFINISHED: &str = ".tmp-";
+
+/// Removes a folder with all it holds; a missing one is no error.
+///
+/// # Errors
+/// [`WriteError`] naming the folder.
+pub fn remove_folder(path: &Path) -> Result<(), WriteError> {
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other.map_err(|source| WriteError { path: path.to_owned(), source }),
+    }
+}
+
+/// What goes into a file of a new folder.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// A copy of a file, which must still have this SHA-256.
+    Copy {
+        /// The file.
+        from: PathBuf,
+        /// SHA-256 in hexadecimal digits.
+        sha256: String,
+    },
+}
 
 /// Why a file could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -35,12 +65,132 @@ pub fn create_folder(path: &Path) -> Result<(), WriteError> {
     std::fs::create_dir_all(path).map_err(|source| WriteError { path: path.to_owned(), source })
 }
 
+/// Creates a folder that only its owner may enter, and its parents, where they are missing.
+///
+/// # Errors
+/// [`WriteError`] naming the folder.
+pub fn create_private_folder(path: &Path) -> Result<(), WriteError> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(|source| WriteError { path: path.to_owned(), source })
+}
+
+/// Removes what writes that were cut off left in a folder; a missing folder is clean.
+///
+/// # Errors
+/// [`WriteError`] naming what could not be removed.
+pub fn sweep(folder: &Path) -> Result<(), WriteError> {
+    let fail = |path: &Path, source| WriteError { path: path.to_owned(), source };
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        other => other.map_err(|source| fail(folder, source))?,
+    };
+    for entry in entries {
+        let path = entry.map_err(|source| fail(folder, source))?.path();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        if !name.is_some_and(|name| name.starts_with(UNFINISHED)) {
+            continue;
+        }
+        let removed = if path.is_dir() && !path.is_symlink() {
+            std::fs::remove_dir_all(&path)
+        } else {
+            std::fs::remove_file(&path)
+        };
+        removed.map_err(|source| fail(&path, source))?;
+    }
+    Ok(())
+}
+
+/// Writes files into a new folder that appears under its name whole or not at all.
+///
+/// Names may hold folders. Every file, then every folder is flushed before the folder gets
+/// its name; one that is there already is never touched.
+///
+/// # Errors
+/// [`WriteError`] when the folder is there already, the disk is full, or a right is missing.
+pub fn write_folder(path: &Path, files: &[(String, Content)]) -> Result<(), WriteError> {
+    let unfinished = beside(path);
+    let result = fill(&unfinished, files).and_then(|()| take_name(&unfinished, path));
+    result.map_err(|source| WriteError { path: path.to_owned(), source })
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    path.with_file_name(format!("{UNFINISHED}{name}"))
+}
+
+fn fill(folder: &Path, files: &[(String, Content)]) -> std::io::Result<()> {
+    let mut folders = std::collections::BTreeSet::from([folder.to_owned()]);
+    std::fs::create_dir(folder)?;
+    for (name, content) in files {
+        let path = folder.join(name);
+        for above in path.ancestors().skip(1).take_while(|above| *above != folder) {
+            folders.insert(above.to_owned());
+        }
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        let mut file = File::options().write(true).create_new(true).open(&path)?;
+        match content {
+            Content::Bytes(bytes) => file.write_all(bytes)?,
+            Content::Copy { from, sha256 } => copy(from, sha256, &mut file)?,
+        }
+        make_readable(&file)?;
+        file.sync_all()?;
+    }
+    folders.iter().rev().try_for_each(|folder| File::open(folder)?.sync_all())
+}
+
+/// Copies a file that must still be what it was when it was read.
+fn copy(from: &Path, sha256: &str, to: &mut File) -> std::io::Result<()> {
+    let mut from = std::io::BufReader::with_capacity(1 << 16, File::open(from)?);
+    let mut hash = Sha256::new();
+    loop {
+        let block = from.fill_buf()?;
+        if block.is_empty() {
+            break;
+        }
+        hash.update(block);
+        to.write_all(block)?;
+        let read = block.len();
+        from.consume(read);
+    }
+    if hex(&hash.finalize()) == sha256 {
+        return Ok(());
+    }
+    Err(std::io::Error::other("the file has changed since it was read"))
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// SHA-256 in hexadecimal digits.
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// Renaming onto an empty folder would succeed; a name that is taken is refused before.
+fn take_name(from: &Path, to: &Path) -> std::io::Result<()> {
+    if to.symlink_metadata().is_ok() {
+        return Err(std::io::ErrorKind::AlreadyExists.into());
+    }
+    std::fs::rename(from, to)?;
+    match to.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
+        _ => File::open(".")?.sync_all(),
+    }
+}
+
 fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;
     file.write_all(bytes)?;
     make_readable(file.as_file())?;
     file.as_file().sync_all()?;
@@ -72,6 +222,20 @@ mod tests {
         write_atomic(&path, b"second").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"second");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_folder_appears_whole_and_is_never_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let bag = folder.path().join("bag");
+        let content = |text: &str| Content::Bytes(text.as_bytes().to_vec());
+        let files = [("a.txt".to_owned(), content("a")), ("data/b.txt".to_owned(), content("b"))];
+        write_folder(&bag, &files).unwrap();
+        assert_eq!(std::fs::read(bag.join("data/b.txt")).unwrap(), b"b");
+        let error = write_folder(&bag, &files).unwrap_err();
+        assert_eq!(error.source.kind(), std::io::ErrorKind::AlreadyExists);
+        sweep(folder.path()).unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing unfinished");
     }
 
     #[test]

@@ -59,7 +59,11 @@ pub(super) fn run(args: &Args) -> Result<Done, Failure> {
     let sources: Vec<Source> = args
         .sources
         .iter()
-        .map(|path| Source { path: path.clone(), settings: settings.clone() })
+        .map(|path| Source {
+            path: path.clone(),
+            root: std::path::PathBuf::new(),
+            settings: settings.clone(),
+        })
         .collect();
     let (reading, inspections) = run::inspect(&sources)?;
     let lines: Vec<Line<'_>> = reading
@@ -78,11 +82,8 @@ pub(super) fn run(args: &Args) -> Result<Done, Failure> {
         say(&format!("note: {}: {}", if file.bad { "cannot use" } else { "no trace" }, file.why));
     }
     if lines.is_empty() {
-        return Err(Failure {
-            kind: FailureKind::Input,
-            chain: vec!["no file is a mail trace that can be used".to_owned()],
-            hints: Vec::new(),
-        });
+        let line = "error: no file is a mail trace that can be used".to_owned();
+        return Err(Failure::said(FailureKind::Input, &[line]));
     }
     Ok(Done::Well)
 }

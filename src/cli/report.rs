@@ -1,23 +1,21 @@
 //! `intransit report`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use chrono::NaiveDate;
 
 use super::{Done, put, say};
-use crate::config::{self, ColumnMap, Config, SourceConfig};
+use crate::config::{self, ColumnMap, Home};
 use crate::failure::Failure;
 use crate::ingest::{self, DayOrder, Source};
 use crate::insight::Severity;
 use crate::period::PeriodKind;
 use crate::render::{self, Format};
 use crate::report::Report;
+use crate::run::settings::{self, one_of};
 use crate::run::{self, Outcome, Request, RunError};
 use crate::store;
-use crate::trace::{Direction, Kind, Unit};
-
-/// Name printed where none is given.
-const ORGANISATION: &str = "Organisation";
+use crate::trace::{Direction, Kind};
 
 /// How files that leave something open are to be read.
 #[derive(Debug, clap::Args)]
@@ -30,7 +28,7 @@ pub(super) struct SourceArgs {
     #[arg(long, value_name = "FILE")]
     columns: Option<PathBuf>,
     /// Direction of rows that do not say
-    #[arg(long, value_name = "DIRECTION", value_parser = direction)]
+    #[arg(long, value_name = "DIRECTION", value_parser = settings::direction)]
     direction: Option<Direction>,
     /// IANA zone of times that have none [default: UTC]
     #[arg(long, value_name = "ZONE")]
@@ -110,25 +108,18 @@ fn severity(text: &str) -> Result<Severity, String> {
     one_of(text, &Severity::ALL, Severity::name)
 }
 
-fn direction(text: &str) -> Result<Direction, String> {
-    one_of(text, &[Direction::Inbound, Direction::Outbound], Direction::name)
-}
-
-fn one_of<T: Copy>(text: &str, all: &[T], name: fn(T) -> &'static str) -> Result<T, String> {
-    all.iter().copied().find(|known| name(*known) == text).ok_or_else(|| {
-        let names: Vec<&str> = all.iter().map(|known| name(*known)).collect();
-        format!("expected one of {}", names.join(", "))
-    })
-}
-
 pub(super) fn run(args: &Args) -> Result<Done, Failure> {
     if args.schema {
         put(&render::json::pretty(&crate::report::schema()))?;
         return Ok(Done::Well);
     }
-    let (config, root) = settings(args)?;
-    let request = request(args, &config, &root)?;
-    let formats = formats(args, &config)?;
+    let home = Home::find(args.config.as_deref())?;
+    let request = request(args, &home)?;
+    let formats = if args.formats.is_empty() {
+        settings::formats(&home.config, &home.file_name())?
+    } else {
+        args.formats.clone()
+    };
     let outcome = run::report(&request)?;
     tell(&outcome);
     write(args, &outcome.report, &formats)?;
@@ -140,98 +131,56 @@ pub(super) fn run(args: &Args) -> Result<Done, Failure> {
     })
 }
 
-/// The settings, and the folder from which their paths go.
-fn settings(args: &Args) -> Result<(Config, PathBuf), Failure> {
-    let here = Path::new(".");
-    let found = args
-        .config
-        .clone()
-        .or_else(|| std::env::current_dir().ok().and_then(|folder| Config::find(&folder)));
-    let Some(path) = found else { return Ok((Config::default(), here.to_owned())) };
-    let root = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let root = root.unwrap_or(here).to_owned();
-    Ok((Config::read(&path)?, root))
-}
-
-fn request(args: &Args, config: &Config, root: &Path) -> Result<Request, Failure> {
-    let timezone = args.timezone.as_ref().or(config.timezone.as_ref());
+fn request(args: &Args, home: &Home) -> Result<Request, Failure> {
+    let (config, file) = (&home.config, home.file_name());
     let language = args.lang.clone().or_else(|| config.report.language.clone());
-    let language = language.unwrap_or_else(|| "en".to_owned());
+    let language = language.unwrap_or_else(|| settings::LANGUAGE.to_owned());
     render::check_language(&language)
         .map_err(|known| Failure::usage(format!("no language `{language}`"), known))?;
     let range = args.from.zip(args.to);
-    // What was not typed stands in the settings.
-    let in_settings = |error| {
-        let mut failure = Failure::from(error);
-        if args.timezone.is_none() {
-            failure.hints.push("see `timezone` in intransit.toml".to_owned());
-        }
-        failure
+    let zone = match (&args.timezone, &config.timezone) {
+        (Some(typed), _) => config::zone(typed)?,
+        (None, Some(written)) => settings::zone(written, "timezone", &file)?,
+        (None, None) => chrono_tz::UTC,
+    };
+    let periods = if !args.period.is_empty() {
+        args.period.clone()
+    } else if range.is_some() {
+        Vec::new()
+    } else {
+        settings::periods(config, &file)?
     };
     Ok(Request {
-        sources: sources(args, config, root)?,
+        sources: sources(args, home)?,
         skip_bad_files: args.skip_bad_files,
-        zone: timezone
-            .map_or(Ok(chrono_tz::UTC), |name| config::zone(name))
-            .map_err(in_settings)?,
-        periods: periods(args, config, range.is_some())?,
+        zone,
+        periods,
         range,
         as_of: args.as_of,
         organisation: args
             .organisation
             .clone()
             .or_else(|| config.report.organisation.clone())
-            .unwrap_or_else(|| ORGANISATION.to_owned()),
+            .unwrap_or_else(|| settings::ORGANISATION.to_owned()),
         language,
         only: args.connector.clone(),
-        unit: unit(config)?,
+        unit: settings::unit(config, &file)?,
         insights: config.insights.clone(),
         connectors: config.connector.clone(),
+        run: None,
+        expects_whole: false,
     })
 }
 
-fn unit(config: &Config) -> Result<Unit, Failure> {
-    let Some(text) = &config.count else { return Ok(Unit::default()) };
-    one_of(text, &Unit::ALL, Unit::name).map_err(|error| {
-        Failure::usage(format!("`count = \"{text}\"`: {error}"), "see intransit.toml")
-    })
-}
-
-fn periods(args: &Args, config: &Config, range: bool) -> Result<Vec<PeriodKind>, Failure> {
-    if !args.period.is_empty() {
-        return Ok(args.period.clone());
-    }
-    if range {
-        return Ok(Vec::new());
-    }
-    match &config.periods {
-        None => Ok(vec![PeriodKind::Week, PeriodKind::Days(30)]),
-        Some(texts) => texts
-            .iter()
-            .map(|text| text.parse())
-            .collect::<Result<_, crate::period::PeriodError>>()
-            .map_err(|error| Failure::usage(error.to_string(), "see `periods` in intransit.toml")),
-    }
-}
-
-fn formats(args: &Args, config: &Config) -> Result<Vec<Format>, Failure> {
-    if !args.formats.is_empty() {
-        return Ok(args.formats.clone());
-    }
-    match &config.report.formats {
-        None => Ok(Format::ALL.to_vec()),
-        Some(texts) => texts
-            .iter()
-            .map(|text| format(text))
-            .collect::<Result<_, _>>()
-            .map_err(|error| Failure::usage(error, "see `report.formats` in intransit.toml")),
-    }
-}
-
-fn sources(args: &Args, config: &Config, root: &Path) -> Result<Vec<Source>, Failure> {
+fn sources(args: &Args, home: &Home) -> Result<Vec<Source>, Failure> {
     let given = given_settings(&args.source)?;
+    let config = &home.config;
     if !args.sources.is_empty() {
-        let source = |path: &String| Source { path: path.clone(), settings: given.clone() };
+        let source = |path: &String| Source {
+            path: path.clone(),
+            root: PathBuf::new(),
+            settings: given.clone(),
+        };
         return Ok(args.sources.iter().map(source).collect());
     }
     if config.source.is_empty() {
@@ -240,7 +189,8 @@ fn sources(args: &Args, config: &Config, root: &Path) -> Result<Vec<Source>, Fai
             "try `intransit sample --out demo && intransit report demo`",
         ));
     }
-    config.source.iter().map(|source| configured(source, root, &given)).collect()
+    let one = |source| settings::source(source, &home.root, &home.file_name(), &given);
+    Ok(config.source.iter().map(one).collect::<Result<_, _>>()?)
 }
 
 /// The settings of the command line, which hold for every source.
@@ -254,39 +204,6 @@ pub(super) fn given_settings(args: &SourceArgs) -> Result<ingest::Settings, Fail
             (true, _) => Some(DayOrder::DayFirst),
             (_, true) => Some(DayOrder::MonthFirst),
             _ => None,
-        },
-    })
-}
-
-fn configured(
-    source: &SourceConfig,
-    root: &Path,
-    given: &ingest::Settings,
-) -> Result<Source, Failure> {
-    let hint = "see [[source]] in intransit.toml";
-    let own_kind =
-        match source.kind.as_deref() {
-            None | Some("auto") => None,
-            Some(text) => Some(kind(text).map_err(|error| {
-                Failure::usage(format!("`{text}` is not a kind: {error}"), hint)
-            })?),
-        };
-    let own_direction = source.direction.as_deref().map(direction).transpose();
-    let own_direction = own_direction.map_err(|error| Failure::usage(error, hint))?;
-    let own_zone = source.timezone.as_deref().map(config::zone).transpose()?;
-    let path = if root == Path::new(".") || Path::new(&source.path).is_absolute() {
-        source.path.clone()
-    } else {
-        root.join(&source.path).to_string_lossy().into_owned()
-    };
-    Ok(Source {
-        path,
-        settings: ingest::Settings {
-            kind: given.kind.or(own_kind),
-            columns: given.columns.clone().or_else(|| source.columns.clone()),
-            direction: given.direction.or(own_direction),
-            zone: own_zone.unwrap_or(given.zone),
-            order: given.order,
         },
     })
 }

@@ -181,7 +181,7 @@ impl<R: Read> Read for Hashing<R> {
 impl<R: Read> Hashing<R> {
     fn finish(mut self) -> std::io::Result<Digested> {
         std::io::copy(&mut self, &mut std::io::sink())?;
-        let sha256 = self.hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = crate::store::hex(&self.hasher.finalize());
         Ok(Digested { sha256, bytes: self.bytes })
     }
 }

@@ -48,6 +48,9 @@ fn title(layout: &mut Layout, view: &View) {
     layout.paragraph(&view.title, 20.0, Face::Bold, layout::INK);
     layout.paragraph(&view.question, SIZE + 1.0, Face::Regular, layout::INK);
     layout.paragraph(&view.about, SIZE, Face::Regular, layout::SOFT);
+    for notice in &view.notices {
+        layout.paragraph(notice, SIZE, Face::Bold, layout::INK);
+    }
     layout.space(6.0);
 }
 

@@ -21,6 +21,8 @@ pub(super) struct View {
     pub question: String,
     pub organisation: String,
     pub about: String,
+    /// What stands above everything else: a revision, missing traces, a limit.
+    pub notices: Vec<String>,
     pub made_by: String,
     pub footer: String,
     pub periods: Vec<PeriodView>,
@@ -206,6 +208,7 @@ pub(super) fn build(report: &Report) -> Result<View, RenderError> {
                 ("as_of", &words.date(report.as_of)),
             ],
         ),
+        notices: notices(report, words),
         made_by: words.fill(
             "report.made_by",
             &[
@@ -219,6 +222,35 @@ pub(super) fn build(report: &Report) -> Result<View, RenderError> {
         periods: report.periods.iter().map(|period| Builder { words, period }.build()).collect(),
         evidence: evidence::evidence(report, words),
     })
+}
+
+/// What a reader must know before any number.
+fn notices(report: &Report, words: &Words) -> Vec<String> {
+    let mut notices = Vec::new();
+    if let Some(run) = &report.run {
+        let nominal = run.nominal.replace('T', " ");
+        let places = [("schedule", run.schedule.as_str()), ("nominal", &nominal)];
+        notices.push(words.fill("notice.run", &places));
+        if run.revision > 1 {
+            let revision = run.revision.to_string();
+            notices.push(words.fill("notice.revision", &[("n", &revision)]));
+        }
+    }
+    if !report.only.is_empty() {
+        let names: Vec<String> = report.only.iter().map(|name| clean(name)).collect();
+        notices.push(words.fill("notice.only", &[("connectors", &names.join(", "))]));
+    }
+    if let Some(incomplete) = &report.incomplete {
+        let needed = time(&incomplete.needed);
+        notices.push(match &incomplete.newest {
+            Some(newest) => words.fill(
+                "notice.incomplete",
+                &[("newest", &time(newest)), ("needed", &needed)],
+            ),
+            None => words.fill("notice.no_rows", &[("needed", &needed)]),
+        });
+    }
+    notices
 }
 
 fn cell(text: impl Into<String>) -> Cell {

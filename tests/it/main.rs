@@ -16,5 +16,6 @@ mod kinds;
 mod laws;
 mod outputs;
 mod rules;
+mod schedule;
 mod support;
 mod words;

@@ -1,0 +1,372 @@
+//! Schedules and their runs.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use rusqlite::{OptionalExtension, Row, named_params, params};
+
+use super::{Ledger, LedgerError, NewMessage, instant, maybe_instant, text};
+
+/// Which run: a schedule's nominal occurrence, and which revision of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    /// Name of the schedule.
+    pub schedule: String,
+    /// Nominal local time, as in `2026-11-16T07:00`.
+    pub nominal: String,
+    /// 1 for the first report, 2 and on for revisions.
+    pub revision: u32,
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.schedule, self.nominal)?;
+        if self.revision > 1 { write!(f, "r{}", self.revision) } else { Ok(()) }
+    }
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunState {
+    /// To be run.
+    Due,
+    /// Being run.
+    Running,
+    /// Report sealed, mails in the outbox.
+    Done,
+    /// No report could be made.
+    Failed,
+    /// Not to be run, for a reason.
+    Skipped,
+}
+
+impl RunState {
+    /// The word in the ledger and in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Due => "due",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+        }
+    }
+
+    fn of(name: &str) -> Option<Self> {
+        [Self::Due, Self::Running, Self::Done, Self::Failed, Self::Skipped]
+            .into_iter()
+            .find(|state| state.name() == name)
+    }
+}
+
+/// What asked for a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trigger {
+    /// The schedule.
+    Schedule,
+    /// A person.
+    Manual,
+}
+
+impl Trigger {
+    /// The word in the ledger.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Schedule => "schedule",
+            Self::Manual => "manual",
+        }
+    }
+}
+
+/// An occurrence to be written down.
+#[derive(Debug, Clone)]
+pub struct NewRun {
+    /// Which.
+    pub key: Key,
+    /// IANA zone of the nominal time.
+    pub zone: String,
+    /// When it is due.
+    pub due_at: DateTime<Utc>,
+    /// What asked for it.
+    pub trigger: Trigger,
+    /// Why it is not to be run, if so.
+    pub skipped: Option<String>,
+}
+
+/// A run as it stands in the ledger.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// Which.
+    pub key: Key,
+    /// IANA zone of the nominal time.
+    pub zone: String,
+    /// When it was due.
+    pub due_at: DateTime<Utc>,
+    /// What asked for it.
+    pub trigger: Trigger,
+    /// Where it stands.
+    pub state: RunState,
+    /// Why it failed, was skipped, or waits.
+    pub reason: Option<String>,
+    /// Not before this instant.
+    pub next_at: Option<DateTime<Utc>>,
+    /// Attempts that ended in an error.
+    pub attempts: u32,
+    /// Sequence number of its evidence.
+    pub seq: Option<u64>,
+    /// Name of its bag.
+    pub bag: Option<String>,
+    /// Name of the bag that was being made when the process ended.
+    pub sealing: Option<String>,
+}
+
+impl Ledger {
+    /// When the schedule was first looked at, and up to when its occurrences are written down.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger fails.
+    pub fn cursor(
+        &self,
+        schedule: &str,
+    ) -> Result<Option<(DateTime<Utc>, DateTime<Utc>)>, LedgerError> {
+        let sql = "SELECT seen, cursor FROM schedule WHERE name = ?1";
+        let found = self
+            .connection
+            .query_row(sql, [schedule], |row| {
+                let (seen, cursor): (String, String) = (row.get(0)?, row.get(1)?);
+                Ok((instant(0, &seen)?, instant(1, &cursor)?))
+            })
+            .optional()?;
+        Ok(found)
+    }
+
+    /// Writes down what came due and moves the cursor, in one transaction. The cursor never
+    /// goes back; an occurrence that is there already is left as it is.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger fails; nothing is then changed.
+    pub fn plan(
+        &mut self,
+        schedule: &str,
+        cursor: DateTime<Utc>,
+        runs: &[NewRun],
+    ) -> Result<(), LedgerError> {
+        let transaction = self.connection.transaction()?;
+        for run in runs {
+            insert(&transaction, run)?;
+        }
+        transaction.execute(
+            "INSERT INTO schedule (name, seen, cursor) VALUES (?1, ?2, ?2)
+             ON CONFLICT (name) DO UPDATE SET cursor = max(cursor, excluded.cursor)",
+            params![schedule, text(cursor)],
+        )?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Writes down one occurrence that a person asked for; one that is there is left as it is.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger fails.
+    pub fn add_run(&self, run: &NewRun) -> Result<(), LedgerError> {
+        insert(&self.connection, run)
+    }
+
+    /// One run.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger fails.
+    pub fn run(&self, key: &Key) -> Result<Option<Run>, LedgerError> {
+        let sql = "SELECT * FROM run WHERE schedule = ?1 AND nominal = ?2 AND revision = ?3";
+        let key = params![key.schedule, key.nominal, key.revision];
+        Ok(self.connection.query_row(sql, key, read).optional()?)
+    }
+
+    /// The newest revision of an occurrence.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger fails.
+    pub fn newest_revision(
+        &self,
+        schedule: &str,
+        nominal: &str,
+    ) -> Result<Option<Run>, LedgerError> {
+        let sql = "SELECT * FROM run WHERE schedule = ?1 AND nominal = ?2
+                   ORDER BY revision DESC LIMIT 1";
+        Ok(self.connection.query_row(sql, [schedule, nominal], read).optional()?)
+    }
+
+    /// All runs of a schedule, in the order in which they were due.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger fails.
+    pub fn runs(&self, schedule: &str) -> Result<Vec<Run>, LedgerError> {
+        let sql = "SELECT * FROM run WHERE schedule = ?1 ORDER BY due_at, nominal, revision";
+        let mut statement = self.connection.prepare(sql)?;
+        let runs = statement.query_map([schedule], read)?.collect::<Result<_, _>>()?;
+        Ok(runs)
+    }
+
+    /// Every run whose process ended in the middle.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger fails.
+    pub fn interrupted(&self) -> Result<Vec<Run>, LedgerError> {
+        let sql = "SELECT * FROM run WHERE state = 'running' OR sealing IS NOT NULL
+                   ORDER BY due_at, nominal, revision";
+        let mut statement = self.connection.prepare(sql)?;
+        let runs = statement.query_map([], read)?.collect::<Result<_, _>>()?;
+        Ok(runs)
+    }
+
+    /// Marks a run as being run.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger fails.
+    pub fn begin(&self, key: &Key, now: DateTime<Utc>) -> Result<(), LedgerError> {
+        self.change(
+            key,
+            "state = 'running', started = :at, reason = NULL, next_at = NULL, finished = NULL",
+            now,
+            None,
+        )
+    }
+
+    /// Puts a run back to be run, not before `until` where that is given.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger fails.
+    pub fn postpone(
+        &self,
+        key: &Key,
+        until: DateTime<Utc>,
+        reason: Option<&str>,
+        counts: bool,
+    ) -> Result<(), LedgerError> {
+        let attempts = if counts { "attempts + 1" } else { "attempts" };
+        let set = format!(
+            "state = 'due', sealing = NULL, next_at = :at, reason = :reason, attempts = {attempts}"
+        );
+        self.change(key, &set, until, reason)
+    }
+
+    /// Marks a run as failed.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger fails.
+    pub fn fail(&self, key: &Key, now: DateTime<Utc>, reason: &str) -> Result<(), LedgerError> {
+        let set = "state = 'failed', finished = :at, reason = :reason, sealing = NULL,
+                   next_at = NULL, attempts = attempts + 1";
+        self.change(key, set, now, Some(reason))
+    }
+
+    /// Writes down which bag is about to be made, so that a restart knows a leftover.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger fails.
+    pub fn sealing(&self, key: &Key, now: DateTime<Utc>, bag: &str) -> Result<(), LedgerError> {
+        self.change(key, "sealing = :reason, started = coalesce(started, :at)", now, Some(bag))
+    }
+
+    /// Marks a run as done, with its bag and its messages, in one transaction.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger fails; nothing is then changed.
+    pub fn finish(
+        &mut self,
+        key: &Key,
+        now: DateTime<Utc>,
+        (seq, bag): (u64, &str),
+        messages: &[NewMessage],
+    ) -> Result<(), LedgerError> {
+        let transaction = self.connection.transaction()?;
+        transaction.execute(
+            "UPDATE run SET state = 'done', finished = ?4, seq = ?5, bag = ?6, sealing = NULL,
+                    reason = NULL, next_at = NULL
+             WHERE schedule = ?1 AND nominal = ?2 AND revision = ?3",
+            params![key.schedule, key.nominal, key.revision, text(now), seq.cast_signed(), bag],
+        )?;
+        for message in messages {
+            super::outbox::insert(&transaction, message, now)?;
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// The sequence number of the next bag.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger fails.
+    pub fn next_seq(&self) -> Result<u64, LedgerError> {
+        let sql = "SELECT coalesce(max(seq), 0) + 1 FROM run";
+        let seq: i64 = self.connection.query_row(sql, [], |row| row.get(0))?;
+        Ok(seq.cast_unsigned())
+    }
+
+    fn change(
+        &self,
+        key: &Key,
+        set: &str,
+        at: DateTime<Utc>,
+        reason: Option<&str>,
+    ) -> Result<(), LedgerError> {
+        let sql = format!(
+            "UPDATE run SET {set}
+             WHERE schedule = :schedule AND nominal = :nominal AND revision = :revision
+               AND state <> 'done' AND :at IS NOT NULL AND (:reason IS NULL OR :reason <> '')"
+        );
+        let changed = self.connection.execute(
+            &sql,
+            named_params! {
+                ":schedule": key.schedule, ":nominal": key.nominal, ":revision": key.revision,
+                ":at": text(at), ":reason": reason,
+            },
+        )?;
+        debug_assert_eq!(changed, 1, "{key} is in the ledger and not done");
+        Ok(())
+    }
+}
+
+fn insert(connection: &rusqlite::Connection, run: &NewRun) -> Result<(), LedgerError> {
+    let state = if run.skipped.is_some() { RunState::Skipped } else { RunState::Due };
+    connection.execute(
+        "INSERT OR IGNORE INTO run
+             (schedule, nominal, revision, zone, due_at, trigger, state, reason)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        params![
+            run.key.schedule,
+            run.key.nominal,
+            run.key.revision,
+            run.zone,
+            text(run.due_at),
+            run.trigger.name(),
+            state.name(),
+            run.skipped,
+        ],
+    )?;
+    Ok(())
+}
+
+fn read(row: &Row<'_>) -> Result<Run, rusqlite::Error> {
+    let (state, trigger): (String, String) = (row.get("state")?, row.get("trigger")?);
+    let due_at: String = row.get("due_at")?;
+    let seq: Option<i64> = row.get("seq")?;
+    Ok(Run {
+        key: Key {
+            schedule: row.get("schedule")?,
+            nominal: row.get("nominal")?,
+            revision: row.get("revision")?,
+        },
+        zone: row.get("zone")?,
+        due_at: instant(row.as_ref().column_index("due_at")?, &due_at)?,
+        trigger: if trigger == "manual" { Trigger::Manual } else { Trigger::Schedule },
+        // The table admits these words only.
+        state: RunState::of(&state).unwrap_or(RunState::Failed),
+        reason: row.get("reason")?,
+        next_at: maybe_instant(row, "next_at")?,
+        attempts: row.get("attempts")?,
+        seq: seq.map(i64::cast_unsigned),
+        bag: row.get("bag")?,
+        sealing: row.get("sealing")?,
+    })
+}

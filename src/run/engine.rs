@@ -1,0 +1,561 @@
+//! The engine: writes down what came due, runs it, and hands the mail over.
+//!
+//! One pass does whatever is due and can be broken off at any instruction: what it has done
+//! is in the ledger, and the next pass goes on from there. A run is sealed, then written down
+//! as done together with its messages, then mailed; failing mail never unmakes a report.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+
+use super::outbox::{self, Posts};
+use super::plan::Plan;
+use super::post::Post;
+use super::prepare::{self, Circumstances, Prepared};
+use super::{RunError, chain, record};
+use crate::archive::{self, ArchiveError};
+use crate::clock::Clock;
+use crate::config::{ConfigError, Home, Missed};
+use crate::ledger::{
+    Key, Ledger, LedgerError, Lock, NewMessage, NewRun, Purpose, Run, RunState, State, Trigger,
+};
+use crate::render::mail::{Earlier, Notice};
+use crate::schedule::{self, Occurrence};
+use crate::store;
+
+/// An occurrence that could not start within this time counts as missed.
+pub const GRACE: TimeDelta = TimeDelta::hours(1);
+/// How long to wait before traces are looked at again.
+const LOOK_AGAIN: TimeDelta = TimeDelta::minutes(15);
+/// Waits in minutes before a run that failed for want of the machine is tried again.
+const WAITS: [i64; 4] = [1, 5, 15, 60];
+/// Most missed occurrences that are made up for at once.
+const MOST_MISSED: usize = 400;
+/// Earlier runs of which a mail may speak.
+const EARLIER: usize = 8;
+
+/// Why the engine cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The ledger failed, or another process holds it.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The archive contradicts the ledger.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// A folder cannot be written.
+    #[error(transparent)]
+    Write(#[from] store::WriteError),
+    /// A report could not be made.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// Settings cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+/// What became of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ran {
+    /// Sealed and in the outbox.
+    Done {
+        /// The bag.
+        bag: PathBuf,
+    },
+    /// Not yet: traces are missing, or the machine failed.
+    Waits {
+        /// Until when.
+        until: DateTime<Utc>,
+        /// What for.
+        reason: String,
+    },
+    /// No report could be made.
+    Failed {
+        /// Why.
+        reason: String,
+        /// Whether the traces are at fault.
+        input: bool,
+    },
+}
+
+/// What one pass came to.
+#[derive(Debug, Clone, Default)]
+pub struct Pass {
+    /// Runs that were looked at, and what became of them.
+    pub ran: Vec<(Key, Ran)>,
+}
+
+/// The holder of a state folder.
+#[derive(Debug)]
+pub struct Engine {
+    plans: Vec<Plan>,
+    posts: Posts,
+    ledger: Ledger,
+    clock: Clock,
+}
+
+impl Engine {
+    /// Takes the state folder and puts in order what a crash left.
+    ///
+    /// # Errors
+    /// [`EngineError`] when another process holds the folder, or the archive has bags that
+    /// the ledger does not know.
+    pub fn open(
+        home: &Home,
+        plans: Vec<Plan>,
+        state: &std::path::Path,
+        who: &str,
+        clock: Clock,
+    ) -> Result<Self, EngineError> {
+        let lock = Lock::take(state, who)?;
+        let ledger = Ledger::open(lock)?;
+        let posts = posts(home, &plans)?;
+        let engine = Self { plans, posts, ledger, clock };
+        engine.recover()?;
+        Ok(engine)
+    }
+
+    /// Puts other plans in the place of these, as after a change of settings.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the installation's own `[mail]` cannot be used.
+    pub fn reload(&mut self, home: &Home, plans: Vec<Plan>) -> Result<(), EngineError> {
+        self.posts = posts(home, &plans)?;
+        self.plans = plans;
+        Ok(())
+    }
+
+    /// The ledger.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The ledger, to change messages by hand.
+    pub fn ledger_mut(&mut self) -> &mut Ledger {
+        &mut self.ledger
+    }
+
+    /// The plans.
+    pub fn plans(&self) -> &[Plan] {
+        &self.plans
+    }
+
+    fn recover(&self) -> Result<(), EngineError> {
+        let now = self.clock.now();
+        let interrupted = self.ledger.interrupted()?;
+        let unfinished: Vec<String> =
+            interrupted.iter().filter_map(|run| run.sealing.clone()).collect();
+        let next_seq = self.ledger.next_seq()?;
+        for plan in &self.plans {
+            archive::recover(&plan.archive, &unfinished)?;
+            archive::check(&plan.archive, next_seq)?;
+        }
+        for run in &interrupted {
+            tracing::warn!(run = %run.key, "the process ended in the middle: run again");
+            self.ledger.postpone(&run.key, now, None, false)?;
+        }
+        for post in self.posts.values() {
+            if let super::post::Way::Folder(folder) = &post.way {
+                store::sweep(folder)?;
+            }
+        }
+        outbox::recover(&self.ledger, &self.posts, now)?;
+        Ok(())
+    }
+
+    /// Does whatever is due. `stop` ends it after the current run or message.
+    ///
+    /// # Errors
+    /// [`EngineError`] when ledger or archive fail; a report that cannot be made is no error.
+    pub fn pass(&mut self, stop: &AtomicBool) -> Result<Pass, EngineError> {
+        let mut pass = Pass::default();
+        let plans = self.plans.clone();
+        for plan in &plans {
+            self.write_down(plan)?;
+        }
+        for plan in &plans {
+            self.run_due(plan, stop, &mut pass)?;
+        }
+        if !stop.load(Ordering::Relaxed) {
+            outbox::deliver(&mut self.ledger, &self.posts, self.clock, None, stop)?;
+            self.notices()?;
+            // A notice made in this pass leaves in this pass.
+            outbox::deliver(&mut self.ledger, &self.posts, self.clock, None, stop)?;
+        }
+        Ok(pass)
+    }
+
+    /// Writes down every occurrence since the cursor, in one transaction with the cursor.
+    fn write_down(&mut self, plan: &Plan) -> Result<(), EngineError> {
+        let now = self.clock.now();
+        let Some((_, cursor)) = self.ledger.cursor(&plan.name)? else {
+            tracing::info!(schedule = plan.name, "first seen: occurrences count from now on");
+            return Ok(self.ledger.plan(&plan.name, now, &[])?);
+        };
+        if cursor > now {
+            let back = cursor - now;
+            if back > TimeDelta::minutes(1) {
+                tracing::warn!(schedule = plan.name, seconds = back.num_seconds(),
+                    "the clock went back: nothing runs twice");
+            }
+            return Ok(());
+        }
+        let occurrences = schedule::occurrences(&plan.pattern, plan.zone, cursor);
+        let occurrences: Vec<Occurrence> =
+            occurrences.take_while(|occurrence| occurrence.at <= now).collect();
+        let runs = new_runs(plan, &occurrences, now);
+        for run in runs.iter().filter(|run| run.skipped.is_some()) {
+            let why = run.skipped.as_deref().unwrap_or_default();
+            tracing::warn!(run = %run.key, "skipped: {why}");
+        }
+        Ok(self.ledger.plan(&plan.name, now, &runs)?)
+    }
+
+    /// Runs of one schedule are strictly serial: one that waits holds up the later ones.
+    fn run_due(
+        &mut self,
+        plan: &Plan,
+        stop: &AtomicBool,
+        pass: &mut Pass,
+    ) -> Result<(), EngineError> {
+        for run in self.ledger.runs(&plan.name)? {
+            if run.state != RunState::Due {
+                continue;
+            }
+            let waits = run.next_at.is_some_and(|next| next > self.clock.now());
+            if waits || stop.load(Ordering::Relaxed) {
+                break;
+            }
+            let ran = self.execute(plan, &run)?;
+            let goes_on = !matches!(ran, Ran::Waits { .. });
+            pass.ran.push((run.key, ran));
+            if !goes_on {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs one occurrence that a person asks for, and hands over its mail.
+    ///
+    /// # Errors
+    /// [`EngineError`] when ledger or archive fail.
+    pub fn run_one(
+        &mut self,
+        plan: &Plan,
+        run: &Run,
+        stop: &AtomicBool,
+    ) -> Result<Ran, EngineError> {
+        let ran = self.execute(plan, run)?;
+        outbox::deliver(&mut self.ledger, &self.posts, self.clock, Some(&run.key), stop)?;
+        self.notices()?;
+        outbox::deliver(&mut self.ledger, &self.posts, self.clock, Some(&run.key), stop)?;
+        Ok(ran)
+    }
+
+    /// Hands over what is in the outbox.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the ledger fails.
+    pub fn deliver(&mut self, stop: &AtomicBool) -> Result<(), EngineError> {
+        outbox::deliver(&mut self.ledger, &self.posts, self.clock, None, stop)?;
+        Ok(())
+    }
+
+    fn execute(&mut self, plan: &Plan, run: &Run) -> Result<Ran, EngineError> {
+        let key = &run.key;
+        let started = self.clock.now();
+        let Some(nominal) = schedule::parse_nominal(&key.nominal) else {
+            let reason = format!("`{}` is no local time", key.nominal);
+            self.ledger.fail(key, started, &reason)?;
+            return Ok(Ran::Failed { reason, input: false });
+        };
+        self.ledger.begin(key, started)?;
+        tracing::info!(run = %key, "running");
+        let may_wait = run.trigger == Trigger::Schedule;
+        let deadline = plan.wait_for_data.as_ref().filter(|_| may_wait);
+        let deadline = deadline.map(|wait| run.due_at + wait.length());
+        let waits = deadline.filter(|deadline| started < *deadline);
+        let prepared = match prepare::prepare(plan, key, nominal) {
+            Ok(prepared) => prepared,
+            Err(error) => return self.could_not(plan, run, &error, waits),
+        };
+        if let (Some(incomplete), Some(deadline)) = (&prepared.outcome.report.incomplete, waits) {
+            let newest = incomplete.newest.as_deref().unwrap_or("none");
+            let reason = format!("newest row {newest}, needed {}", incomplete.needed);
+            return self.wait(key, deadline.min(started + LOOK_AGAIN), reason, false);
+        }
+        match self.seal(plan, run, &prepared, started) {
+            Ok(bag) => {
+                tracing::info!(run = %key, bag = %bag.display(), "report made and filed");
+                Ok(Ran::Done { bag })
+            }
+            Err(EngineError::Ledger(error)) => Err(error.into()),
+            Err(error) => self.machine_failed(plan, run, &error),
+        }
+    }
+
+    /// Files the run, then writes it down as done with its messages.
+    fn seal(
+        &mut self,
+        plan: &Plan,
+        run: &Run,
+        prepared: &Prepared,
+        started: DateTime<Utc>,
+    ) -> Result<PathBuf, EngineError> {
+        let key = &run.key;
+        let seq = self.ledger.next_seq()?;
+        let bag = record::bag(plan, run, prepared, seq, started);
+        let circumstances = Circumstances {
+            due_at: Some(run.due_at),
+            earlier: earlier(&self.ledger, plan, run.due_at)?,
+            filed: Some((plan.archive_name.clone(), bag.name.clone())),
+        };
+        // Letters are written before anything is kept: one that cannot be written is no
+        // half-made run.
+        let letters = prepare::letters(plan, key, prepared, &circumstances, self.clock.now())?;
+        archive::check(&plan.archive, seq)?;
+        self.ledger.sealing(key, started, &bag.name)?;
+        let path = archive::seal(&plan.archive, &bag)?;
+        self.ledger.finish(key, self.clock.now(), (seq, &bag.name), &letters)?;
+        Ok(path)
+    }
+
+    /// The report could not be made.
+    fn could_not(
+        &mut self,
+        plan: &Plan,
+        run: &Run,
+        error: &RunError,
+        waits: Option<DateTime<Utc>>,
+    ) -> Result<Ran, EngineError> {
+        let reason = match error {
+            RunError::Ingest(_) => format!("{}: [[source]]: {}", plan.file.display(), error.chain()),
+            _ => error.chain(),
+        };
+        match waits {
+            Some(deadline) if error.is_input() => {
+                let until = deadline.min(self.clock.now() + LOOK_AGAIN);
+                self.wait(&run.key, until, reason, false)
+            }
+            _ => self.failed(plan, run, reason, error.is_input()),
+        }
+    }
+
+    /// Disk or folder failed: that may pass.
+    fn machine_failed(
+        &mut self,
+        plan: &Plan,
+        run: &Run,
+        error: &EngineError,
+    ) -> Result<Ran, EngineError> {
+        let reason = chain(error);
+        let attempts = usize::try_from(run.attempts).unwrap_or(usize::MAX);
+        match (run.trigger, WAITS.get(attempts)) {
+            (Trigger::Schedule, Some(minutes)) => {
+                let until = self.clock.now() + TimeDelta::minutes(*minutes);
+                archive::recover(&plan.archive, &[])?;
+                self.wait(&run.key, until, reason, true)
+            }
+            _ => self.failed(plan, run, reason, false),
+        }
+    }
+
+    fn wait(
+        &mut self,
+        key: &Key,
+        until: DateTime<Utc>,
+        reason: String,
+        counts: bool,
+    ) -> Result<Ran, EngineError> {
+        tracing::warn!(run = %key, %until, "waits: {reason}");
+        self.ledger.postpone(key, until, Some(&reason), counts)?;
+        Ok(Ran::Waits { until, reason })
+    }
+
+    fn failed(
+        &mut self,
+        plan: &Plan,
+        run: &Run,
+        reason: String,
+        input: bool,
+    ) -> Result<Ran, EngineError> {
+        let (key, now) = (&run.key, self.clock.now());
+        tracing::error!(run = %key, "no report: {reason}");
+        self.ledger.fail(key, now, &reason)?;
+        let notice = Notice::Failed {
+            schedule: key.schedule.clone(),
+            nominal: key.nominal.clone(),
+            zone: plan.zone.name().to_owned(),
+            reason: reason.clone(),
+        };
+        self.notify(plan, key, Purpose::Failed, &notice)?;
+        Ok(Ran::Failed { reason, input })
+    }
+
+    fn notify(
+        &mut self,
+        plan: &Plan,
+        key: &Key,
+        purpose: Purpose,
+        notice: &Notice,
+    ) -> Result<(), EngineError> {
+        let now = self.clock.now();
+        let letter = |to: &String| prepare::notice(plan, key, purpose, notice, to, now);
+        let letters: Vec<NewMessage> = plan.notify.iter().map(letter).collect::<Result<_, _>>()?;
+        Ok(self.ledger.queue(&letters, now)?)
+    }
+
+    /// Tells of runs whose mail has come to an end without reaching everyone.
+    fn notices(&mut self) -> Result<(), EngineError> {
+        for plan in self.plans.clone() {
+            if plan.notify.is_empty() {
+                continue;
+            }
+            for run in self.ledger.runs(&plan.name)? {
+                if run.state != RunState::Done {
+                    continue;
+                }
+                let messages = self.ledger.messages_of(&run.key)?;
+                let told = messages.iter().any(|message| message.purpose == Purpose::Undelivered);
+                let mut reports =
+                    messages.iter().filter(|message| message.purpose == Purpose::Report);
+                if told || !reports.clone().all(|message| message.state.is_final()) {
+                    continue;
+                }
+                if reports.all(|message| message.state == State::Delivered) {
+                    continue;
+                }
+                let lines = messages
+                    .iter()
+                    .filter(|message| message.purpose == Purpose::Report)
+                    .filter(|message| message.state != State::Delivered)
+                    .map(|message| {
+                        let reply = message.reply.clone().unwrap_or_default();
+                        (message.recipient.clone(), message.state.name(), reply)
+                    })
+                    .collect();
+                let notice = Notice::Undelivered {
+                    schedule: run.key.schedule.clone(),
+                    nominal: run.key.nominal.clone(),
+                    zone: plan.zone.name().to_owned(),
+                    lines,
+                };
+                self.notify(&plan, &run.key, Purpose::Undelivered, &notice)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What readers should know of the reports before this one, newest first, back to the
+/// last one that reached everybody.
+///
+/// # Errors
+/// [`LedgerError`] when the ledger fails.
+pub fn earlier(
+    ledger: &Ledger,
+    plan: &Plan,
+    due_at: DateTime<Utc>,
+) -> Result<Vec<Earlier>, LedgerError> {
+    let mut earlier = Vec::new();
+    let before = ledger.runs(&plan.name)?.into_iter().filter(|other| other.due_at < due_at);
+    let before: Vec<Run> = before.collect();
+    for other in before.iter().rev().take(EARLIER) {
+        let nominal = other.key.nominal.clone();
+        let reason = other.reason.clone().unwrap_or_default();
+        match other.state {
+            RunState::Failed => earlier.push(Earlier::Failed { nominal, reason }),
+            RunState::Skipped => earlier.push(Earlier::Skipped { nominal, reason }),
+            RunState::Due | RunState::Running => {}
+            RunState::Done => {
+                let missing = undelivered(ledger, &other.key)?;
+                if missing.is_empty() {
+                    break;
+                }
+                earlier.extend(missing);
+            }
+        }
+    }
+    Ok(earlier)
+}
+
+fn undelivered(ledger: &Ledger, key: &Key) -> Result<Vec<Earlier>, LedgerError> {
+    let messages = ledger.messages_of(key)?;
+    let missing = messages
+        .into_iter()
+        .filter(|message| message.purpose == Purpose::Report && message.state != State::Delivered);
+    Ok(missing
+        .map(|message| Earlier::Undelivered {
+            nominal: message.key.nominal,
+            recipient: message.recipient,
+            state: message.state.name(),
+            reply: message.reply.unwrap_or_default(),
+        })
+        .collect())
+}
+
+/// The posts of the plans, and the installation's own for schedules that are gone.
+fn posts(home: &Home, plans: &[Plan]) -> Result<Posts, EngineError> {
+    let mut posts: Posts =
+        plans.iter().map(|plan| (Some(plan.name.clone()), plan.post.clone())).collect();
+    // Where the installation has no usable [mail] of its own, each schedule has one.
+    if let Ok(own) = Post::of(home, &home.config.mail, &home.file_name()) {
+        posts.insert(None, own);
+    }
+    Ok(posts)
+}
+
+/// The rows of what came due: what is run, and what is skipped for which reason.
+fn new_runs(plan: &Plan, occurrences: &[Occurrence], now: DateTime<Utc>) -> Vec<NewRun> {
+    let mut runs = Vec::new();
+    let newest = occurrences.last().map(|occurrence| occurrence.at);
+    let too_many = occurrences.len().saturating_sub(MOST_MISSED);
+    for (index, occurrence) in occurrences.iter().enumerate() {
+        let at = occurrence.at;
+        let missed = now - at > GRACE;
+        let skipped = if plan.paused {
+            Some("the schedule is paused".to_owned())
+        } else if missed && now - at > plan.missed_window {
+            let hours = plan.missed_window.num_hours();
+            Some(format!("missed longer ago than missed_window ({hours} hours)"))
+        } else if index < too_many {
+            Some(format!("more than {MOST_MISSED} occurrences were missed"))
+        } else {
+            match plan.missed {
+                Missed::None if missed => Some("missed, and missed = \"none\"".to_owned()),
+                Missed::Last if missed && Some(at) != newest => {
+                    Some("missed, and missed = \"last\" makes up for the newest only".to_owned())
+                }
+                _ => None,
+            }
+        };
+        for nominal in &occurrence.coalesced {
+            let other = schedule::nominal_text(occurrence.nominal);
+            let reason = format!("falls on the same instant as {other}");
+            runs.push(new_run(plan, *nominal, at, Some(reason)));
+        }
+        runs.push(new_run(plan, occurrence.nominal, at, skipped));
+    }
+    runs
+}
+
+fn new_run(
+    plan: &Plan,
+    nominal: NaiveDateTime,
+    due_at: DateTime<Utc>,
+    skipped: Option<String>,
+) -> NewRun {
+    NewRun {
+        key: Key {
+            schedule: plan.name.clone(),
+            nominal: schedule::nominal_text(nominal),
+            revision: 1,
+        },
+        zone: plan.zone.name().to_owned(),
+        due_at,
+        trigger: Trigger::Schedule,
+        skipped,
+    }
+}

@@ -1,0 +1,316 @@
+//! The outbox: message after message to its relay or folder, and what follows each outcome.
+//!
+//! | outcome | then |
+//! |---|---|
+//! | delivered | `delivered`, with the receipt |
+//! | refused for good | `refused` |
+//! | too large | the variant without attachments goes out instead; else `refused` |
+//! | not now | `queued`, again after 1, 5, 15, 60 minutes, then hourly |
+//! | in doubt | the same bytes once more (`in-doubt`), or `held` |
+//! | relay down | the relay is parked; no message uses up an attempt |
+//!
+//! After five days a message is `expired` (RFC 5321 section 4.5.4.1 asks for 4 to 5).
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::post::{Post, Way};
+use crate::clock::Clock;
+use crate::config::OnDoubt;
+use crate::deliver::folder;
+use crate::deliver::outcome::{Outcome, Phase, Receipt, RelayFailure};
+use crate::deliver::smtp::{Parcel, Session};
+use crate::ledger::{Attempt, Key, Ledger, LedgerError, Message, Parked, State};
+use crate::store;
+
+/// Waits in minutes before the next attempt; the last one again and again.
+const WAITS: [i64; 4] = [1, 5, 15, 60];
+/// A person has to do something: look again less eagerly, but look.
+const PERSON_WAIT: TimeDelta = TimeDelta::hours(1);
+/// A message that may have arrived is not sent again at once.
+const DOUBT_WAIT: TimeDelta = TimeDelta::minutes(5);
+/// When a message is given up.
+const EXPIRES: TimeDelta = TimeDelta::days(5);
+
+/// Which post a schedule's mail goes by; `None` is for schedules that are gone.
+pub type Posts = BTreeMap<Option<String>, Post>;
+
+/// Puts messages in order that a crash left in the middle of being handed over.
+///
+/// # Errors
+/// [`LedgerError`] when the ledger fails.
+pub fn recover(ledger: &Ledger, posts: &Posts, now: DateTime<Utc>) -> Result<(), LedgerError> {
+    for message in ledger.in_state(State::Sending)? {
+        let Some(post) = post_of(posts, &message.key) else { continue };
+        let id = &message.message_id;
+        match &post.way {
+            // What a folder holds can be looked at: the next pass finds it or writes it.
+            Way::Folder(_) => ledger.put(id, State::Queued, Some(now), None, message.doubts)?,
+            Way::Smtp(_) => {
+                let doubts = message.doubts + 1;
+                let why = "the process ended while the relay was being asked";
+                let (state, next_at) = in_doubt(post, message.doubts, now);
+                tracing::warn!(run = %message.key, recipient = %message.recipient,
+                    state = state.name(), "in doubt: {why}");
+                ledger.put(id, state, next_at, Some(why), doubts)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Hands over what is due, of all runs or of one. `stop` ends it after the current message.
+///
+/// # Errors
+/// [`LedgerError`] when the ledger fails.
+pub fn deliver(
+    ledger: &mut Ledger,
+    posts: &Posts,
+    clock: Clock,
+    only: Option<&Key>,
+    stop: &AtomicBool,
+) -> Result<(), LedgerError> {
+    expire(ledger, posts, clock.now())?;
+    let mut by_relay: BTreeMap<String, (&Post, Vec<Message>)> = BTreeMap::new();
+    for message in ledger.ready(clock.now())? {
+        if only.is_some_and(|key| *key != message.key) {
+            continue;
+        }
+        let Some(post) = post_of(posts, &message.key) else { continue };
+        by_relay.entry(post.relay_name()).or_insert((post, Vec::new())).1.push(message);
+    }
+    for (name, (post, messages)) in by_relay {
+        if ledger.parked(&name)?.is_some_and(|parked| parked.until > clock.now()) {
+            continue;
+        }
+        Round { ledger, post, clock, name: &name, session: None }.run(messages, stop)?;
+    }
+    Ok(())
+}
+
+fn post_of<'a>(posts: &'a Posts, key: &Key) -> Option<&'a Post> {
+    posts.get(&Some(key.schedule.clone())).or_else(|| posts.get(&None))
+}
+
+fn expire(ledger: &mut Ledger, posts: &Posts, now: DateTime<Utc>) -> Result<(), LedgerError> {
+    for message in ledger.ready(now)? {
+        if now - message.created < EXPIRES {
+            continue;
+        }
+        // What was never tried because the relay rests says why it rests.
+        let relay = post_of(posts, &message.key).map(Post::relay_name);
+        let parked = relay.map(|name| ledger.parked(&name)).transpose()?.flatten();
+        let last = parked.map(|parked| parked.why).or_else(|| message.reply.clone());
+        let reply = format!("given up after 5 days: {}", last.unwrap_or_default());
+        tracing::error!(run = %message.key, recipient = %message.recipient, "{reply}");
+        let attempt = Attempt {
+            outcome: "expired",
+            reply,
+            sha256: store::sha256(&ledger.bytes(&message.message_id)?),
+            ..Attempt::default()
+        };
+        ledger.settle(&message, (State::Expired, None), &attempt, now)?;
+    }
+    Ok(())
+}
+
+/// The messages of one relay, over one connection as long as it lasts.
+struct Round<'a> {
+    ledger: &'a mut Ledger,
+    post: &'a Post,
+    clock: Clock,
+    name: &'a str,
+    session: Option<Session>,
+}
+
+impl Round<'_> {
+    fn run(mut self, messages: Vec<Message>, stop: &AtomicBool) -> Result<(), LedgerError> {
+        for mut message in messages {
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
+            // At most twice: whole, and without attachments.
+            while let Next::Again(id) = self.one(&message)? {
+                message.message_id = id;
+                message.has_small = false;
+            }
+            if self.ledger.parked(self.name)?.is_some() && self.session.is_none() {
+                break;
+            }
+        }
+        if let Some(session) = self.session {
+            session.close();
+        }
+        Ok(())
+    }
+
+    fn one(&mut self, message: &Message) -> Result<Next, LedgerError> {
+        let bytes = self.ledger.bytes(&message.message_id)?;
+        let outcome = match &self.post.way {
+            Way::Folder(folder) => {
+                self.ledger.sending(&message.message_id, self.clock.now())?;
+                folder::write(folder, &message.message_id, &bytes)
+            }
+            Way::Smtp(_) => self.send(message, &bytes)?,
+        };
+        self.settle(message, outcome, &bytes)
+    }
+
+    fn send(&mut self, message: &Message, bytes: &[u8]) -> Result<Outcome, LedgerError> {
+        let Way::Smtp(relay) = &self.post.way else {
+            unreachable!("only relays have sessions");
+        };
+        if self.session.as_ref().is_none_or(|session| !session.is_usable()) {
+            let opened = relay.open().map_err(|why| RelayFailure {
+                phase: Phase::Auth,
+                why,
+                needs_a_person: true,
+            });
+            match opened.and_then(|relay| Session::open(&relay)) {
+                Ok(session) => self.session = Some(session),
+                Err(failure) => {
+                    self.session = None;
+                    return Ok(Outcome::RelayDown(failure));
+                }
+            }
+        }
+        let Some(session) = &mut self.session else {
+            unreachable!("a session was opened");
+        };
+        let parcel = Parcel {
+            sender: &message.sender,
+            recipient: &message.recipient,
+            message_id: &message.message_id,
+            bytes,
+        };
+        let (ledger, clock) = (&*self.ledger, self.clock);
+        let mut failed = None;
+        let mut about_to_send = || {
+            ledger.sending(&message.message_id, clock.now()).map_err(|error| {
+                let why = error.to_string();
+                failed = Some(error);
+                why
+            })
+        };
+        let outcome = session.send(&parcel, &mut about_to_send);
+        failed.map_or(Ok(outcome), Err)
+    }
+
+    fn settle(
+        &mut self,
+        message: &Message,
+        outcome: Outcome,
+        bytes: &[u8],
+    ) -> Result<Next, LedgerError> {
+        let now = self.clock.now();
+        let mut attempt = Attempt { sha256: store::sha256(bytes), ..Attempt::default() };
+        let tried = |wait| {
+            let state = if message.doubts > 0 { State::InDoubt } else { State::Queued };
+            (state, Some(now + wait))
+        };
+        let after = match outcome {
+            Outcome::Delivered(receipt) => {
+                self.ledger.unpark(Some(self.name))?;
+                delivered(&mut attempt, receipt);
+                (State::Delivered, None)
+            }
+            Outcome::Refused { phase, why } => {
+                say(&mut attempt, "refused", phase, why);
+                (State::Refused, None)
+            }
+            Outcome::TooLarge { phase, why } => {
+                say(&mut attempt, "too-large", phase, why);
+                if message.has_small {
+                    tracing::warn!(run = %message.key, recipient = %message.recipient,
+                        "too large for the relay, sent without attachments: {}", attempt.reply);
+                    let small = self.ledger.make_small(message, &attempt, now)?;
+                    return Ok(Next::Again(small));
+                }
+                (State::Refused, None)
+            }
+            Outcome::Deferred { phase, why } => {
+                say(&mut attempt, "deferred", phase, why);
+                tried(wait(message.attempts))
+            }
+            Outcome::InDoubt { phase, why } => {
+                say(&mut attempt, "in-doubt", phase, why);
+                in_doubt(self.post, message.doubts, now)
+            }
+            Outcome::RelayDown(failure) => {
+                self.put_back(message, now)?;
+                self.park(&failure, now)?;
+                return Ok(Next::Done);
+            }
+        };
+        let (run, recipient) = (&message.key, &message.recipient);
+        let (state, reply) = (after.0.name(), &attempt.reply);
+        match after.0 {
+            State::Delivered => tracing::info!(%run, %recipient, state, "{reply}"),
+            State::Refused | State::Held => tracing::error!(%run, %recipient, state, "{reply}"),
+            _ => tracing::warn!(%run, %recipient, state, "{reply}"),
+        }
+        self.ledger.settle(message, after, &attempt, now)?;
+        Ok(Next::Done)
+    }
+
+    /// A message whose relay is down stays as it was, and uses up no attempt.
+    fn put_back(&self, message: &Message, now: DateTime<Utc>) -> Result<(), LedgerError> {
+        self.ledger.put(&message.message_id, message.state, Some(now), None, message.doubts)
+    }
+
+    fn park(&mut self, failure: &RelayFailure, now: DateTime<Utc>) -> Result<(), LedgerError> {
+        self.session = None;
+        let failures = self.ledger.parked(self.name)?.map_or(0, |parked| parked.failures);
+        let rest = if failure.needs_a_person { PERSON_WAIT } else { wait(failures) };
+        let why = format!("{}: {}", failure.phase.name(), failure.why);
+        let name = self.name.to_owned();
+        if failure.needs_a_person {
+            tracing::error!(relay = name, "the relay needs a person: {why}");
+        } else {
+            tracing::warn!(relay = name, "the relay cannot be used now: {why}");
+        }
+        self.ledger.park(&Parked {
+            name,
+            failures: failures + 1,
+            until: now + rest,
+            needs_a_person: failure.needs_a_person,
+            why,
+        })
+    }
+}
+
+enum Next {
+    Done,
+    /// The variant without attachments, under this Message-ID.
+    Again(String),
+}
+
+fn in_doubt(post: &Post, doubts: u32, now: DateTime<Utc>) -> (State, Option<DateTime<Utc>>) {
+    if post.on_doubt == OnDoubt::Resend && doubts == 0 {
+        (State::InDoubt, Some(now + DOUBT_WAIT))
+    } else {
+        (State::Held, None)
+    }
+}
+
+fn wait(attempts: u32) -> TimeDelta {
+    let index = usize::try_from(attempts).unwrap_or(usize::MAX).min(WAITS.len() - 1);
+    TimeDelta::minutes(WAITS.get(index).copied().unwrap_or(60))
+}
+
+fn say(attempt: &mut Attempt, outcome: &'static str, phase: Phase, why: String) {
+    attempt.outcome = outcome;
+    attempt.phase = Some(phase.name());
+    attempt.reply = why;
+}
+
+fn delivered(attempt: &mut Attempt, receipt: Receipt) {
+    attempt.outcome = "delivered";
+    attempt.reply = receipt.reply;
+    attempt.relay = Some(receipt.relay);
+    attempt.tls = receipt.tls;
+    attempt.cipher = receipt.cipher;
+    attempt.certificate_sha256 = receipt.certificate_sha256;
+}

@@ -1,0 +1,225 @@
+//! A schedule made ready: settings checked, words turned into values.
+
+use std::path::{Path, PathBuf};
+
+use chrono::TimeDelta;
+use chrono_tz::Tz;
+
+use super::post::Post;
+use super::{Request, settings};
+use crate::config::{
+    ConfigError, Home, Inputs, Missed, RecipientConfig, ScheduleSettings, Span,
+};
+use crate::deliver::message;
+use crate::ingest;
+use crate::render::Format;
+use crate::schedule::Pattern;
+
+/// How far back missed occurrences are made up for where nothing is said.
+const MISSED_WINDOW: TimeDelta = TimeDelta::days(35);
+
+/// One schedule, ready to be run.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Its name.
+    pub name: String,
+    /// Its file.
+    pub file: PathBuf,
+    /// Folder from which the paths of its sources go.
+    pub root: PathBuf,
+    /// When it is due, on the wall clock.
+    pub pattern: Pattern,
+    /// Whose wall clock.
+    pub zone: Tz,
+    /// Which missed occurrences are made up for.
+    pub missed: Missed,
+    /// How far back.
+    pub missed_window: TimeDelta,
+    /// How long to wait for traces.
+    pub wait_for_data: Option<Span>,
+    /// Whether it rests.
+    pub paused: bool,
+    /// What each report is made of.
+    pub request: Request,
+    /// Files of the report.
+    pub formats: Vec<Format>,
+    /// Who gets it.
+    pub recipients: Vec<Addressee>,
+    /// Who is told when something goes wrong.
+    pub notify: Vec<String>,
+    /// How mail leaves.
+    pub post: Post,
+    /// Folder of the evidence.
+    pub archive: PathBuf,
+    /// The same as the settings write it, for readers.
+    pub archive_name: String,
+    /// What the evidence holds of the traces.
+    pub inputs: Inputs,
+    /// How long it is to be kept.
+    pub keep: Span,
+    /// The settings as used.
+    pub settings: String,
+}
+
+/// A recipient of a schedule's report.
+#[derive(Debug, Clone)]
+pub struct Addressee {
+    /// Address.
+    pub address: String,
+    /// Language of mail and attachments.
+    pub language: String,
+    /// What goes along.
+    pub attach: Vec<Format>,
+    /// Only these connectors; all where empty.
+    pub connectors: Vec<String>,
+}
+
+/// Collects what is wrong, so that a person mends all of it at once.
+struct Checks {
+    faults: Vec<ConfigError>,
+}
+
+impl Checks {
+    fn take<T>(&mut self, result: Result<T, ConfigError>) -> Option<T> {
+        result.map_err(|fault| self.faults.push(fault)).ok()
+    }
+}
+
+impl Plan {
+    /// Checks a schedule's settings.
+    ///
+    /// # Errors
+    /// Every fault, each with file and key.
+    pub fn of(home: &Home, schedule: &ScheduleSettings) -> Result<Self, Vec<ConfigError>> {
+        let mut checks = Checks { faults: Vec::new() };
+        let plan = build(home, schedule, &mut checks);
+        match plan {
+            Some(plan) if checks.faults.is_empty() => Ok(plan),
+            _ => Err(checks.faults),
+        }
+    }
+}
+
+fn build(home: &Home, schedule: &ScheduleSettings, checks: &mut Checks) -> Option<Plan> {
+    let (config, file) = (&schedule.config, schedule.file.as_path());
+    let pattern = checks.take(pattern(config.cron.as_deref(), file));
+    let zone = checks.take(zone(config.timezone.as_deref(), file));
+    let periods = checks.take(settings::periods(config, file));
+    let formats = checks.take(settings::formats(config, file));
+    let unit = checks.take(settings::unit(config, file));
+    let language = config.report.language.as_deref().unwrap_or(settings::LANGUAGE);
+    let language = checks.take(settings::language(language, "report.language", file));
+    let sources = checks.take(sources(home, schedule));
+    let recipients = checks.take(recipients(&config.recipient, language.as_deref(), file));
+    let notify = checks.take(addresses(config.notify.address.list(), file));
+    let post = checks.take(Post::of(home, &config.mail, file));
+    if let Some(key) = &config.archive.signing_key {
+        let path = home.path(key);
+        checks.take(super::post::private_file(&path, "archive.signing_key", file));
+    }
+    let wait = config.wait_for_data.clone().or_else(|| config.mail.wait_for_data.clone());
+    let zone = zone?;
+    Some(Plan {
+        name: schedule.name.clone(),
+        file: schedule.file.clone(),
+        root: home.root.clone(),
+        pattern: pattern?,
+        zone,
+        missed: config.missed.unwrap_or(Missed::All),
+        missed_window: config.missed_window.as_ref().map_or(MISSED_WINDOW, Span::length),
+        paused: config.paused.unwrap_or(false),
+        request: Request {
+            sources: sources?,
+            skip_bad_files: false,
+            zone,
+            periods: periods?,
+            range: None,
+            as_of: None,
+            organisation: config
+                .report
+                .organisation
+                .clone()
+                .unwrap_or_else(|| settings::ORGANISATION.to_owned()),
+            language: language?,
+            only: Vec::new(),
+            unit: unit?,
+            insights: config.insights.clone(),
+            connectors: config.connector.clone(),
+            run: None,
+            expects_whole: wait.is_some(),
+        },
+        wait_for_data: wait,
+        formats: formats?,
+        recipients: recipients?,
+        notify: notify?,
+        post: post?,
+        archive: home.path(&config.archive.dir),
+        archive_name: config.archive.dir.clone(),
+        inputs: config.archive.inputs,
+        keep: config.archive.keep.clone(),
+        settings: schedule.text.clone(),
+    })
+}
+
+fn pattern(text: Option<&str>, file: &Path) -> Result<Pattern, ConfigError> {
+    let hint = "five crontab fields, such as cron = \"0 7 * * MON\"";
+    let Some(text) = text else {
+        return Err(ConfigError::value(file, "cron", "is missing", hint));
+    };
+    text.parse().map_err(|error: crate::schedule::PatternError| {
+        ConfigError::value(file, "cron", format!("`{text}`: {error}"), hint)
+    })
+}
+
+fn zone(text: Option<&str>, file: &Path) -> Result<Tz, ConfigError> {
+    let hint = "an IANA name, such as timezone = \"America/Sao_Paulo\"";
+    match text {
+        Some(text) => settings::zone(text, "timezone", file),
+        None => Err(ConfigError::value(file, "timezone", "is missing", hint)),
+    }
+}
+
+fn sources(home: &Home, schedule: &ScheduleSettings) -> Result<Vec<ingest::Source>, ConfigError> {
+    let (config, file) = (&schedule.config, schedule.file.as_path());
+    if config.source.is_empty() {
+        let hint = "[[source]] path = \"traces/*.csv.gz\"";
+        return Err(ConfigError::value(file, "source", "is missing", hint));
+    }
+    let given = ingest::Settings::default();
+    let one = |source| settings::source(source, &home.root, file, &given);
+    config.source.iter().map(one).collect()
+}
+
+fn recipients(
+    configs: &[RecipientConfig],
+    language: Option<&str>,
+    file: &Path,
+) -> Result<Vec<Addressee>, ConfigError> {
+    let mut all: Vec<Addressee> = Vec::new();
+    for config in configs {
+        let address = address(&config.address, "recipient.address", file)?;
+        if all.iter().any(|known| known.address == address) {
+            let found = format!("`{address}` stands there twice");
+            let hint = "one [[recipient]] per address: each gets one message";
+            return Err(ConfigError::value(file, "recipient.address", found, hint));
+        }
+        let own = config.language.as_deref().or(language).unwrap_or(settings::LANGUAGE);
+        all.push(Addressee {
+            address,
+            language: settings::language(own, "recipient.language", file)?,
+            attach: settings::format_list(&config.attach, "recipient.attach", file)?,
+            connectors: config.connectors.clone(),
+        });
+    }
+    Ok(all)
+}
+
+fn addresses(texts: &[String], file: &Path) -> Result<Vec<String>, ConfigError> {
+    texts.iter().map(|text| address(text, "notify.address", file)).collect()
+}
+
+fn address(text: &str, key: &str, file: &Path) -> Result<String, ConfigError> {
+    message::address(text).map_err(|error| {
+        ConfigError::value(file, key, error.to_string(), "write it as name@example.com")
+    })
+}

@@ -1,0 +1,287 @@
+//! One run made ready: the report frozen, every file rendered and checked, every letter
+//! written. Nothing is stored and nothing is sent here.
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+
+use super::plan::{Addressee, Plan};
+use super::{Outcome, RunError, files, report};
+use crate::deliver::message::{self, Letter};
+use crate::ledger::{Key, NewMessage, Purpose};
+use crate::render::{self, Format, mail};
+use crate::report::{Report, RunReport, broken_law, limited};
+
+/// Rendered files: name and content.
+type Files = Vec<(String, Vec<u8>)>;
+
+/// A run whose report is frozen.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The report, and what was learned while reading.
+    pub outcome: Outcome,
+    /// Its files.
+    pub files: Files,
+    /// The reports of recipients who see less of it or read another language.
+    pub variants: Vec<Variant>,
+}
+
+/// The same figures for some recipients.
+#[derive(Debug)]
+pub struct Variant {
+    /// Name of its folder in the evidence.
+    pub name: String,
+    language: String,
+    connectors: Vec<String>,
+    report: Report,
+    /// Its files, in all formats that one of its readers gets.
+    pub files: Files,
+}
+
+/// Makes the report of an occurrence. Its periods end on the nominal local date, whatever
+/// the clock says.
+///
+/// # Errors
+/// [`RunError`] when there is nothing to report on, or a file does not hold what it must.
+pub fn prepare(plan: &Plan, key: &Key, nominal: NaiveDateTime) -> Result<Prepared, RunError> {
+    let mut request = plan.request.clone();
+    request.as_of = Some(nominal.date());
+    request.run = Some(RunReport {
+        schedule: key.schedule.clone(),
+        nominal: key.nominal.clone(),
+        revision: key.revision,
+    });
+    let outcome = report(&request)?;
+    let mut formats = plan.formats.clone();
+    // Figures that can be recomputed belong to the evidence of every run.
+    for format in [Format::Csv, Format::Json] {
+        if !formats.contains(&format) {
+            formats.push(format);
+        }
+    }
+    let files = checked(&outcome.report, &formats)?;
+    let mut variants: Vec<Variant> = Vec::new();
+    for reader in &plan.recipients {
+        if !is_main(reader, &outcome.report) {
+            add_variant(&mut variants, reader, &outcome.report)?;
+        }
+    }
+    for variant in &mut variants {
+        let readers = plan.recipients.iter().filter(|reader| variant.is_for(reader));
+        let mut formats: Vec<Format> = vec![Format::Json];
+        for format in readers.flat_map(|reader| &reader.attach) {
+            if !formats.contains(format) {
+                formats.push(*format);
+            }
+        }
+        variant.files = checked(&variant.report, &formats)?;
+    }
+    Ok(Prepared { outcome, files, variants })
+}
+
+fn checked(report: &Report, formats: &[Format]) -> Result<Files, RunError> {
+    let files = files(report, formats)?;
+    render::check::check(report, &files).map_err(RunError::Unreadable)?;
+    Ok(files)
+}
+
+fn is_main(reader: &Addressee, report: &Report) -> bool {
+    reader.connectors.is_empty() && reader.language == report.language
+}
+
+fn add_variant(
+    variants: &mut Vec<Variant>,
+    reader: &Addressee,
+    report: &Report,
+) -> Result<(), RunError> {
+    if variants.iter().any(|variant| variant.is_for(reader)) {
+        return Ok(());
+    }
+    let mut report = limited(report, &reader.connectors);
+    report.language.clone_from(&reader.language);
+    if let Some(law) = broken_law(&report) {
+        return Err(RunError::DoesNotAddUp(law));
+    }
+    variants.push(Variant {
+        name: format!("{:02}-{}", variants.len() + 1, reader.language),
+        language: reader.language.clone(),
+        connectors: reader.connectors.clone(),
+        report,
+        files: Vec::new(),
+    });
+    Ok(())
+}
+
+impl Variant {
+    pub(super) fn is_for(&self, reader: &Addressee) -> bool {
+        self.language == reader.language && self.connectors == reader.connectors
+    }
+}
+
+/// What a letter says beside the report.
+#[derive(Debug, Clone, Default)]
+pub struct Circumstances {
+    /// When the run was due.
+    pub due_at: Option<DateTime<Utc>>,
+    /// What became of earlier reports.
+    pub earlier: Vec<mail::Earlier>,
+    /// Folder of the evidence, and name of the bag.
+    pub filed: Option<(String, String)>,
+}
+
+/// The letters of a run, one per recipient.
+///
+/// # Errors
+/// [`RunError`] when a body cannot be rendered or a letter cannot be built.
+pub fn letters(
+    plan: &Plan,
+    key: &Key,
+    prepared: &Prepared,
+    circumstances: &Circumstances,
+    now: DateTime<Utc>,
+) -> Result<Vec<NewMessage>, RunError> {
+    plan.recipients
+        .iter()
+        .map(|reader| letter(plan, key, prepared, circumstances, now, reader))
+        .collect()
+}
+
+fn letter(
+    plan: &Plan,
+    key: &Key,
+    prepared: &Prepared,
+    circumstances: &Circumstances,
+    now: DateTime<Utc>,
+    reader: &Addressee,
+) -> Result<NewMessage, RunError> {
+    let variant = prepared.variants.iter().find(|variant| variant.is_for(reader));
+    let (report, files) = variant
+        .map_or((&prepared.outcome.report, &prepared.files), |variant| {
+            (&variant.report, &variant.files)
+        });
+    // A format that the report itself does not have is rendered for this reader alone.
+    let mut attachments: Files = Vec::new();
+    for format in &reader.attach {
+        let names = format.files();
+        let present = files.iter().filter(|(name, _)| names.contains(&name.as_str()));
+        let present: Files = present.cloned().collect();
+        if present.is_empty() {
+            attachments.extend(checked(report, &[*format])?);
+        } else {
+            attachments.extend(present);
+        }
+    }
+    let facts = |left_out: bool| mail::Facts {
+        due_at: circumstances.due_at,
+        made_at: Some(now),
+        earlier: circumstances.earlier.clone(),
+        filed: circumstances.filed.clone(),
+        attached: if left_out {
+            Vec::new()
+        } else {
+            attachments.iter().map(|(name, _)| name.clone()).collect()
+        },
+        left_out,
+    };
+    let revision = format!("r{}", key.revision);
+    let parts = [key.schedule.as_str(), key.nominal.as_str(), revision.as_str()];
+    let id = |last: &[&str]| {
+        message::message_id(&[&parts, last].concat(), &reader.address, &plan.post.sender)
+    };
+    let write = |id: &str, left_out: bool| {
+        let body = mail::report(report, &facts(left_out))?;
+        let attached = if left_out { &[][..] } else { &attachments };
+        build(plan, key, &reader.address, id, body, attached, now)
+    };
+    let small = (!attachments.is_empty()).then(|| {
+        let id = id(&["small"]);
+        write(&id, true).map(|bytes| (id, bytes))
+    });
+    let small = small.transpose()?;
+    let full_id = id(&[]);
+    let full = write(&full_id, false)?;
+    let too_large = full.len() > plan.post.max_bytes;
+    let (message_id, bytes, small) = match small {
+        Some((id, bytes)) if too_large => (id, bytes, None),
+        small => (full_id, full, small),
+    };
+    Ok(NewMessage {
+        key: key.clone(),
+        purpose: Purpose::Report,
+        recipient: reader.address.clone(),
+        sender: plan.post.sender.clone(),
+        message_id,
+        bytes,
+        small,
+    })
+}
+
+fn build(
+    plan: &Plan,
+    key: &Key,
+    to: &str,
+    message_id: &str,
+    body: mail::Body,
+    attachments: &[(String, Vec<u8>)],
+    date: DateTime<Utc>,
+) -> Result<Vec<u8>, RunError> {
+    let attachments = attachments
+        .iter()
+        .map(|(name, bytes)| (name.clone(), content_type(name), bytes.clone()))
+        .collect();
+    Ok(message::bytes(&Letter {
+        from: plan.post.from.clone(),
+        to: to.to_owned(),
+        message_id: message_id.to_owned(),
+        date,
+        subject: body.subject,
+        html: body.html,
+        text: body.text,
+        headers: headers(key),
+        attachments,
+    })?)
+}
+
+fn headers(key: &Key) -> Vec<(&'static str, String)> {
+    vec![
+        // RFC 3834: no program answers this by itself.
+        ("Auto-Submitted", "auto-generated".to_owned()),
+        ("X-Auto-Response-Suppress", "All".to_owned()),
+        ("X-Intransit-Run", key.to_string()),
+    ]
+}
+
+fn content_type(name: &str) -> &'static str {
+    match name.rsplit('.').next() {
+        Some("pdf") => "application/pdf",
+        Some("html") => "text/html; charset=utf-8",
+        Some("csv") => "text/csv; charset=utf-8",
+        Some("json") => "application/json",
+        _ => "application/octet-stream",
+    }
+}
+
+/// A notice about a run to one address.
+///
+/// # Errors
+/// [`RunError`] when it cannot be rendered or built.
+pub fn notice(
+    plan: &Plan,
+    key: &Key,
+    purpose: Purpose,
+    notice: &mail::Notice,
+    to: &str,
+    now: DateTime<Utc>,
+) -> Result<NewMessage, RunError> {
+    let body = mail::notice(notice, &plan.request.language)?;
+    let revision = format!("r{}", key.revision);
+    let parts = [key.schedule.as_str(), key.nominal.as_str(), &revision, purpose.name()];
+    let message_id = message::message_id(&parts, to, &plan.post.sender);
+    Ok(NewMessage {
+        key: key.clone(),
+        purpose,
+        recipient: to.to_owned(),
+        sender: plan.post.sender.clone(),
+        bytes: build(plan, key, to, &message_id, body, &[], now)?,
+        message_id,
+        small: None,
+    })
+}
