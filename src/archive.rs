@@ -95,7 +95,10 @@ pub fn seal(archive: &Path, bag: &Bag) -> Result<PathBuf, ArchiveError> {
         bag.files.iter().map(|file| format!("{}  data/{}\n", file.sha256, file.name)).collect();
     manifest.sort();
     let mut tags = vec![
-        File::new("bagit.txt", b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n".to_vec()),
+        File::new(
+            "bagit.txt",
+            b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n".to_vec(),
+        ),
         File::new("bag-info.txt", info(bag).into_bytes()),
         File::new("manifest-sha256.txt", manifest.concat().into_bytes()),
     ];

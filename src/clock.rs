@@ -19,7 +19,9 @@ pub enum Clock {
 
 /// The text is not an instant.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{found}` is not an instant (expected RFC 3339 with a zone, such as 2026-11-16T10:00:00Z)")]
+#[error(
+    "`{found}` is not an instant (expected RFC 3339 with a zone, such as 2026-11-16T10:00:00Z)"
+)]
 pub struct InstantError {
     /// What was written.
     pub found: String,

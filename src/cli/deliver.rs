@@ -190,7 +190,8 @@ fn test(args: &TestArgs, clock: Clock) -> Result<Done, Failure> {
         Ok(receipt) => {
             let tls = receipt.tls.unwrap_or_else(|| "no TLS".to_owned());
             let cipher = receipt.cipher.unwrap_or_default();
-            put(format!("delivered: {} ({tls} {cipher})\n{}\n", receipt.relay, receipt.reply).as_bytes())?;
+            put(format!("delivered: {} ({tls} {cipher})\n{}\n", receipt.relay, receipt.reply)
+                .as_bytes())?;
             Ok(Done::Well)
         }
         Err(why) => Err(Failure::said(FailureKind::Delivery, &[format!("error: {why}")])),

@@ -7,14 +7,16 @@ use chrono::NaiveDateTime;
 
 use super::home::{HomeArgs, Installation, log};
 use super::{Done, put, say};
+use crate::archive;
 use crate::clock::Clock;
 use crate::failure::{Failure, FailureKind};
 use crate::ledger::{Key, NewRun, Purpose, Run, RunState, State, Trigger};
+use crate::render;
 use crate::run::engine::{self, Engine, Ran};
 use crate::run::plan::Plan;
 use crate::run::prepare::{self, Circumstances};
 use crate::schedule;
-use crate::{archive, render, store};
+use crate::store;
 
 /// What `run` takes.
 #[derive(Debug, clap::Args)]
@@ -169,9 +171,11 @@ fn delivered(engine: &Engine, plan: &Plan, key: &Key) -> Result<Done, Failure> {
     }
     let relay = engine.ledger().parked(&plan.post.relay_name())?;
     missing.extend(relay.map(|relay| format!("error: {}: {}", relay.name, relay.why)));
-    missing.push("hint: it is tried again by `intransit tick` and `intransit daemon`; \
+    missing.push(
+        "hint: it is tried again by `intransit tick` and `intransit daemon`; \
                   `intransit deliver list` shows the outbox"
-        .to_owned());
+            .to_owned(),
+    );
     Err(Failure::said(FailureKind::Delivery, &missing))
 }
 

@@ -162,7 +162,8 @@ fn next(args: &NextArgs, clock: Clock) -> Result<Done, Failure> {
         put(&pretty(&all))?;
         return Ok(Done::Well);
     }
-    let mut rows = vec![["schedule", "nominal", "zone", "offset", "fires at", ""].map(str::to_owned).to_vec()];
+    let mut rows =
+        vec![["schedule", "nominal", "zone", "offset", "fires at", ""].map(str::to_owned).to_vec()];
     rows.extend(all.iter().map(|next| {
         let note = match next.note {
             Some(Note::Gap) => "the clock skips this time: first instant after it",
@@ -191,7 +192,11 @@ fn described(plan: &Plan, occurrence: &Occurrence) -> Next {
         offset: plan.zone.offset_from_utc_datetime(&occurrence.at.naive_utc()).fix().to_string(),
         fires_at: instant(occurrence.at),
         note: occurrence.note,
-        coalesced: occurrence.coalesced.iter().map(|other| schedule::nominal_text(*other)).collect(),
+        coalesced: occurrence
+            .coalesced
+            .iter()
+            .map(|other| schedule::nominal_text(*other))
+            .collect(),
     }
 }
 
@@ -201,7 +206,8 @@ fn check(args: &CheckArgs, clock: Clock) -> Result<Done, Failure> {
         return Ok(Done::Well);
     }
     let mut installation = args.home.read()?;
-    let mut faults: Vec<String> = installation.check().err().map(|f| f.to_string()).into_iter().collect();
+    let mut faults: Vec<String> =
+        installation.check().err().map(|f| f.to_string()).into_iter().collect();
     let plans = chosen(&installation.plans, &args.schedules);
     // A schedule that is asked for and has a fault is no unknown one.
     let plans = if faults.is_empty() { plans? } else { plans.unwrap_or_default() };
@@ -215,7 +221,13 @@ fn check(args: &CheckArgs, clock: Clock) -> Result<Done, Failure> {
             let next = schedule::occurrences(&plan.pattern, plan.zone, clock.now()).next();
             let next = next.map_or_else(
                 || "never due again".to_owned(),
-                |next| format!("due next {} ({})", schedule::nominal_text(next.nominal), instant(next.at)),
+                |next| {
+                    format!(
+                        "due next {} ({})",
+                        schedule::nominal_text(next.nominal),
+                        instant(next.at)
+                    )
+                },
             );
             put(format!("{}: good, {next}\n", plan.name).as_bytes())?;
         }
@@ -245,7 +257,8 @@ fn faults_of(plan: &Plan, offline: bool) -> Vec<String> {
 fn warnings(plan: &Plan, clock: Clock) -> Vec<String> {
     let mut warnings = plan.pattern.warnings(plan.zone, clock.now());
     if plan.recipients.is_empty() {
-        warnings.push("no [[recipient]]: the report is made and filed, but mailed to nobody".into());
+        warnings
+            .push("no [[recipient]]: the report is made and filed, but mailed to nobody".into());
     }
     if plan.notify.is_empty() {
         warnings.push("no [notify] address: nobody is told by mail when a run fails".into());

@@ -30,7 +30,8 @@ pub(super) fn run(args: &Args, clock: Clock) -> Result<Done, Failure> {
     if args.json {
         put(&pretty(&status))?;
     } else {
-        let mut rows = vec![["schedule", "last report", "next due", ""].map(str::to_owned).to_vec()];
+        let mut rows =
+            vec![["schedule", "last report", "next due", ""].map(str::to_owned).to_vec()];
         rows.extend(status.schedules.iter().map(row));
         put(aligned(&rows).as_bytes())?;
         if ledger.is_none() {

@@ -72,9 +72,9 @@ fn failed(pass: &Pass) -> Option<Failure> {
 /// Messages that are still on their way after this pass.
 fn undelivered(ledger: &Ledger) -> Result<Option<Failure>, Failure> {
     let messages = ledger.messages()?;
-    let waiting = messages.iter().filter(|message| {
-        matches!(message.state, State::Queued | State::InDoubt | State::Held)
-    });
+    let waiting = messages
+        .iter()
+        .filter(|message| matches!(message.state, State::Queued | State::InDoubt | State::Held));
     let lines: Vec<String> = waiting
         .map(|message| {
             let reply = message.reply.as_deref().unwrap_or("not tried yet");

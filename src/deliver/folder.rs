@@ -41,8 +41,7 @@ pub fn write(folder: &Path, message_id: &str, bytes: &[u8]) -> Outcome {
         }
         Err(_) => {}
     }
-    let written =
-        store::create_folder(folder).and_then(|()| store::write_atomic(&path, bytes));
+    let written = store::create_folder(folder).and_then(|()| store::write_atomic(&path, bytes));
     match written {
         Ok(()) => delivered(),
         Err(error) => Outcome::RelayDown(RelayFailure {

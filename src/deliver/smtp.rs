@@ -185,7 +185,8 @@ impl Session {
     /// `about_to_send` is called when the whole content was sent and only the final dot is
     /// missing: from here on the message may be delivered, so this is the moment to note that
     /// it is on its way. When it fails the connection is dropped, nothing is delivered, and
-    /// the outcome is [`Outcome::Deferred`].
+    /// the outcome is [`Outcome::Deferred`]. After it succeeded every outcome is possible: the
+    /// relay may still hang up before the dot.
     pub fn send(
         &mut self,
         parcel: &Parcel<'_>,
@@ -310,6 +311,7 @@ impl Session {
             let why = format!("the message could not be noted as on its way: {why}");
             return Err(Outcome::Deferred { phase: Phase::FinalDot, why });
         }
+        self.undisturbed()?;
         self.final_dot()
     }
 
@@ -356,11 +358,11 @@ impl Session {
                 return Err(self.interrupted(&error));
             }
         }
-        self.undisturbed()
+        Ok(())
     }
 
     /// Looks whether the relay refused or hung up while it should only listen. Not to look
-    /// would leave a message in doubt that the relay had already turned down.
+    /// before the dot would leave a message in doubt that the relay had already turned down.
     fn undisturbed(&mut self) -> Result<(), Outcome> {
         match self.wire.heard() {
             Ok(false) => Ok(()),

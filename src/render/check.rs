@@ -85,7 +85,10 @@ fn records(text: &str) -> Vec<&str> {
         quoted ^= letter == '"';
         letter == '\n' && !quoted
     };
-    text.split(end).map(|line| line.trim_end_matches('\r')).filter(|line| !line.is_empty()).collect()
+    text.split(end)
+        .map(|line| line.trim_end_matches('\r'))
+        .filter(|line| !line.is_empty())
+        .collect()
 }
 
 #[cfg(test)]

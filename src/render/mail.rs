@@ -11,8 +11,8 @@ use serde::Serialize;
 use super::view::{self, Part};
 use super::words::{Words, number};
 use super::{RenderError, clean};
-use crate::insight::{Insight, Severity};
-use crate::report::{self, Connector, Report, Total};
+use crate::insight::{Advice, Insight, Severity};
+use crate::report::{self, Connector, PeerReport, Report, Total};
 use crate::trace::Direction;
 
 /// Longest HTML part in bytes.
@@ -21,6 +21,8 @@ pub const MAX_HTML: usize = 80_000;
 const MAX_INSIGHTS: usize = 12;
 /// Most lines about earlier reports, changes and connectors.
 const MAX_LINES: usize = 15;
+/// Most remote domains.
+const MAX_PEERS: usize = 5;
 /// Lateness from which on it is worth a word.
 const LATE: TimeDelta = TimeDelta::hours(1);
 
@@ -125,8 +127,7 @@ struct MailView {
     no_insights: String,
     insights: Vec<MailInsight>,
     more_insights: String,
-    table_title: String,
-    table: Option<MailTable>,
+    tables: Vec<MailTable>,
     earlier_title: String,
     earlier: Vec<String>,
     where_title: String,
@@ -170,6 +171,7 @@ struct MailInsight {
 
 #[derive(Debug, Serialize)]
 struct MailTable {
+    title: String,
     caption: String,
     head: Vec<String>,
     rows: Vec<Vec<String>>,
@@ -215,8 +217,7 @@ pub fn report(report: &Report, facts: &Facts) -> Result<Body, RenderError> {
 /// # Errors
 /// [`RenderError`] when a template or language file is at fault.
 pub fn notice(notice: &Notice, language: &str) -> Result<Body, RenderError> {
-    let words =
-        Words::of(language).ok_or_else(|| RenderError::Language(language.to_owned()))?;
+    let words = Words::of(language).ok_or_else(|| RenderError::Language(language.to_owned()))?;
     let (key, places, mut lines): (_, Vec<(&str, String)>, Vec<String>) = match notice {
         Notice::Failed { schedule, nominal, zone, reason } => {
             let places = run_places(schedule, nominal, zone);
@@ -227,7 +228,11 @@ pub fn notice(notice: &Notice, language: &str) -> Result<Body, RenderError> {
                 let state = words.text(&format!("state.{state}"));
                 words.fill(
                     "undelivered.line",
-                    &[("recipient", &clean(recipient)), ("state", &state), ("reply", &clean(reply))],
+                    &[
+                        ("recipient", &clean(recipient)),
+                        ("state", &state),
+                        ("reply", &clean(reply)),
+                    ],
                 )
             };
             let lines = lines.iter().map(line).collect();
@@ -347,8 +352,7 @@ impl Builder<'_> {
             } else {
                 String::new()
             },
-            table_title: words.text("mail.attention"),
-            table: self.attention(&whole, shown),
+            tables: self.attention(&whole, shown).into_iter().chain(self.peers(&whole)).collect(),
             earlier_title: words.text("mail.earlier"),
             earlier: self.facts.earlier.iter().take(MAX_LINES).map(|e| self.earlier(e)).collect(),
             where_title: words.text("mail.where"),
@@ -362,24 +366,23 @@ impl Builder<'_> {
         let first = report.periods.first();
         let from = first.map_or(report.as_of, |period| period.from);
         let to = first.map_or(report.as_of, |period| period.to);
-        let mut subject = words.fill(
-            "mail.subject",
-            &[
-                ("organisation", &clean(&report.organisation)),
-                ("from", &words.date(from)),
-                ("to", &words.date(to)),
-            ],
-        );
-        let mut also = Vec::new();
+        // What matters comes first: a phone shows the beginning of a subject.
+        let mut also = vec![self.gravest()];
         if let Some(run) = report.run.as_ref().filter(|run| run.revision > 1) {
             also.push(words.fill("mail.subject_revision", &[("n", &run.revision.to_string())]));
         }
         if report.incomplete.is_some() {
             also.push(words.text("mail.subject_incomplete"));
         }
-        also.push(self.gravest());
-        subject.push_str(&format!(" ({})", also.join(", ")));
-        subject
+        words.fill(
+            "mail.subject",
+            &[
+                ("organisation", &clean(&report.organisation)),
+                ("summary", &also.join(", ")),
+                ("from", &words.date(from)),
+                ("to", &words.date(to)),
+            ],
+        )
     }
 
     /// How many alerts, or else warnings, the first period has.
@@ -449,8 +452,7 @@ impl Builder<'_> {
 
     fn changes(&self, shown: usize) -> Vec<String> {
         let Some(period) = self.report.periods.first() else { return Vec::new() };
-        let mut lines: Vec<String> =
-            period.totals.iter().map(|total| self.change(total)).collect();
+        let mut lines: Vec<String> = period.totals.iter().map(|total| self.change(total)).collect();
         let new = |part: &&Connector| {
             part.connector.is_some() && part.previous.is_some_and(|before| before.messages == 0)
         };
@@ -483,9 +485,8 @@ impl Builder<'_> {
         };
         let share = report::share(total.tls.no_tls, total.messages);
         let share_before = report::share(before.tls.no_tls, before.messages);
-        let shares = share.zip(share_before).map(|(now, then)| {
-            (words.percent(now), words.percent(then))
-        });
+        let shares =
+            share.zip(share_before).map(|(now, then)| (words.percent(now), words.percent(then)));
         let (key, (share, share_before)) = match shares {
             Some(shares) => ("mail.volume_clear", shares),
             None => ("mail.volume", Default::default()),
@@ -530,9 +531,41 @@ impl Builder<'_> {
         };
         let head = ["column.connector", "column.direction", "column.messages", "tls.no_tls"];
         Some(MailTable {
+            title: words.text("mail.attention"),
             caption: words.fill("mail.attention_caption", &[("period", title)]),
             head: head.map(|key| words.text(key)).into(),
             rows: rows.iter().take(shown.clamp(1, MAX_LINES)).map(row).collect(),
+        })
+    }
+
+    /// The remote domains that an advice speaks of: whom to call.
+    fn peers(&self, whole: &view::View) -> Option<MailTable> {
+        let words = self.words;
+        let period = self.report.periods.first()?;
+        let asked =
+            period.insights.iter().any(|insight| insight.advice == Advice::AskRemoteDomains);
+        let weak =
+            |peer: &PeerReport| peer.tls.no_tls + peer.tls.ssl3 + peer.tls.tls1_0 + peer.tls.tls1_1;
+        let worst: Vec<&PeerReport> =
+            period.peers.iter().filter(|peer| weak(peer) > 0).take(MAX_PEERS).collect();
+        if !asked || worst.is_empty() {
+            return None;
+        }
+        let title = whole.periods.first().map_or("", |period| period.title.as_str());
+        let row = |peer: &&PeerReport| {
+            vec![
+                clean(&peer.peer),
+                self.direction(peer.direction),
+                number(peer.messages),
+                number(weak(peer)),
+            ]
+        };
+        let head = ["column.peer", "column.direction", "column.messages", "mail.weak"];
+        Some(MailTable {
+            title: words.text("peers.title"),
+            caption: words.fill("mail.peers_caption", &[("period", title)]),
+            head: head.map(|key| words.text(key)).into(),
+            rows: worst.iter().map(row).collect(),
         })
     }
 
@@ -541,8 +574,11 @@ impl Builder<'_> {
         let (key, nominal, places) = match earlier {
             Earlier::Undelivered { nominal, recipient, state, reply } => {
                 let state = words.text(&format!("state.{state}"));
-                let places =
-                    vec![("recipient", clean(recipient)), ("state", state), ("reply", clean(reply))];
+                let places = vec![
+                    ("recipient", clean(recipient)),
+                    ("state", state),
+                    ("reply", clean(reply)),
+                ];
                 ("mail.earlier_undelivered", nominal, places)
             }
             Earlier::Failed { nominal, reason } => {

@@ -200,14 +200,7 @@ pub(super) fn build(report: &Report) -> Result<View, RenderError> {
         language: report.language.clone(),
         title: words.text("report.title"),
         question: words.text("report.question"),
-        about: words.fill(
-            "report.about",
-            &[
-                ("organisation", &organisation),
-                ("timezone", &report.timezone),
-                ("as_of", &words.date(report.as_of)),
-            ],
-        ),
+        about: about(report, &organisation, words),
         notices: notices(report, words),
         made_by: words.fill(
             "report.made_by",
@@ -224,17 +217,29 @@ pub(super) fn build(report: &Report) -> Result<View, RenderError> {
     })
 }
 
-/// What a reader must know before any number.
-fn notices(report: &Report, words: &Words) -> Vec<String> {
-    let mut notices = Vec::new();
+fn about(report: &Report, organisation: &str, words: &Words) -> String {
+    let mut about = words.fill(
+        "report.about",
+        &[
+            ("organisation", organisation),
+            ("timezone", &report.timezone),
+            ("as_of", &words.date(report.as_of)),
+        ],
+    );
     if let Some(run) = &report.run {
         let nominal = run.nominal.replace('T', " ");
         let places = [("schedule", run.schedule.as_str()), ("nominal", &nominal)];
-        notices.push(words.fill("notice.run", &places));
-        if run.revision > 1 {
-            let revision = run.revision.to_string();
-            notices.push(words.fill("notice.revision", &[("n", &revision)]));
-        }
+        about.push_str(&words.fill("report.run", &places));
+    }
+    about
+}
+
+/// What a reader must know before any number.
+fn notices(report: &Report, words: &Words) -> Vec<String> {
+    let mut notices = Vec::new();
+    if let Some(run) = report.run.as_ref().filter(|run| run.revision > 1) {
+        let revision = run.revision.to_string();
+        notices.push(words.fill("notice.revision", &[("n", &revision)]));
     }
     if !report.only.is_empty() {
         let names: Vec<String> = report.only.iter().map(|name| clean(name)).collect();
@@ -243,10 +248,9 @@ fn notices(report: &Report, words: &Words) -> Vec<String> {
     if let Some(incomplete) = &report.incomplete {
         let needed = time(&incomplete.needed);
         notices.push(match &incomplete.newest {
-            Some(newest) => words.fill(
-                "notice.incomplete",
-                &[("newest", &time(newest)), ("needed", &needed)],
-            ),
+            Some(newest) => {
+                words.fill("notice.incomplete", &[("newest", &time(newest)), ("needed", &needed)])
+            }
             None => words.fill("notice.no_rows", &[("needed", &needed)]),
         });
     }

@@ -44,8 +44,7 @@ fn limit(period: &mut PeriodReport, connectors: &[String]) {
     period.totals = totals.collect();
     let messages: u64 = period.totals.iter().map(|total| total.messages).sum();
     period.coverage.unknown_messages = period.totals.iter().map(|total| total.tls.unknown).sum();
-    period.coverage.tls_not_recorded =
-        messages > 0 && period.coverage.unknown_messages == messages;
+    period.coverage.tls_not_recorded = messages > 0 && period.coverage.unknown_messages == messages;
 }
 
 fn sum(direction: Direction, parts: &[&Connector], comparable: bool) -> Total {

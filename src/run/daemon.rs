@@ -106,7 +106,8 @@ impl Watch {
 
     fn believes(&mut self, clock: Clock) -> bool {
         let (wall, boot) = (clock.now(), boot_seconds());
-        let counted = TimeDelta::seconds(i64::try_from(boot.saturating_sub(self.boot)).unwrap_or(0));
+        let counted =
+            TimeDelta::seconds(i64::try_from(boot.saturating_sub(self.boot)).unwrap_or(0));
         let leap = (wall - self.wall) - counted;
         if leap <= LEAP {
             if self.until.take().is_some() {
@@ -119,8 +120,10 @@ impl Watch {
         let first = self.until.is_none();
         let until = *self.until.get_or_insert(boot + disbelief);
         if first {
-            tracing::error!(seconds = leap.num_seconds(),
-                "the clock leapt ahead: nothing runs for an hour, unless it is put back");
+            tracing::error!(
+                seconds = leap.num_seconds(),
+                "the clock leapt ahead: nothing runs for an hour, unless it is put back"
+            );
         }
         if boot < until {
             return false;

@@ -196,8 +196,11 @@ impl Engine {
         if cursor > now {
             let back = cursor - now;
             if back > TimeDelta::minutes(1) {
-                tracing::warn!(schedule = plan.name, seconds = back.num_seconds(),
-                    "the clock went back: nothing runs twice");
+                tracing::warn!(
+                    schedule = plan.name,
+                    seconds = back.num_seconds(),
+                    "the clock went back: nothing runs twice"
+                );
             }
             return Ok(());
         }
@@ -331,7 +334,9 @@ impl Engine {
         waits: Option<DateTime<Utc>>,
     ) -> Result<Ran, EngineError> {
         let reason = match error {
-            RunError::Ingest(_) => format!("{}: [[source]]: {}", plan.file.display(), error.chain()),
+            RunError::Ingest(_) => {
+                format!("{}: [[source]]: {}", plan.file.display(), error.chain())
+            }
             _ => error.chain(),
         };
         match waits {

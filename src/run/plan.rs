@@ -7,9 +7,7 @@ use chrono_tz::Tz;
 
 use super::post::Post;
 use super::{Request, settings};
-use crate::config::{
-    ConfigError, Home, Inputs, Missed, RecipientConfig, ScheduleSettings, Span,
-};
+use crate::config::{ConfigError, Home, Inputs, Missed, RecipientConfig, ScheduleSettings, Span};
 use crate::deliver::message;
 use crate::ingest;
 use crate::render::Format;

@@ -160,10 +160,9 @@ impl Post {
         let outcome = match &self.way {
             Way::Folder(folder) => folder::write(folder, &message_id, &bytes),
             Way::Smtp(relay) => {
-                let session =
-                    relay.open().and_then(|relay| {
-                        smtp::Session::open(&relay).map_err(|failure| failure.to_string())
-                    });
+                let session = relay.open().and_then(|relay| {
+                    smtp::Session::open(&relay).map_err(|failure| failure.to_string())
+                });
                 let mut session = match session {
                     Ok(session) => session,
                     Err(why) => return Ok(Err(why)),
@@ -197,7 +196,8 @@ impl RelaySettings {
     /// A sentence that says what could not be read; it never holds a secret.
     pub fn open(&self) -> Result<smtp::Relay, String> {
         let read = |path: &Path| {
-            std::fs::read(path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))
+            std::fs::read(path)
+                .map_err(|error| format!("cannot read `{}`: {error}", path.display()))
         };
         let ca_pem = self.ca_file.as_deref().map(read).transpose()?;
         let username = self.username.clone();
@@ -293,7 +293,8 @@ fn secret(home: &Home, mail: &MailConfig, file: &Path) -> Result<Secret, ConfigE
                 Err(ConfigError::value(file, "mail.password_env", found, hint))
             }
             (given, _) => {
-                let found = if given.is_some() { "stands beside password_env" } else { "is missing" };
+                let found =
+                    if given.is_some() { "stands beside password_env" } else { "is missing" };
                 let hint = "give password_file or password_env, one of them";
                 Err(ConfigError::value(file, "mail.password_file", found, hint))
             }

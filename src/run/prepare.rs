@@ -153,10 +153,9 @@ fn letter(
     reader: &Addressee,
 ) -> Result<NewMessage, RunError> {
     let variant = prepared.variants.iter().find(|variant| variant.is_for(reader));
-    let (report, files) = variant
-        .map_or((&prepared.outcome.report, &prepared.files), |variant| {
-            (&variant.report, &variant.files)
-        });
+    let (report, files) = variant.map_or((&prepared.outcome.report, &prepared.files), |variant| {
+        (&variant.report, &variant.files)
+    });
     // A format that the report itself does not have is rendered for this reader alone.
     let mut attachments: Files = Vec::new();
     for format in &reader.attach {

@@ -96,8 +96,11 @@ fn copies(plan: &Plan, prepared: &Prepared) -> Vec<archive::File> {
         }
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        let name: String =
-            name.iter().flat_map(|name| name.chars()).map(|c| if plain(c) { c } else { '_' }).collect();
+        let name: String = name
+            .iter()
+            .flat_map(|name| name.chars())
+            .map(|c| if plain(c) { c } else { '_' })
+            .collect();
         copies.push(archive::File {
             name: format!("inputs/{:04}-{name}", index + 1),
             content: Content::Copy { from: path.to_owned(), sha256: source.sha256.clone() },

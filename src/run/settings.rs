@@ -85,11 +85,7 @@ pub fn formats(config: &Config, file: &Path) -> Result<Vec<Format>, ConfigError>
 ///
 /// # Errors
 /// [`ConfigError::Value`] naming file and key.
-pub fn format_list(
-    texts: &[String],
-    key: &str,
-    file: &Path,
-) -> Result<Vec<Format>, ConfigError> {
+pub fn format_list(texts: &[String], key: &str, file: &Path) -> Result<Vec<Format>, ConfigError> {
     texts.iter().map(|text| choice(file, key, text, &Format::ALL, Format::name)).collect()
 }
 
@@ -134,9 +130,8 @@ pub fn source(
         Some(text) => Some(choice(file, "source.kind", text, &Kind::ALL, Kind::name)?),
     };
     let own_direction = source.direction.as_deref().map(|text| {
-        direction(text).map_err(|hint| {
-            ConfigError::value(file, "source.direction", format!("`{text}`"), hint)
-        })
+        direction(text)
+            .map_err(|hint| ConfigError::value(file, "source.direction", format!("`{text}`"), hint))
     });
     let own_zone = source.timezone.as_deref().map(|text| zone(text, "source.timezone", file));
     let (own_direction, own_zone) = (own_direction.transpose()?, own_zone.transpose()?);

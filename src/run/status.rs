@@ -53,10 +53,8 @@ pub fn status(
     now: DateTime<Utc>,
     max_age: Option<TimeDelta>,
 ) -> Result<Status, LedgerError> {
-    let schedules = plans
-        .iter()
-        .map(|plan| one(plan, ledger, now, max_age))
-        .collect::<Result<Vec<_>, _>>()?;
+    let schedules =
+        plans.iter().map(|plan| one(plan, ledger, now, max_age)).collect::<Result<Vec<_>, _>>()?;
     Ok(Status {
         ok: schedules.iter().all(|schedule| schedule.problems.is_empty()),
         schedules,
@@ -119,9 +117,9 @@ fn overdue(
 ) -> Option<String> {
     let patience = GRACE + plan.wait_for_data.as_ref().map_or(TimeDelta::zero(), Span::length);
     let late = |at: DateTime<Utc>| now - at > patience;
-    let waiting = runs.iter().find(|run| {
-        matches!(run.state, RunState::Due | RunState::Running) && late(run.due_at)
-    });
+    let waiting = runs
+        .iter()
+        .find(|run| matches!(run.state, RunState::Due | RunState::Running) && late(run.due_at));
     if let Some(run) = waiting {
         return Some(run.key.nominal.clone());
     }
@@ -152,9 +150,7 @@ fn undelivered(
             && message.purpose == Purpose::Report
             && match message.state {
                 State::Delivered => false,
-                State::Refused | State::Expired => {
-                    done.is_some_and(|run| run.key == message.key)
-                }
+                State::Refused | State::Expired => done.is_some_and(|run| run.key == message.key),
                 State::Queued | State::Sending | State::InDoubt | State::Held => true,
             }
     });

@@ -8,14 +8,21 @@
 )]
 
 mod cli;
+mod crash;
 mod demo;
+mod fault_server;
 mod files;
 mod floors;
 mod hostile;
 mod kinds;
 mod laws;
+mod office;
 mod outputs;
+mod postfix;
+mod relay;
 mod rules;
+mod runs;
 mod schedule;
+mod smtp;
 mod support;
 mod words;

@@ -120,9 +120,8 @@ struct Talk<'a> {
 
 impl Talk<'_> {
     fn ask(&mut self, line: &str) -> Result<Answer, RelayFailure> {
-        self.wire
-            .ask(&line, self.wait)
-            .map_err(|error| failure(&self.hide(&error.to_string()), false))
+        let answer = self.wire.ask(&line, self.wait);
+        answer.map_err(|error| failure(&error.reword(|text| self.hide(text)).to_string(), false))
     }
 
     /// Says the first response with the command, or after it when the line would be too long:
@@ -177,7 +176,7 @@ impl Talk<'_> {
         if answer.code != 334 || mechanism != Mechanism::Xoauth2 {
             return Err(self.refusal(answer, ""));
         }
-        let reason = self.hide(&read_challenge(&answer.lines.join("")));
+        let reason = presentable(&self.hide(&read_challenge(&answer.lines.join(""))));
         let last = self.ask("\r\n")?;
         Err(self.refusal(&last, &format!(" ({reason})")))
     }
@@ -195,20 +194,21 @@ impl Talk<'_> {
     }
 }
 
-/// Puts the challenge of a failed XOAUTH2 into words; it is base64 over a JSON object.
+/// Puts the challenge of a failed XOAUTH2 into words; it is base64 over a JSON object. The
+/// words are the relay's, not yet fit to be shown.
 fn read_challenge(challenge: &str) -> String {
     let Ok(bytes) = STANDARD.decode(challenge.trim()) else {
-        return presentable(challenge);
+        return challenge.to_owned();
     };
     let text = String::from_utf8_lossy(&bytes);
     let Ok(serde_json::Value::Object(object)) = serde_json::from_str(&text) else {
-        return presentable(&text);
+        return text.into_owned();
     };
     let words = object.iter().map(|(key, value)| match value {
         serde_json::Value::String(value) => format!("{key} {value}"),
         other => format!("{key} {other}"),
     });
-    presentable(&words.collect::<Vec<String>>().join(", "))
+    words.collect::<Vec<String>>().join(", ")
 }
 
 #[cfg(test)]
@@ -231,7 +231,7 @@ mod tests {
         let json = r#"{"status":"401","schemes":"bearer","n":1}"#;
         let cases = [
             (STANDARD.encode(json), "n 1, schemes bearer, status 401"),
-            (STANDARD.encode("just text\n"), "just text"),
+            (STANDARD.encode("just text"), "just text"),
             ("not base64 !".to_owned(), "not base64 !"),
             (String::new(), ""),
         ];

@@ -220,6 +220,7 @@ mod tests {
             "b@example.org\r\nRCPT TO:<c@example.org>",
             "b@example.org> NOTIFY=NEVER",
             "\"a b\"@example.org",
+            "\"a>b\"@example.org",
             "\"a\r\nb\"@example.org",
             "b",
             "",

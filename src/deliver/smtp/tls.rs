@@ -142,7 +142,7 @@ fn explain_certificate(host: &str, error: &CertificateError) -> String {
     match error {
         CertificateError::NotValidForName => format!("{subject} is not valid for that name"),
         CertificateError::NotValidForNameContext { presented, .. } => {
-            let names: Vec<&str> = presented.iter().take(5).map(String::as_str).collect();
+            let names: Vec<&str> = presented.iter().take(5).map(|name| bare(name)).collect();
             let names = presentable(&names.join(", "));
             format!("{subject} is not valid for that name (it holds: {names})")
         }
@@ -156,6 +156,12 @@ fn explain_certificate(host: &str, error: &CertificateError) -> String {
         CertificateError::Revoked => format!("{subject} has been revoked"),
         other => format!("{subject} is not acceptable: {other}"),
     }
+}
+
+/// The library names a subject as `DnsName("relay.example.com")`.
+fn bare(name: &str) -> &str {
+    let inner = name.strip_prefix("DnsName(\"").and_then(|rest| rest.strip_suffix("\")"));
+    inner.unwrap_or(name)
 }
 
 #[cfg(test)]

@@ -38,14 +38,14 @@ pub(super) enum WireError {
     #[error("TLS failed: {0}")]
     Tls(rustls::Error),
     /// Something came that is no SMTP reply.
-    #[error("the relay gave no valid SMTP reply: `{0}`")]
+    #[error("the relay gave no valid SMTP reply: `{}`", presentable(.0))]
     Garbage(String),
     /// A reply or one of its lines did not end.
     #[error("the relay's reply is longer than {0} bytes")]
     TooLong(usize),
     /// A reply came that nobody had asked for.
-    #[error("the relay spoke out of turn: {0}")]
-    OutOfTurn(Reply),
+    #[error("the relay spoke out of turn: {}", presentable(.0))]
+    OutOfTurn(String),
     /// Plain text followed the reply to STARTTLS, where an attacker could have put it.
     #[error("the relay, or somebody on the way, sent plain text after agreeing to TLS")]
     Injected,
@@ -62,6 +62,18 @@ impl From<io::Error> for WireError {
             | ErrorKind::BrokenPipe
             | ErrorKind::UnexpectedEof => Self::Closed,
             _ => Self::Network(error),
+        }
+    }
+}
+
+impl WireError {
+    /// Changes what the relay said, while it is still whole: once it is shortened to be shown,
+    /// a part of a secret could remain that is no longer recognised.
+    pub(super) fn reword(self, change: impl Fn(&str) -> String) -> Self {
+        match self {
+            Self::Garbage(text) => Self::Garbage(change(&text)),
+            Self::OutOfTurn(text) => Self::OutOfTurn(change(&text)),
+            other => other,
         }
     }
 }
@@ -207,7 +219,9 @@ impl Wire {
         wait: Duration,
     ) -> Result<Answer, WireError> {
         if self.heard()? {
-            return Err(WireError::OutOfTurn(self.reply(wait)?.reply()));
+            let answer = self.reply(wait)?;
+            let text = format!("{} {}", answer.code, answer.lines.join(" "));
+            return Err(WireError::OutOfTurn(text));
         }
         let line = command.to_string();
         if line.strip_suffix("\r\n").is_none_or(|line| line.contains(['\r', '\n'])) {
@@ -242,7 +256,7 @@ impl Wire {
             }
             let text = String::from_utf8_lossy(&line);
             let Some((code, last, text)) = parse(&text) else {
-                return Err(WireError::Garbage(presentable(&text)));
+                return Err(WireError::Garbage(text.into_owned()));
             };
             if *agreed.get_or_insert(code) != code {
                 return Err(WireError::Garbage(format!("{code} within a reply of another code")));
@@ -448,6 +462,22 @@ mod tests {
         }
         assert!(encode("é".as_bytes()).eight_bit);
         assert!(!encode(b"e").eight_bit);
+    }
+
+    /// Whatever a command is made of, it stays one command.
+    #[test]
+    fn a_command_with_a_line_break_is_not_said() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let wait = Duration::from_secs(5);
+        let mut wire = Wire::connect(listener.local_addr().unwrap(), wait).unwrap();
+        for command in ["NOOP\r\nQUIT\r\n", "NOOP\nQUIT\r\n", "NOOP", "NOOP\r\n\r\n"] {
+            let refused = wire.ask(&command, wait);
+            assert!(matches!(refused, Err(WireError::BrokenCommand)), "{command:?}");
+        }
+        drop(wire);
+        let mut heard = String::new();
+        listener.accept().unwrap().0.read_to_string(&mut heard).unwrap();
+        assert_eq!(heard, "");
     }
 
     /// RFC 5321 section 4.2: three digits, then a blank or a hyphen.
