@@ -1,4 +1,4 @@
-//! The archive: the evidence of each run, as a BagIt 1.0 bag (RFC 8493).
+//! The archive: the evidence of each run, as a `BagIt` 1.0 bag (RFC 8493).
 //!
 //! ```text
 //! evidence/bags/000042-weekly-audit-2026-11-16/

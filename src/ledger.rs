@@ -1,6 +1,6 @@
 //! The ledger: what was due, what ran, and what became of every message.
 //!
-//! One SQLite file in the state folder (`ledger.db`), which anybody can open with stock tools.
+//! One `SQLite` file in the state folder (`ledger.db`), which anybody can open with stock tools.
 //!
 //! | table | one row per | key |
 //! |---|---|---|
@@ -67,7 +67,7 @@ pub enum LedgerError {
         /// What was found.
         found: i64,
     },
-    /// SQLite failed.
+    /// `SQLite` failed.
     #[error("the ledger failed")]
     Sqlite(#[from] rusqlite::Error),
     /// The folder could not be made.
@@ -142,7 +142,7 @@ fn version(connection: &Connection) -> Result<i64, rusqlite::Error> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
-/// Sets a pragma and reads it back: after an I/O error SQLite keeps a weaker mode in silence.
+/// Sets a pragma and reads it back: after an I/O error `SQLite` keeps a weaker mode in silence.
 fn ask(
     connection: &Connection,
     path: &Path,
@@ -186,4 +186,18 @@ fn maybe_instant(
     let index = row.as_ref().column_index(column)?;
     let value: Option<String> = row.get(index)?;
     value.map(|value| instant(index, &value)).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A database in memory has no write-ahead log, and says so only when asked.
+    #[test]
+    fn a_setting_that_was_not_taken_is_refused() {
+        let connection = Connection::open_in_memory().unwrap();
+        let error = ask(&connection, Path::new("x.db"), "journal_mode", "WAL", "wal").unwrap_err();
+        assert!(error.to_string().contains("journal_mode is `memory`"), "{error}");
+        ask(&connection, Path::new("x.db"), "synchronous", "FULL", "2").unwrap();
+    }
 }

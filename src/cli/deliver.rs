@@ -179,12 +179,11 @@ fn retry(args: &RetryArgs, clock: Clock) -> Result<Done, Failure> {
 }
 
 fn test(args: &TestArgs, clock: Clock) -> Result<Done, Failure> {
-    let post = match &args.schedule {
-        Some(name) => args.home.read_one(name)?.1.post,
-        None => {
-            let home = crate::config::Home::find(args.home.config.as_deref())?;
-            Post::of(&home, &home.config.mail, &home.file_name())?
-        }
+    let post = if let Some(name) = &args.schedule {
+        args.home.read_one(name)?.1.post
+    } else {
+        let home = crate::config::Home::find(args.home.config.as_deref())?;
+        Post::of(&home, &home.config.mail, &home.file_name())?
     };
     match post.test(&args.address, clock.now())? {
         Ok(receipt) => {

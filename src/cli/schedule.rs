@@ -136,6 +136,8 @@ struct Next {
     note: Option<Note>,
     /// Other nominal times that fall on the same instant, and run with this one.
     coalesced: Vec<String>,
+    /// Version of the time zone database.
+    tzdb: &'static str,
 }
 
 fn next(args: &NextArgs, clock: Clock) -> Result<Done, Failure> {
@@ -192,6 +194,7 @@ fn described(plan: &Plan, occurrence: &Occurrence) -> Next {
         offset: plan.zone.offset_from_utc_datetime(&occurrence.at.naive_utc()).fix().to_string(),
         fires_at: instant(occurrence.at),
         note: occurrence.note,
+        tzdb: chrono_tz::IANA_TZDB_VERSION,
         coalesced: occurrence
             .coalesced
             .iter()

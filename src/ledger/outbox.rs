@@ -240,14 +240,24 @@ impl Ledger {
         self.select("WHERE state = ?1 ORDER BY created, nominal, recipient", &[&state.name()])
     }
 
-    /// When the next message may be handed over.
+    /// Runs whose report has come to an end without reaching everyone, and of which nobody
+    /// was told yet.
     ///
     /// # Errors
     /// [`LedgerError`] when the ledger fails.
-    pub fn next_message_at(&self) -> Result<Option<DateTime<Utc>>, LedgerError> {
-        let sql = "SELECT min(next_at) FROM outbox";
-        let next: Option<String> = self.connection.query_row(sql, [], |row| row.get(0))?;
-        Ok(next.map(|next| instant(0, &next)).transpose()?)
+    pub fn untold(&self) -> Result<Vec<Key>, LedgerError> {
+        let sql = "SELECT schedule, nominal, revision FROM outbox
+                   GROUP BY schedule, nominal, revision
+                   HAVING sum(purpose = 'undelivered') = 0
+                      AND sum(purpose = 'report' AND state NOT IN
+                              ('delivered', 'refused', 'expired', 'held')) = 0
+                      AND sum(purpose = 'report' AND state <> 'delivered') > 0";
+        let mut statement = self.connection.prepare(sql)?;
+        let key = |row: &Row<'_>| {
+            Ok(Key { schedule: row.get(0)?, nominal: row.get(1)?, revision: row.get(2)? })
+        };
+        let keys = statement.query_map([], key)?.collect::<Result<_, _>>()?;
+        Ok(keys)
     }
 
     /// The very bytes of a message.

@@ -121,23 +121,15 @@ pub struct Run {
 }
 
 impl Ledger {
-    /// When the schedule was first looked at, and up to when its occurrences are written down.
+    /// Up to when the occurrences of a schedule are written down; none before its first look.
     ///
     /// # Errors
     /// [`LedgerError`] when the ledger fails.
-    pub fn cursor(
-        &self,
-        schedule: &str,
-    ) -> Result<Option<(DateTime<Utc>, DateTime<Utc>)>, LedgerError> {
-        let sql = "SELECT seen, cursor FROM schedule WHERE name = ?1";
-        let found = self
-            .connection
-            .query_row(sql, [schedule], |row| {
-                let (seen, cursor): (String, String) = (row.get(0)?, row.get(1)?);
-                Ok((instant(0, &seen)?, instant(1, &cursor)?))
-            })
-            .optional()?;
-        Ok(found)
+    pub fn cursor(&self, schedule: &str) -> Result<Option<DateTime<Utc>>, LedgerError> {
+        let sql = "SELECT cursor FROM schedule WHERE name = ?1";
+        let cursor: Option<String> =
+            self.connection.query_row(sql, [schedule], |row| row.get(0)).optional()?;
+        Ok(cursor.map(|cursor| instant(0, &cursor)).transpose()?)
     }
 
     /// Writes down what came due and moves the cursor, in one transaction. The cursor never
@@ -369,4 +361,38 @@ fn read(row: &Row<'_>) -> Result<Run, rusqlite::Error> {
         bag: row.get("bag")?,
         sealing: row.get("sealing")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::Lock;
+
+    fn at(hour: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_800_000_000 + 3600 * hour, 0).unwrap()
+    }
+
+    fn occurrence(nominal: &str) -> NewRun {
+        NewRun {
+            key: Key { schedule: "weekly".into(), nominal: nominal.into(), revision: 1 },
+            zone: "UTC".into(),
+            due_at: at(0),
+            trigger: Trigger::Schedule,
+            skipped: None,
+        }
+    }
+
+    #[test]
+    fn an_occurrence_is_written_down_once_and_the_cursor_never_goes_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::open(Lock::take(folder.path(), "a test").unwrap()).unwrap();
+        let run = occurrence("2026-11-16T07:00");
+        ledger.plan("weekly", at(2), &[run.clone(), run.clone()]).unwrap();
+        ledger.begin(&run.key, at(2)).unwrap();
+        ledger.fail(&run.key, at(2), "no trace").unwrap();
+        ledger.plan("weekly", at(1), &[run]).unwrap();
+        assert_eq!(ledger.cursor("weekly").unwrap(), Some(at(2)));
+        let runs = ledger.runs("weekly").unwrap();
+        assert_eq!(runs.iter().map(|run| run.state).collect::<Vec<_>>(), [RunState::Failed]);
+    }
 }

@@ -341,7 +341,7 @@ impl Builder<'_> {
             title: whole.title.clone(),
             about: whole.about.clone(),
             notices,
-            periods: self.periods(&whole),
+            periods: whole.periods.iter().map(mail_period).collect(),
             changed_title: words.text("mail.changed"),
             changes: self.changes(shown),
             insights_title: words.text("insights.title"),
@@ -425,29 +425,6 @@ impl Builder<'_> {
                 &[("a", &words.count("mail.days", days)), ("b", &words.count("mail.hours", hours))],
             ),
         }
-    }
-
-    fn periods(&self, whole: &view::View) -> Vec<MailPeriod> {
-        whole
-            .periods
-            .iter()
-            .map(|period| MailPeriod {
-                title: period.title.clone(),
-                dates: period.dates.clone(),
-                ways: period
-                    .cards
-                    .iter()
-                    .zip(&period.splits)
-                    .map(|(card, split)| Way {
-                        direction: card.direction.clone(),
-                        unit: card.unit.clone(),
-                        share: card.share.clone(),
-                        share_of: card.share_of.clone(),
-                        parts: bars(&split.parts),
-                    })
-                    .collect(),
-            })
-            .collect()
     }
 
     fn changes(&self, shown: usize) -> Vec<String> {
@@ -617,6 +594,17 @@ impl Builder<'_> {
     fn name(&self, connector: Option<&str>) -> String {
         connector.map_or_else(|| self.words.text("connector.none"), clean)
     }
+}
+
+fn mail_period(period: &view::PeriodView) -> MailPeriod {
+    let ways = period.cards.iter().zip(&period.splits).map(|(card, split)| Way {
+        direction: card.direction.clone(),
+        unit: card.unit.clone(),
+        share: card.share.clone(),
+        share_of: card.share_of.clone(),
+        parts: bars(&split.parts),
+    });
+    MailPeriod { title: period.title.clone(), dates: period.dates.clone(), ways: ways.collect() }
 }
 
 /// Cells of a bar. Each part is at least one percent wide, so that it can be seen.

@@ -80,10 +80,10 @@ fn sleep(clock: Clock, stop: &AtomicBool, again: &AtomicBool) {
 
 fn reload_plans(engine: &mut Engine, reload: &Reload<'_>) {
     match reload() {
-        Ok((home, plans)) => match engine.reload(&home, plans) {
-            Ok(()) => tracing::info!(schedules = engine.plans().len(), "settings read again"),
-            Err(error) => tracing::error!("the last good settings stay: {error}"),
-        },
+        Ok((home, plans)) => {
+            engine.reload(&home, plans);
+            tracing::info!(schedules = engine.plans().len(), "settings read again");
+        }
         Err(faults) => {
             for fault in faults {
                 tracing::error!("the last good settings stay: {fault}");

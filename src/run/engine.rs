@@ -110,20 +110,16 @@ impl Engine {
     ) -> Result<Self, EngineError> {
         let lock = Lock::take(state, who)?;
         let ledger = Ledger::open(lock)?;
-        let posts = posts(home, &plans)?;
+        let posts = posts(home, &plans);
         let engine = Self { plans, posts, ledger, clock };
         engine.recover()?;
         Ok(engine)
     }
 
     /// Puts other plans in the place of these, as after a change of settings.
-    ///
-    /// # Errors
-    /// [`EngineError`] when the installation's own `[mail]` cannot be used.
-    pub fn reload(&mut self, home: &Home, plans: Vec<Plan>) -> Result<(), EngineError> {
-        self.posts = posts(home, &plans)?;
+    pub fn reload(&mut self, home: &Home, plans: Vec<Plan>) {
+        self.posts = posts(home, &plans);
         self.plans = plans;
-        Ok(())
     }
 
     /// The ledger.
@@ -189,7 +185,7 @@ impl Engine {
     /// Writes down every occurrence since the cursor, in one transaction with the cursor.
     fn write_down(&mut self, plan: &Plan) -> Result<(), EngineError> {
         let now = self.clock.now();
-        let Some((_, cursor)) = self.ledger.cursor(&plan.name)? else {
+        let Some(cursor) = self.ledger.cursor(&plan.name)? else {
             tracing::info!(schedule = plan.name, "first seen: occurrences count from now on");
             return Ok(self.ledger.plan(&plan.name, now, &[])?);
         };
@@ -414,41 +410,28 @@ impl Engine {
 
     /// Tells of runs whose mail has come to an end without reaching everyone.
     fn notices(&mut self) -> Result<(), EngineError> {
-        for plan in self.plans.clone() {
+        for key in self.ledger.untold()? {
+            let Some(plan) = self.plans.iter().find(|plan| plan.name == key.schedule) else {
+                continue;
+            };
             if plan.notify.is_empty() {
                 continue;
             }
-            for run in self.ledger.runs(&plan.name)? {
-                if run.state != RunState::Done {
-                    continue;
-                }
-                let messages = self.ledger.messages_of(&run.key)?;
-                let told = messages.iter().any(|message| message.purpose == Purpose::Undelivered);
-                let mut reports =
-                    messages.iter().filter(|message| message.purpose == Purpose::Report);
-                if told || !reports.clone().all(|message| message.state.is_final()) {
-                    continue;
-                }
-                if reports.all(|message| message.state == State::Delivered) {
-                    continue;
-                }
-                let lines = messages
-                    .iter()
-                    .filter(|message| message.purpose == Purpose::Report)
-                    .filter(|message| message.state != State::Delivered)
-                    .map(|message| {
-                        let reply = message.reply.clone().unwrap_or_default();
-                        (message.recipient.clone(), message.state.name(), reply)
-                    })
-                    .collect();
-                let notice = Notice::Undelivered {
-                    schedule: run.key.schedule.clone(),
-                    nominal: run.key.nominal.clone(),
-                    zone: plan.zone.name().to_owned(),
-                    lines,
-                };
-                self.notify(&plan, &run.key, Purpose::Undelivered, &notice)?;
-            }
+            let plan = plan.clone();
+            let messages = self.ledger.messages_of(&key)?.into_iter();
+            let missing = messages.filter(|message| {
+                message.purpose == Purpose::Report && message.state != State::Delivered
+            });
+            let lines = missing.map(|message| {
+                (message.recipient, message.state.name(), message.reply.unwrap_or_default())
+            });
+            let notice = Notice::Undelivered {
+                schedule: key.schedule.clone(),
+                nominal: key.nominal.clone(),
+                zone: plan.zone.name().to_owned(),
+                lines: lines.collect(),
+            };
+            self.notify(&plan, &key, Purpose::Undelivered, &notice)?;
         }
         Ok(())
     }
@@ -502,14 +485,14 @@ fn undelivered(ledger: &Ledger, key: &Key) -> Result<Vec<Earlier>, LedgerError> 
 }
 
 /// The posts of the plans, and the installation's own for schedules that are gone.
-fn posts(home: &Home, plans: &[Plan]) -> Result<Posts, EngineError> {
+fn posts(home: &Home, plans: &[Plan]) -> Posts {
     let mut posts: Posts =
         plans.iter().map(|plan| (Some(plan.name.clone()), plan.post.clone())).collect();
     // Where the installation has no usable [mail] of its own, each schedule has one.
     if let Ok(own) = Post::of(home, &home.config.mail, &home.file_name()) {
         posts.insert(None, own);
     }
-    Ok(posts)
+    posts
 }
 
 /// The rows of what came due: what is run, and what is skipped for which reason.

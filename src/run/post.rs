@@ -20,7 +20,7 @@ use crate::store;
 /// Sender where none is given and mail goes into a folder.
 const FROM: &str = "intransit <intransit@localhost>";
 /// Longest time that the command that prints a token may take.
-const TOKEN_WAIT: Duration = Duration::from_secs(60);
+const TOKEN_WAIT: Duration = Duration::from_mins(1);
 
 /// How mail leaves.
 #[derive(Debug, Clone)]

@@ -72,7 +72,7 @@ fn one(
     let cursor = ledger.map_or(Ok(None), |ledger| ledger.cursor(&plan.name))?;
     let done = runs.iter().rev().find(|run| run.state == RunState::Done);
     let mut problems = Vec::new();
-    let overdue = overdue(plan, &runs, cursor.map(|(_, cursor)| cursor), now);
+    let overdue = overdue(plan, &runs, cursor, now);
     problems.extend(overdue.iter().map(|nominal| format!("overdue since {nominal}")));
     let old = max_age.filter(|_| !plan.paused).and_then(|max_age| {
         let age = done.map(|run| now - run.due_at);
