@@ -9,7 +9,9 @@
 //! | in doubt | the same bytes once more (`in-doubt`), or `held` |
 //! | relay down | the relay is parked; no message uses up an attempt |
 //!
-//! After five days a message is `expired` (RFC 5321 section 4.5.4.1 asks for 4 to 5).
+//! A message that cannot be handed over and is older than five days is `expired` (RFC 5321
+//! section 4.5.4.1 asks for 4 to 5). It is always tried first: a machine that was off for a
+//! week has given up nothing.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -72,7 +74,6 @@ pub fn deliver(
     only: Option<&Key>,
     stop: &AtomicBool,
 ) -> Result<(), LedgerError> {
-    expire(ledger, posts, clock.now())?;
     let mut by_relay: BTreeMap<String, (&Post, Vec<Message>)> = BTreeMap::new();
     for message in ledger.ready(clock.now())? {
         if only.is_some_and(|key| *key != message.key) {
@@ -94,28 +95,6 @@ fn post_of<'a>(posts: &'a Posts, key: &Key) -> Option<&'a Post> {
     posts.get(&Some(key.schedule.clone())).or_else(|| posts.get(&None))
 }
 
-fn expire(ledger: &mut Ledger, posts: &Posts, now: DateTime<Utc>) -> Result<(), LedgerError> {
-    for message in ledger.ready(now)? {
-        if now - message.created < EXPIRES {
-            continue;
-        }
-        // What was never tried because the relay rests says why it rests.
-        let relay = post_of(posts, &message.key).map(Post::relay_name);
-        let parked = relay.map(|name| ledger.parked(&name)).transpose()?.flatten();
-        let last = parked.map(|parked| parked.why).or_else(|| message.reply.clone());
-        let reply = format!("given up after 5 days: {}", last.unwrap_or_default());
-        tracing::error!(run = %message.key, recipient = %message.recipient, "{reply}");
-        let attempt = Attempt {
-            outcome: "expired",
-            reply,
-            sha256: store::sha256(&ledger.bytes(&message.message_id)?),
-            ..Attempt::default()
-        };
-        ledger.settle(&message, (State::Expired, None), &attempt, now)?;
-    }
-    Ok(())
-}
-
 /// The messages of one relay, over one connection as long as it lasts.
 struct Round<'a> {
     ledger: &'a mut Ledger,
@@ -127,16 +106,22 @@ struct Round<'a> {
 
 impl Round<'_> {
     fn run(mut self, messages: Vec<Message>, stop: &AtomicBool) -> Result<(), LedgerError> {
-        for mut message in messages {
+        let mut messages = messages.into_iter();
+        while let Some(mut message) = messages.next() {
             if stop.load(Ordering::Relaxed) {
                 break;
             }
             // At most twice: whole, and without attachments.
-            while let Next::Again(id) = self.one(&message)? {
+            let mut next = self.one(&message)?;
+            if let Next::Again(id) = next {
                 message.message_id = id;
                 message.has_small = false;
+                next = self.one(&message)?;
             }
-            if self.ledger.parked(self.name)?.is_some() && self.session.is_none() {
+            if let Next::Down(why) = next {
+                for waiting in std::iter::once(message).chain(messages) {
+                    self.expire(&waiting, &why)?;
+                }
                 break;
             }
         }
@@ -144,6 +129,20 @@ impl Round<'_> {
             session.close();
         }
         Ok(())
+    }
+
+    /// Gives up a message that is too old, now that its relay is down once more.
+    fn expire(&mut self, message: &Message, why: &str) -> Result<(), LedgerError> {
+        let now = self.clock.now();
+        if now - message.created < EXPIRES {
+            return Ok(());
+        }
+        let (run, recipient) = (&message.key, &message.recipient);
+        let reply = format!("given up after 5 days: {why}");
+        tracing::error!(%run, %recipient, "{reply}");
+        let sha256 = store::sha256(&self.ledger.bytes(&message.message_id)?);
+        let attempt = Attempt { outcome: "expired", reply, sha256, ..Attempt::default() };
+        self.ledger.settle(message, (given_up(message), None), &attempt, now)
     }
 
     fn one(&mut self, message: &Message) -> Result<Next, LedgerError> {
@@ -207,6 +206,9 @@ impl Round<'_> {
         let now = self.clock.now();
         let mut attempt = Attempt { sha256: store::sha256(bytes), ..Attempt::default() };
         let tried = |wait| {
+            if now - message.created >= EXPIRES {
+                return (given_up(message), None);
+            }
             let state = if message.doubts > 0 { State::InDoubt } else { State::Queued };
             (state, Some(now + wait))
         };
@@ -240,15 +242,17 @@ impl Round<'_> {
             }
             Outcome::RelayDown(failure) => {
                 self.put_back(message, now)?;
-                self.park(&failure, now)?;
-                return Ok(Next::Done);
+                let why = self.park(&failure, now)?;
+                return Ok(Next::Down(why));
             }
         };
         let (run, recipient) = (&message.key, &message.recipient);
         let (state, reply) = (after.0.name(), &attempt.reply);
         match after.0 {
             State::Delivered => tracing::info!(%run, %recipient, state, "{reply}"),
-            State::Refused | State::Held => tracing::error!(%run, %recipient, state, "{reply}"),
+            State::Refused | State::Expired | State::Held => {
+                tracing::error!(%run, %recipient, state, "{reply}");
+            }
             _ => tracing::warn!(%run, %recipient, state, "{reply}"),
         }
         self.ledger.settle(message, after, &attempt, now)?;
@@ -260,7 +264,7 @@ impl Round<'_> {
         self.ledger.put(&message.message_id, message.state, Some(now), None, message.doubts)
     }
 
-    fn park(&mut self, failure: &RelayFailure, now: DateTime<Utc>) -> Result<(), LedgerError> {
+    fn park(&mut self, failure: &RelayFailure, now: DateTime<Utc>) -> Result<String, LedgerError> {
         self.session = None;
         let failures = self.ledger.parked(self.name)?.map_or(0, |parked| parked.failures);
         let rest = if failure.needs_a_person { PERSON_WAIT } else { wait(failures) };
@@ -276,8 +280,9 @@ impl Round<'_> {
             failures: failures + 1,
             until: now + rest,
             needs_a_person: failure.needs_a_person,
-            why,
-        })
+            why: why.clone(),
+        })?;
+        Ok(why)
     }
 }
 
@@ -285,6 +290,13 @@ enum Next {
     Done,
     /// The variant without attachments, under this Message-ID.
     Again(String),
+    /// The relay is down, for this reason.
+    Down(String),
+}
+
+/// Where a message ends that is tried no more: one that may have arrived is a person's matter.
+fn given_up(message: &Message) -> State {
+    if message.doubts > 0 { State::Held } else { State::Expired }
 }
 
 fn in_doubt(post: &Post, doubts: u32, now: DateTime<Utc>) -> (State, Option<DateTime<Utc>>) {

@@ -84,7 +84,10 @@ fn a_moody_relay_loses_nothing_and_doubles_nothing() {
         office.ends(4, DUE, &["run", "weekly"]);
         assert!(server.messages().is_empty(), "{name}");
         let waiting = states(&office);
-        assert!(waiting.iter().all(|state| state.ends_with(" queued")), "{name}: {waiting:?}");
+        // A short message may be out, dot and all, before its sender hears that nobody listens.
+        let unsure = |state: &String| name == "drop in the body" && state.ends_with(" in-doubt");
+        let kept = |state: &String| state.ends_with(" queued") || unsure(state);
+        assert!(waiting.iter().all(kept), "{name}: {waiting:?}");
         server.set(starttls());
         later(&office, &[0]);
         assert_eq!(states(&office), BOTH, "{name}");
@@ -281,8 +284,27 @@ fn after_five_days_a_message_is_given_up_and_told_of() {
         states(&office),
         ["auditor@contoso.example expired", "officer@contoso.example expired"]
     );
+    assert!(server.messages().is_empty());
     let notices = office.select("SELECT recipient FROM outbox WHERE purpose = 'undelivered'");
     assert_eq!(notices, ["admin@contoso.example"]);
+}
+
+/// A machine that was off for a week has given up nothing: the mail is tried first.
+#[test]
+fn what_is_old_is_tried_before_it_is_given_up() {
+    let server =
+        FaultServer::start(starttls().at(At::Banner, Act::SayAndHangUp("421 busy".into())));
+    let office = office(&server, "");
+    office.ends(4, DUE, &["run", "weekly"]);
+    server.set(starttls());
+    office.ends(0, "2026-11-25T10:00:00Z", &["tick"]);
+    assert_eq!(states(&office), BOTH);
+    server.set(starttls().at(At::Banner, Act::SayAndHangUp("421 busy".into())));
+    office.ends(4, "2026-11-25T10:00:00Z", &["run", "weekly"]);
+    office.ends(4, "2026-12-02T10:00:00Z", &["tick"]);
+    let sql = "SELECT state FROM outbox WHERE nominal = '2026-11-23T07:00' AND purpose = 'report'";
+    let states = office.select(sql);
+    assert_eq!(states, ["expired", "expired"], "a relay that stays down gives up all");
 }
 
 #[test]

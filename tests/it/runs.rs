@@ -179,6 +179,25 @@ fn a_report_waits_for_its_data_and_says_when_it_did_not_come() {
     assert!(page.contains("Incomplete: the newest row"));
 }
 
+/// A run that waits holds up the later ones of its schedule, so that they come in order.
+#[test]
+fn runs_of_one_schedule_are_strictly_serial() {
+    let office = Office::with(&format!(
+        "wait_for_data = \"6h\"\n{}",
+        WEEKLY.replace("0 7 * * MON", "0 7,8 * * MON")
+    ));
+    office.traces("2026-10-01", "2026-11-14");
+    office.ends(0, "2026-11-15T12:00:00Z", &["tick"]);
+    office.ends(0, "2026-11-16T10:50:00Z", &["tick"]);
+    office.traces("2026-10-01", "2026-11-16");
+    office.ends(0, "2026-11-16T11:01:00Z", &["tick"]);
+    assert_eq!(office.runs(), ["2026-11-16T07:00 due", "2026-11-16T08:00 due"]);
+    office.ends(0, "2026-11-16T11:10:00Z", &["tick"]);
+    let order = office.select("SELECT nominal FROM run ORDER BY seq");
+    assert_eq!(order, ["2026-11-16T07:00", "2026-11-16T08:00"]);
+    assert_eq!(office.bags().len(), 2);
+}
+
 #[test]
 fn a_report_that_cannot_be_made_is_told_and_the_next_one_speaks_of_it() {
     let office =
