@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::config::{ConfigError, Home, ScheduleSettings};
 use crate::failure::{Failure, FailureKind};
 use crate::ledger::Ledger;
+use crate::render::summary;
 use crate::run::engine::Engine;
 use crate::run::plan::Plan;
 
@@ -128,23 +129,7 @@ pub(super) fn chosen(plans: &[Plan], names: &[String]) -> Result<Vec<Plan>, Fail
 
 /// Columns padded to their widest cell.
 pub(super) fn aligned(rows: &[Vec<String>]) -> String {
-    let shown = |cell: &str| cell.chars().count();
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns)
-        .map(|column| rows.iter().filter_map(|row| row.get(column)).map(|c| shown(c)).max())
-        .map(|widest| widest.unwrap_or(0))
-        .collect();
-    let mut out = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            line.push_str(cell);
-            line.push_str(&" ".repeat(width - shown(cell) + 2));
-        }
-        out.push_str(line.trim_end());
-        out.push('\n');
-    }
-    out
+    summary::columns(rows, |_, cell, padding| format!("{cell}{padding}  "))
 }
 
 /// Shows what happens on stderr: for a person, line by line; for a service, with the time.

@@ -43,6 +43,14 @@ fn text(view: &View) -> String {
 
 /// Columns padded to their widest cell; the first to the left, numbers to the right.
 fn aligned(rows: &[Vec<String>]) -> String {
+    let pad = |index: usize, cell: &str, padding: &str| {
+        if index == 0 { format!(" {cell}{padding} ") } else { format!(" {padding}{cell} ") }
+    };
+    columns(rows, pad).lines().map(|line| format!(" {line}\n")).collect()
+}
+
+/// Rows of a table for a terminal; `pad` puts a cell and its padding together.
+pub fn columns(rows: &[Vec<String>], pad: impl Fn(usize, &str, &str) -> String) -> String {
     let shown = |cell: &str| cell.chars().count();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns)
@@ -51,14 +59,10 @@ fn aligned(rows: &[Vec<String>]) -> String {
         .collect();
     let mut out = String::new();
     for row in rows {
-        out.push(' ');
         for (index, (cell, width)) in row.iter().zip(&widths).enumerate() {
-            let padding = " ".repeat(width - shown(cell));
-            let padded =
-                if index == 0 { format!("{cell}{padding}") } else { format!("{padding}{cell}") };
-            out.push_str(&format!(" {padded} "));
+            out.push_str(&pad(index, cell, &" ".repeat(width - shown(cell))));
         }
-        out.truncate(out.trim_end().len());
+        out.truncate(out.trim_end_matches(' ').len());
         out.push('\n');
     }
     out
