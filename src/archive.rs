@@ -8,6 +8,9 @@
 //! A bag is there whole or not at all, is never changed, and is checked with
 //! `sha256sum -c manifest-sha256.txt` and no program of ours.
 
+pub mod head;
+pub mod sign;
+
 use std::path::{Path, PathBuf};
 
 use crate::store::{self, Content, WriteError};
