@@ -149,6 +149,10 @@ pub struct ArchiveConfig {
     pub inputs: Inputs,
     /// OpenSSH ed25519 private key that seals the evidence, readable by its owner only.
     pub signing_key: Option<String>,
+    /// Command that gets an RFC 3161 query on its input and prints the reply of an authority.
+    pub tsa_command: Vec<String>,
+    /// Command that is told each new head: its number and its hash are added as arguments.
+    pub witness_command: Vec<String>,
 }
 
 impl Default for ArchiveConfig {
@@ -158,6 +162,8 @@ impl Default for ArchiveConfig {
             keep: Span::years(6),
             inputs: Inputs::Hash,
             signing_key: None,
+            tsa_command: Vec::new(),
+            witness_command: Vec::new(),
         }
     }
 }
@@ -296,6 +302,14 @@ impl Config {
         parse(&read_text(path)?, path)
     }
 
+    /// Reads the settings of a text; `path` is where it stands.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the place and, for an unknown key, the nearest known one.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        parse(text, path)
+    }
+
     /// The nearest settings file at or above `folder`.
     pub fn find(folder: &Path) -> Option<PathBuf> {
         folder.ancestors().map(|above| above.join(FILE_NAME)).find(|path| path.is_file())
@@ -315,6 +329,36 @@ impl ColumnMap {
                 parse::<ColumnFile>(&text, path).map(|file| file.columns)
             }
             Err(_) => parse(&text, path),
+        }
+    }
+}
+
+/// Each value of a settings text by its key, as in `insights.no_tls_percent` or
+/// `recipient.1.address`. `None` when the text is no TOML.
+pub fn flat(text: &str) -> Option<std::collections::BTreeMap<String, String>> {
+    let mut values = std::collections::BTreeMap::new();
+    flatten("", &toml::Value::Table(text.parse().ok()?), &mut values);
+    Some(values)
+}
+
+fn flatten(
+    prefix: &str,
+    value: &toml::Value,
+    into: &mut std::collections::BTreeMap<String, String>,
+) {
+    let inner =
+        |key: &str| if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") };
+    match value {
+        toml::Value::Table(table) => {
+            table.iter().for_each(|(key, value)| flatten(&inner(key), value, into));
+        }
+        toml::Value::Array(items) if items.iter().any(toml::Value::is_table) => {
+            (1_usize..)
+                .zip(items)
+                .for_each(|(number, value)| flatten(&inner(&number.to_string()), value, into));
+        }
+        other => {
+            into.insert(prefix.to_owned(), other.to_string());
         }
     }
 }

@@ -171,8 +171,19 @@ pub struct Source {
     /// Folder from which the path goes; names of files are shown without it, so that a
     /// report does not depend on where an installation lies. Empty for the working folder.
     pub root: PathBuf,
+    /// What stands for the file at `path` when a filed report is made again.
+    pub archived: Option<Archived>,
     /// How its files are read.
     pub settings: Settings,
+}
+
+/// A copy that stands for the file that was read once.
+#[derive(Debug, Clone)]
+pub struct Archived {
+    /// Name under which it was read.
+    pub name: String,
+    /// When it had been modified.
+    pub modified: Option<SystemTime>,
 }
 
 /// What a reader of the report should know about a file. The code is stable.
@@ -237,6 +248,10 @@ pub struct SourceFile {
     pub notes: Vec<FileNote>,
     /// Time of the last modification.
     pub modified: Option<SystemTime>,
+    /// Where the bytes are; a member of an archive is in the archive's file.
+    pub path: PathBuf,
+    /// Which of the sources it belongs to.
+    pub source: usize,
     /// Whether the rows may be used; false where the file turned out bad as a whole.
     pub usable: bool,
 }
@@ -278,15 +293,15 @@ pub fn read(
     let spool = tempfile::tempdir()
         .map_err(|source| IngestError::Read { path: std::env::temp_dir(), source })?;
     let mut skipped = Vec::new();
-    let mut known: Vec<(Input, Sniffed, &Settings)> = Vec::new();
-    for source in sources {
+    let mut known: Vec<(Input, Sniffed, usize, &Settings)> = Vec::new();
+    for (index, source) in sources.iter().enumerate() {
         let expanded = expand(source, spool.path())?;
         for input in with_members(expanded)? {
             if known.iter().any(|(held, ..)| held.name == input.name) {
                 continue;
             }
             match sniff(&input, &source.settings) {
-                Ok(sniffed) => known.push((input, sniffed, &source.settings)),
+                Ok(sniffed) => known.push((input, sniffed, index, &source.settings)),
                 Err(error) if passed_over(&error, &input, skip_bad_files) => {
                     skipped.push(skip(&input, &error));
                 }
@@ -295,12 +310,12 @@ pub fn read(
         }
     }
     known.sort_by(|(a, ..), (b, ..)| a.name.cmp(&b.name));
-    let shared = shared_identity(known.iter().map(|(_, sniffed, _)| sniffed));
+    let shared = shared_identity(known.iter().map(|(_, sniffed, ..)| sniffed));
     let jobs: Vec<Job> = (0..)
         .zip(known)
-        .map(|(file, (input, sniffed, settings))| {
+        .map(|(file, (input, sniffed, source, settings))| {
             let shared = Shared { identity: shared, unit, names };
-            Job::new(file, input, sniffed, settings, &shared)
+            Job { source, ..Job::new(file, input, sniffed, settings, &shared) }
         })
         .collect();
     run(&jobs, skip_bad_files, sink, &mut skipped)?;
@@ -326,6 +341,10 @@ fn expand(source: &Source, spool: &Path) -> Result<Vec<Input>, IngestError> {
     for input in &mut inputs {
         if let Ok(shown) = Path::new(&input.name).strip_prefix(&source.root) {
             input.name = shown.to_string_lossy().into_owned();
+        }
+        if let Some(archived) = &source.archived {
+            input.name.clone_from(&archived.name);
+            input.modified = archived.modified;
         }
     }
     Ok(inputs)
@@ -391,6 +410,7 @@ fn shared_identity<'a>(files: impl Iterator<Item = &'a Sniffed>) -> Option<Ident
 /// One file on its way through the threads.
 struct Job {
     input: Input,
+    source: usize,
     sniffed: Sniffed,
     context: Context,
     state: Mutex<State>,
@@ -459,7 +479,7 @@ impl Job {
             unit: shared.unit,
             names: shared.names.clone(),
         };
-        Self { input, sniffed, context, state: Mutex::new(State::default()) }
+        Self { input, source: 0, sniffed, context, state: Mutex::new(State::default()) }
     }
 
     fn with_state<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
@@ -526,6 +546,8 @@ impl Job {
             saw_tls: output.saw_tls,
             notes: notes.into_iter().filter_map(|(note, holds)| holds.then_some(note)).collect(),
             modified: self.input.modified,
+            path: self.input.path,
+            source: self.source,
             usable: !state.bad,
         };
         (file, output.aggregates)

@@ -5,6 +5,7 @@
 //! | table | one row per | key |
 //! |---|---|---|
 //! | `schedule` | schedule that was ever looked at | name |
+//! | `head` | sealed bag: what the archive must show | sequence number |
 //! | `run` | nominal occurrence and revision | schedule, nominal, revision |
 //! | `outbox` | message to one recipient | Message-ID; once per run, purpose and recipient |
 //! | `attempt` | attempt to hand a message over; rows are only added | number |
@@ -17,6 +18,7 @@
 //!   settings are read back, and a ledger that does not take them is refused.
 //! * Times are RFC 3339 in UTC with whole seconds, so that their texts sort as they do.
 
+mod heads;
 mod lock;
 mod outbox;
 mod runs;
@@ -26,8 +28,11 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, SecondsFormat, Utc};
 use rusqlite::{Connection, OpenFlags};
 
+pub use self::heads::KnownHead;
 pub use self::lock::Lock;
-pub use self::outbox::{Attempt, Message, NewMessage, Parked, Purpose, Recipient, State};
+pub use self::outbox::{
+    Attempt, AttemptRow, Message, NewMessage, Parked, Purpose, Recipient, State,
+};
 pub use self::runs::{Key, NewRun, Run, RunState, Trigger};
 use crate::store;
 

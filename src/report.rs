@@ -40,6 +40,8 @@ pub struct Report {
     pub as_of: NaiveDate,
     /// Which run of which schedule; null for a report on demand.
     pub run: Option<RunReport>,
+    /// Its place in the archive; null for a report that is not filed.
+    pub archive: Option<ArchiveReport>,
     /// Connectors that the report is limited to; all where empty.
     pub only: Vec<String>,
     /// Set where traces were to be waited for and do not reach the end of the periods.
@@ -78,6 +80,30 @@ pub struct RunReport {
     pub nominal: String,
     /// 1 for the first report of this time, 2 and on for later revisions.
     pub revision: u32,
+}
+
+/// A report's place in the archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ArchiveReport {
+    /// Sequence number of the bag that holds the report.
+    pub seq: u64,
+    /// SHA-256 of the head before; null for the first bag.
+    pub previous_head: Option<String>,
+    /// Fingerprint of the key that signs the head of this bag; null where nothing is signed.
+    pub signed_by: Option<String>,
+    /// Settings that changed since the schedule's report before; null where that is not known.
+    pub changes: Option<Vec<SettingChange>>,
+}
+
+/// A setting that changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SettingChange {
+    /// Key with its table, as in `insights.no_tls_percent`.
+    pub key: String,
+    /// Value before; null where there was none.
+    pub before: Option<String>,
+    /// Value now; null where there is none.
+    pub after: Option<String>,
 }
 
 /// How far the traces reach, where that is not far enough.
@@ -331,6 +357,8 @@ pub struct Settings {
     pub connectors: Vec<ConnectorConfig>,
     /// Which run of which schedule.
     pub run: Option<RunReport>,
+    /// Its place in the archive.
+    pub archive: Option<ArchiveReport>,
     /// Connectors that the report is limited to; all where empty.
     pub only: Vec<String>,
     /// Whether the traces are expected to reach the end of the periods.
@@ -347,6 +375,7 @@ pub fn build(breakdown: &Breakdown, reading: &Reading, settings: &Settings) -> R
         timezone: settings.zone.name().to_owned(),
         as_of: settings.as_of,
         run: settings.run.clone(),
+        archive: settings.archive.clone(),
         only: settings.only.clone(),
         incomplete: settings
             .expects_whole

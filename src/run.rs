@@ -4,6 +4,8 @@
 //! ```text
 //! report     sources -> ingest -> breakdown -> insights -> report -> rendered files
 //! plan       settings of a schedule, checked
+//! evidence   [archive], checked; time stamp and witness
+//! filing     what goes into a bag: report, circumstances, inputs, mail as it was sent
 //! prepare    one occurrence: report frozen, files rendered and checked, letters written
 //! engine     what is due -> prepare -> archive -> ledger -> outbox; one process per state folder
 //! outbox     message after message to relay or folder, each outcome written down
@@ -11,13 +13,17 @@
 //! daemon     the engine, for ever
 //! ```
 
+mod changes;
+mod command;
 pub mod daemon;
 pub mod engine;
+pub mod evidence;
+pub mod filing;
 pub mod outbox;
 pub mod plan;
 pub mod post;
 pub mod prepare;
-pub mod record;
+pub mod reproduce;
 pub mod settings;
 pub mod status;
 
@@ -30,7 +36,7 @@ use crate::deliver::message::MessageError;
 use crate::ingest::{self, IngestError, Reading, Source};
 use crate::period::{Period, PeriodKind};
 use crate::render::{self, Format, RenderError};
-use crate::report::{self, Report, RunReport};
+use crate::report::{self, ArchiveReport, Report, RunReport};
 use crate::trace::{Names, Unit};
 
 /// What one report is to be.
@@ -62,6 +68,8 @@ pub struct Request {
     pub connectors: Vec<ConnectorConfig>,
     /// Which run of which schedule; none on demand.
     pub run: Option<RunReport>,
+    /// Its place in the archive; none where it is not filed.
+    pub archive: Option<ArchiveReport>,
     /// Whether the traces are expected to reach the end of the periods.
     pub expects_whole: bool,
 }
@@ -184,6 +192,7 @@ pub fn report(request: &Request) -> Result<Outcome, RunError> {
         insights: request.insights.clone(),
         connectors: request.connectors.clone(),
         run: request.run.clone(),
+        archive: request.archive.clone(),
         only: request.only.clone(),
         expects_whole: request.expects_whole,
     };

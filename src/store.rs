@@ -24,6 +24,17 @@ pub fn remove_folder(path: &Path) -> Result<(), WriteError> {
     }
 }
 
+/// Removes a file; a missing one is no error.
+///
+/// # Errors
+/// [`WriteError`] naming the file.
+pub fn remove_file(path: &Path) -> Result<(), WriteError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other.map_err(|source| WriteError { path: path.to_owned(), source }),
+    }
+}
+
 /// What goes into a file of a new folder.
 #[derive(Debug, Clone)]
 pub enum Content {
@@ -55,6 +66,17 @@ pub struct WriteError {
 /// the old content is then still whole.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
     write(path, bytes).map_err(|source| WriteError { path: path.to_owned(), source })
+}
+
+/// Writes a file through `fill`, replacing what was there: whole, or not at all.
+///
+/// # Errors
+/// [`WriteError`] when `fill` fails, or the file cannot be put in its place.
+pub fn write_with(
+    path: &Path,
+    fill: impl FnOnce(&mut File) -> std::io::Result<()>,
+) -> Result<(), WriteError> {
+    put(path, fill).map_err(|source| WriteError { path: path.to_owned(), source })
 }
 
 /// Creates a folder and its parents where they are missing.
@@ -170,7 +192,30 @@ pub fn hex(bytes: &[u8]) -> String {
 
 /// SHA-256 in hexadecimal digits.
 pub fn sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
+    hex(&sha256_bytes(bytes))
+}
+
+/// SHA-256 of a file, in hexadecimal digits.
+///
+/// # Errors
+/// What the system says when the file cannot be read.
+pub fn sha256_file(path: &Path) -> std::io::Result<String> {
+    let mut file = std::io::BufReader::with_capacity(1 << 16, File::open(path)?);
+    let mut hash = Sha256::new();
+    loop {
+        let block = file.fill_buf()?;
+        if block.is_empty() {
+            return Ok(hex(&hash.finalize()));
+        }
+        hash.update(block);
+        let read = block.len();
+        file.consume(read);
+    }
+}
+
+/// SHA-256.
+pub fn sha256_bytes(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
 }
 
 /// Renaming onto an empty folder would succeed; a name that is taken is refused before.
@@ -186,12 +231,16 @@ fn take_name(from: &Path, to: &Path) -> std::io::Result<()> {
 }
 
 fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    put(path, |file| file.write_all(bytes))
+}
+
+fn put(path: &Path, fill: impl FnOnce(&mut File) -> std::io::Result<()>) -> std::io::Result<()> {
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
     let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;
-    file.write_all(bytes)?;
+    fill(file.as_file_mut())?;
     make_readable(file.as_file())?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|failed| failed.error)?;

@@ -62,6 +62,7 @@ pub(super) fn run(args: &Args) -> Result<Done, Failure> {
         .map(|path| Source {
             path: path.clone(),
             root: std::path::PathBuf::new(),
+            archived: None,
             settings: settings.clone(),
         })
         .collect();

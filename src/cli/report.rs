@@ -168,6 +168,7 @@ fn request(args: &Args, home: &Home) -> Result<Request, Failure> {
         insights: config.insights.clone(),
         connectors: config.connector.clone(),
         run: None,
+        archive: None,
         expects_whole: false,
     })
 }
@@ -179,6 +180,7 @@ fn sources(args: &Args, home: &Home) -> Result<Vec<Source>, Failure> {
         let source = |path: &String| Source {
             path: path.clone(),
             root: PathBuf::new(),
+            archived: None,
             settings: given.clone(),
         };
         return Ok(args.sources.iter().map(source).collect());

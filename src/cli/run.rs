@@ -12,9 +12,9 @@ use crate::clock::Clock;
 use crate::failure::{Failure, FailureKind};
 use crate::ledger::{Key, NewRun, Purpose, Run, RunState, State, Trigger};
 use crate::render;
-use crate::run::engine::{self, Engine, Ran};
+use crate::run::engine::{self, Engine, EngineError, Ran};
 use crate::run::plan::Plan;
-use crate::run::prepare::{self, Circumstances};
+use crate::run::prepare::{self, Beside};
 use crate::schedule;
 use crate::store;
 
@@ -190,19 +190,27 @@ fn dry_run(
 ) -> Result<Done, Failure> {
     let ledger = installation.ledger()?;
     let mut key = wanted.key;
-    let mut circumstances = Circumstances { due_at: Some(wanted.due_at), ..Default::default() };
-    let mut seq = 1;
+    let mut beside = Beside { due_at: Some(wanted.due_at), ..Beside::default() };
     if let Some(ledger) = &ledger {
         let newest = ledger.newest_revision(&key.schedule, &key.nominal)?;
         let made = newest.filter(|run| run.state == RunState::Done);
         key.revision = made.map_or(1, |run| run.key.revision + u32::from(args.revise));
-        circumstances.earlier = engine::earlier(ledger, plan, wanted.due_at)?;
-        seq = ledger.next_seq()?;
+        beside.earlier = engine::earlier(ledger, plan, wanted.due_at)?;
     }
-    let bag = archive::bag_name(seq, &key.schedule, &key.nominal, key.revision);
-    circumstances.filed = Some((plan.archive_name.clone(), bag));
-    let prepared = prepare::prepare(plan, &key, nominal)?;
-    let letters = prepare::letters(plan, &key, &prepared, &circumstances, clock.now())?;
+    // The place in the archive is known before; the head of the new bag is not.
+    let archive = match &ledger {
+        Some(ledger) => {
+            let (place, signer) = engine::place(ledger, &plan.evidence)?;
+            engine::archive_report(ledger, plan, &key, &place, signer.as_ref())?
+        }
+        None => {
+            let place = archive::place(&plan.evidence.dir, None).map_err(EngineError::from)?;
+            let signer = plan.evidence.signer().map_err(EngineError::from)?;
+            engine::place_report(&place, signer.as_ref())
+        }
+    };
+    let prepared = prepare::prepare(plan, &key, nominal, Some(archive))?;
+    let letters = prepare::letters(plan, &key, &prepared, &beside, clock.now())?;
     let name = format!("dry-run-{}-{}", key.schedule, key.nominal.replace(':', ""));
     let folder = args.out.clone().unwrap_or_else(|| Path::new(".").join(name));
     let mut files: Vec<(PathBuf, &[u8])> = Vec::new();
@@ -222,7 +230,7 @@ fn dry_run(
         store::write_atomic(&path, bytes)?;
         say(&format!("wrote {}", path.display()));
     }
-    let summary = render::summary::render(&prepared.outcome.report);
+    let summary = render::summary::render(&prepared.report);
     put(summary.map_err(crate::run::RunError::Render)?.as_bytes())?;
     Ok(Done::Well)
 }

@@ -185,6 +185,31 @@ pub struct Attempt {
     pub sha256: String,
 }
 
+/// An attempt as it stands in the ledger.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct AttemptRow {
+    /// Message-ID without angle brackets.
+    pub message_id: String,
+    /// SHA-256 of the bytes.
+    pub sha256: String,
+    /// When it ended.
+    pub at: String,
+    /// Short word for the outcome.
+    pub outcome: String,
+    /// Where in the conversation it was decided.
+    pub phase: Option<String>,
+    /// What the relay said, or what happened.
+    pub reply: String,
+    /// Who has it.
+    pub relay: Option<String>,
+    /// TLS version of the session.
+    pub tls: Option<String>,
+    /// Cipher suite of the session.
+    pub cipher: Option<String>,
+    /// SHA-256 of the relay's certificate.
+    pub certificate_sha256: Option<String>,
+}
+
 /// A relay that is left alone for a while.
 #[derive(Debug, Clone)]
 pub struct Parked {
@@ -238,6 +263,45 @@ impl Ledger {
     /// [`LedgerError`] when the ledger fails.
     pub fn in_state(&self, state: State) -> Result<Vec<Message>, LedgerError> {
         self.select("WHERE state = ?1 ORDER BY created, nominal, recipient", &[&state.name()])
+    }
+
+    /// Messages that have come to an end and are in no bag yet.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger fails.
+    pub fn unfiled(&self) -> Result<Vec<Message>, LedgerError> {
+        self.select(
+            "WHERE filed IS NULL AND state IN ('delivered', 'refused', 'expired', 'held')
+             ORDER BY created, nominal, recipient",
+            &[],
+        )
+    }
+
+    /// Every attempt to hand a message over, under this Message-ID or, where it was too
+    /// large, the one before.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger fails.
+    pub fn attempts(&self, message_id: &str) -> Result<Vec<AttemptRow>, LedgerError> {
+        let before = message_id.replacen(".small.", ".", 1);
+        let sql = "SELECT * FROM attempt WHERE message_id IN (?1, ?2) ORDER BY number";
+        let mut statement = self.connection.prepare(sql)?;
+        let row = |row: &Row<'_>| {
+            Ok(AttemptRow {
+                message_id: row.get("message_id")?,
+                sha256: row.get("sha256")?,
+                at: row.get("at")?,
+                outcome: row.get("outcome")?,
+                phase: row.get("phase")?,
+                reply: row.get("reply")?,
+                relay: row.get("relay")?,
+                tls: row.get("tls")?,
+                cipher: row.get("cipher")?,
+                certificate_sha256: row.get("certificate_sha256")?,
+            })
+        };
+        let rows = statement.query_map([message_id, &before], row)?.collect::<Result<_, _>>()?;
+        Ok(rows)
     }
 
     /// Runs whose report has come to an end without reaching everyone, and of which nobody
@@ -314,7 +378,7 @@ impl Ledger {
         let transaction = self.connection.transaction()?;
         transaction.execute(
             "UPDATE outbox SET state = ?2, next_at = ?3, attempts = attempts + 1,
-                    doubts = doubts + ?4, updated = ?5, phase = ?6, reply = ?7, relay = ?8,
+                    doubts = doubts + ?4, updated = ?5, filed = NULL, phase = ?6, reply = ?7, relay = ?8,
                     tls = ?9, cipher = ?10, certificate_sha256 = ?11
              WHERE message_id = ?1",
             params![
@@ -375,7 +439,8 @@ impl Ledger {
         doubts: u32,
     ) -> Result<(), LedgerError> {
         self.connection.execute(
-            "UPDATE outbox SET state = ?2, next_at = ?3, reply = coalesce(?4, reply), doubts = ?5
+            "UPDATE outbox SET state = ?2, next_at = ?3, reply = coalesce(?4, reply), doubts = ?5,
+                    filed = NULL
              WHERE message_id = ?1",
             params![message_id, state.name(), next_at.map(text), reply, doubts],
         )?;
@@ -388,7 +453,7 @@ impl Ledger {
     /// [`LedgerError`] when the ledger fails.
     pub fn retry(&self, message_id: &str, now: DateTime<Utc>) -> Result<(), LedgerError> {
         self.connection.execute(
-            "UPDATE outbox SET state = 'queued', created = ?2, next_at = ?2, attempts = 0
+            "UPDATE outbox SET state = 'queued', created = ?2, next_at = ?2, attempts = 0, filed = NULL
              WHERE message_id = ?1 AND state NOT IN ('delivered', 'sending')",
             params![message_id, text(now)],
         )?;
@@ -479,6 +544,22 @@ pub(super) fn insert(
             small_id,
             small,
         ],
+    )?;
+    Ok(())
+}
+
+/// Marks a message as being in a bag. The bytes of one that was delivered are evidence there,
+/// and nobody needs them here again.
+pub(super) fn file(
+    connection: &rusqlite::Connection,
+    message_id: &str,
+    seq: i64,
+) -> Result<(), LedgerError> {
+    connection.execute(
+        "UPDATE outbox SET filed = ?2,
+                bytes = CASE state WHEN 'delivered' THEN x'' ELSE bytes END
+         WHERE message_id = ?1",
+        params![message_id, seq],
     )?;
     Ok(())
 }

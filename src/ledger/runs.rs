@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, Row, named_params, params};
 
-use super::{Ledger, LedgerError, NewMessage, instant, maybe_instant, text};
+use super::{KnownHead, Ledger, LedgerError, NewMessage, instant, maybe_instant, text};
 
 /// Which run: a schedule's nominal occurrence, and which revision of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -260,7 +260,8 @@ impl Ledger {
         self.change(key, "sealing = :reason, started = coalesce(started, :at)", now, Some(bag))
     }
 
-    /// Marks a run as done, with its bag and its messages, in one transaction.
+    /// Marks a run as done, with its bag and head, its messages, and the earlier messages
+    /// that its bag holds, in one transaction.
     ///
     /// # Errors
     /// [`LedgerError`] when the ledger fails; nothing is then changed.
@@ -268,31 +269,30 @@ impl Ledger {
         &mut self,
         key: &Key,
         now: DateTime<Utc>,
-        (seq, bag): (u64, &str),
+        head: &KnownHead,
         messages: &[NewMessage],
+        filed: &[String],
     ) -> Result<(), LedgerError> {
         let transaction = self.connection.transaction()?;
+        let seq = head.seq.cast_signed();
+        transaction.execute(
+            "INSERT INTO head (seq, bag, sha256, time) VALUES (?1, ?2, ?3, ?4)",
+            params![seq, head.bag, head.sha256, head.time],
+        )?;
         transaction.execute(
             "UPDATE run SET state = 'done', finished = ?4, seq = ?5, bag = ?6, sealing = NULL,
                     reason = NULL, next_at = NULL
              WHERE schedule = ?1 AND nominal = ?2 AND revision = ?3",
-            params![key.schedule, key.nominal, key.revision, text(now), seq.cast_signed(), bag],
+            params![key.schedule, key.nominal, key.revision, text(now), seq, head.bag],
         )?;
         for message in messages {
             super::outbox::insert(&transaction, message, now)?;
         }
+        for id in filed {
+            super::outbox::file(&transaction, id, seq)?;
+        }
         transaction.commit()?;
         Ok(())
-    }
-
-    /// The sequence number of the next bag.
-    ///
-    /// # Errors
-    /// [`LedgerError`] when the ledger fails.
-    pub fn next_seq(&self) -> Result<u64, LedgerError> {
-        let sql = "SELECT coalesce(max(seq), 0) + 1 FROM run";
-        let seq: i64 = self.connection.query_row(sql, [], |row| row.get(0))?;
-        Ok(seq.cast_unsigned())
     }
 
     fn change(

@@ -22,7 +22,15 @@ CREATE TABLE run (
     bag       TEXT UNIQUE,
     PRIMARY KEY (schedule, nominal, revision),
     CHECK ((state = 'done') = (bag IS NOT NULL)),
+    CHECK ((seq IS NULL) = (bag IS NULL)),
     CHECK (state NOT IN ('failed', 'skipped') OR reason IS NOT NULL)
+) STRICT;
+
+CREATE TABLE head (
+    seq    INTEGER PRIMARY KEY CHECK (seq >= 1),
+    bag    TEXT NOT NULL UNIQUE,
+    sha256 TEXT NOT NULL,
+    time   TEXT NOT NULL
 ) STRICT;
 
 CREATE TABLE outbox (
@@ -49,6 +57,7 @@ CREATE TABLE outbox (
     tls        TEXT,
     cipher     TEXT,
     certificate_sha256 TEXT,
+    filed      INTEGER,
     UNIQUE (schedule, nominal, revision, purpose, recipient),
     CHECK ((small IS NULL) = (small_id IS NULL)),
     CHECK ((next_at IS NOT NULL) = (state IN ('queued', 'in-doubt')))

@@ -46,12 +46,34 @@ pub struct Facts {
     pub made_at: Option<DateTime<Utc>>,
     /// What became of earlier reports.
     pub earlier: Vec<Earlier>,
-    /// Folder of the evidence, and name of the bag in it.
-    pub filed: Option<(String, String)>,
+    /// Where the report is filed.
+    pub filed: Option<Filed>,
     /// Names of the attachments.
     pub attached: Vec<String>,
     /// Whether attachments were left out because of the size.
     pub left_out: bool,
+}
+
+/// Where a report is filed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filed {
+    /// Folder of the evidence, as the settings write it.
+    pub folder: String,
+    /// Name of the bag.
+    pub bag: String,
+    /// Sequence number.
+    pub seq: u64,
+    /// SHA-256 of the head.
+    pub head_sha256: String,
+    /// Whether the head is signed.
+    pub signed: bool,
+}
+
+impl Filed {
+    /// The head as a header of the mail and `archive verify --anchor` have it.
+    pub fn head(&self) -> String {
+        format!("{:06} sha256:{}", self.seq, self.head_sha256)
+    }
 }
 
 /// Something about an earlier report that its readers should know.
@@ -581,8 +603,13 @@ impl Builder<'_> {
         if facts.left_out {
             lines.push(words.text("mail.not_attached"));
         }
-        if let Some((folder, bag)) = &facts.filed {
-            lines.push(words.fill("mail.archived", &[("bag", bag), ("folder", folder)]));
+        if let Some(filed) = &facts.filed {
+            let places = [("bag", filed.bag.as_str()), ("folder", &filed.folder)];
+            lines.push(words.fill("mail.archived", &places));
+            lines.push(words.fill("mail.head", &[("head", &filed.head())]));
+            if !filed.signed {
+                lines.push(words.text("evidence.unsigned"));
+            }
         }
         lines
     }

@@ -139,6 +139,13 @@ fn draw_insight(layout: &mut Layout, insight: &InsightView) {
 fn draw_evidence(layout: &mut Layout, view: &View) {
     let evidence: &EvidenceView = &view.evidence;
     layout.heading(Heading::Part, &evidence.title);
+    for line in &evidence.filed {
+        layout.paragraph(line, SIZE, Face::Regular, layout::INK);
+    }
+    if let Some(changes) = &evidence.changes {
+        layout.heading(Heading::Section, &evidence.changes_title);
+        table::draw(layout, changes);
+    }
     layout.heading(Heading::Section, &evidence.sources_title);
     table::draw(layout, &evidence.sources);
     layout.paragraph(&evidence.law, SIZE, Face::Regular, layout::SOFT);

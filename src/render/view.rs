@@ -131,6 +131,10 @@ pub(super) struct EvidenceView {
     pub rejects: Option<Table>,
     pub no_rejects: String,
     pub notes: Vec<String>,
+    /// Where the report is filed, and whether that is signed.
+    pub filed: Vec<String>,
+    pub changes_title: String,
+    pub changes: Option<Table>,
 }
 
 /// A table.

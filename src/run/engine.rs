@@ -9,18 +9,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
+use super::evidence::Evidence;
+use super::filing::{self, Circumstances};
 use super::outbox::{self, Posts};
 use super::plan::Plan;
 use super::post::Post;
-use super::prepare::{self, Circumstances, Prepared};
-use super::{RunError, chain, record};
-use crate::archive::{self, ArchiveError};
+use super::prepare::{self, Beside, Prepared};
+use super::{RunError, chain, changes};
+use crate::archive::sign::Signer;
+use crate::archive::{self, ArchiveError, Place, Sealed};
 use crate::clock::Clock;
 use crate::config::{ConfigError, Home, Missed};
 use crate::ledger::{
-    Key, Ledger, LedgerError, Lock, NewMessage, NewRun, Purpose, Run, RunState, State, Trigger,
+    Key, KnownHead, Ledger, LedgerError, Lock, NewMessage, NewRun, Purpose, Run, RunState, State,
+    Trigger,
 };
-use crate::render::mail::{Earlier, Notice};
+use crate::render::mail::{Earlier, Filed, Notice};
+use crate::report::ArchiveReport;
 use crate::schedule::{self, Occurrence};
 use crate::store;
 
@@ -111,7 +116,7 @@ impl Engine {
         let lock = Lock::take(state, who)?;
         let ledger = Ledger::open(lock)?;
         let posts = posts(home, &plans);
-        let engine = Self { plans, posts, ledger, clock };
+        let mut engine = Self { plans, posts, ledger, clock };
         engine.recover()?;
         Ok(engine)
     }
@@ -137,19 +142,35 @@ impl Engine {
         &self.plans
     }
 
-    fn recover(&self) -> Result<(), EngineError> {
+    fn recover(&mut self) -> Result<(), EngineError> {
         let now = self.clock.now();
         let interrupted = self.ledger.interrupted()?;
         let unfinished: Vec<String> =
             interrupted.iter().filter_map(|run| run.sealing.clone()).collect();
-        let next_seq = self.ledger.next_seq()?;
+        let mut folders: Vec<Evidence> = Vec::new();
         for plan in &self.plans {
-            archive::recover(&plan.archive, &unfinished)?;
-            archive::check(&plan.archive, next_seq)?;
+            if folders.iter().all(|known| known.dir != plan.evidence.dir) {
+                folders.push(plan.evidence.clone());
+            }
+        }
+        let mut whole: Vec<(Evidence, Sealed)> = Vec::new();
+        for evidence in folders {
+            let sealed = archive::recover(&evidence.dir, &unfinished)?;
+            whole.extend(sealed.into_iter().map(|sealed| (evidence.clone(), sealed)));
         }
         for run in &interrupted {
-            tracing::warn!(run = %run.key, "the process ended in the middle: run again");
-            self.ledger.postpone(&run.key, now, None, false)?;
+            let found = whole.iter().find(|(_, held)| Some(&held.head.bag) == run.sealing.as_ref());
+            let adopted = match found {
+                Some((evidence, sealed)) => self.adopt(run, evidence, sealed)?,
+                None => false,
+            };
+            if !adopted {
+                self.run_again(run, now)?;
+            }
+        }
+        let next_seq = self.ledger.newest_head()?.map_or(1, |head| head.seq + 1);
+        for plan in &self.plans {
+            archive::check(&plan.evidence.dir, next_seq)?;
         }
         for post in self.posts.values() {
             if let super::post::Way::Folder(folder) = &post.way {
@@ -158,6 +179,38 @@ impl Engine {
         }
         outbox::recover(&self.ledger, &self.posts, now)?;
         Ok(())
+    }
+
+    fn run_again(&self, run: &Run, now: DateTime<Utc>) -> Result<(), EngineError> {
+        if super::plan::RESERVED.contains(&run.key.schedule.as_str()) {
+            // What a person asked for is asked for again, or not.
+            return Ok(self.ledger.fail(&run.key, now, "the process ended in the middle")?);
+        }
+        tracing::warn!(run = %run.key, "the process ended in the middle: run again");
+        Ok(self.ledger.postpone(&run.key, now, None, false)?)
+    }
+
+    /// A run whose head is on the disk is done, though its process ended before it could say
+    /// so: what was sealed is what is mailed.
+    fn adopt(
+        &mut self,
+        run: &Run,
+        evidence: &Evidence,
+        sealed: &Sealed,
+    ) -> Result<bool, EngineError> {
+        let plan = self.plans.iter().find(|plan| plan.name == run.key.schedule).cloned();
+        let letters = match &plan {
+            Some(plan) => {
+                let Some(prepared) = Prepared::from_bag(&sealed.path) else { return Ok(false) };
+                self.letters(plan, run, &prepared, sealed)?
+            }
+            None => Vec::new(),
+        };
+        let filed: Vec<String> = archive::delivered(&sealed.path);
+        self.done(run, sealed, &letters, &filed)?;
+        tracing::warn!(run = %run.key, "the process ended after sealing: taken as done");
+        evidence.tell(sealed);
+        Ok(true)
     }
 
     /// Does whatever is due. `stop` ends it after the current run or message.
@@ -276,16 +329,21 @@ impl Engine {
         let deadline = plan.wait_for_data.as_ref().filter(|_| may_wait);
         let deadline = deadline.map(|wait| run.due_at + wait.length());
         let waits = deadline.filter(|deadline| started < *deadline);
-        let prepared = match prepare::prepare(plan, key, nominal) {
+        let (place, signer) = match place(&self.ledger, &plan.evidence) {
+            Ok(place) => place,
+            Err(error) => return self.machine_failed(plan, run, &error),
+        };
+        let archive = archive_report(&self.ledger, plan, key, &place, signer.as_ref())?;
+        let prepared = match prepare::prepare(plan, key, nominal, Some(archive)) {
             Ok(prepared) => prepared,
             Err(error) => return self.could_not(plan, run, &error, waits),
         };
-        if let (Some(incomplete), Some(deadline)) = (&prepared.outcome.report.incomplete, waits) {
+        if let (Some(incomplete), Some(deadline)) = (&prepared.report.incomplete, waits) {
             let newest = incomplete.newest.as_deref().unwrap_or("none");
             let reason = format!("newest row {newest}, needed {}", incomplete.needed);
             return self.wait(key, deadline.min(started + LOOK_AGAIN), reason, false);
         }
-        match self.seal(plan, run, &prepared, started) {
+        match self.seal(plan, run, &prepared, (&place, signer.as_ref()), started) {
             Ok(bag) => {
                 tracing::info!(run = %key, bag = %bag.display(), "report made and filed");
                 Ok(Ran::Done { bag })
@@ -301,24 +359,121 @@ impl Engine {
         plan: &Plan,
         run: &Run,
         prepared: &Prepared,
+        (place, signer): (&Place, Option<&Signer>),
         started: DateTime<Utc>,
     ) -> Result<PathBuf, EngineError> {
-        let key = &run.key;
-        let seq = self.ledger.next_seq()?;
-        let bag = record::bag(plan, run, prepared, seq, started);
-        let circumstances = Circumstances {
+        // Letters that cannot be written are found before anything is kept.
+        let rehearsal = Beside { due_at: Some(run.due_at), ..Beside::default() };
+        prepare::letters(plan, &run.key, prepared, &rehearsal, started)?;
+        let circumstances = Circumstances::of(plan, run, started);
+        let (deliveries, filed) = filing::deliveries(&self.ledger)?;
+        let readers = |index: usize| prepared.readers(plan, index);
+        let bag = filing::bag(place.seq, &circumstances, prepared, readers, deliveries);
+        self.ledger.sealing(&run.key, started, &bag.name)?;
+        let now = self.clock.now();
+        let sealed = archive::seal(&plan.evidence.dir, &bag, place, signer, now)?;
+        let letters = self.letters(plan, run, prepared, &sealed)?;
+        self.done(run, &sealed, &letters, &filed)?;
+        plan.evidence.tell(&sealed);
+        Ok(sealed.path)
+    }
+
+    /// The letters of a run that is sealed.
+    fn letters(
+        &self,
+        plan: &Plan,
+        run: &Run,
+        prepared: &Prepared,
+        sealed: &Sealed,
+    ) -> Result<Vec<NewMessage>, EngineError> {
+        let beside = Beside {
             due_at: Some(run.due_at),
             earlier: earlier(&self.ledger, plan, run.due_at)?,
-            filed: Some((plan.archive_name.clone(), bag.name.clone())),
+            filed: Some(filed(&plan.evidence, sealed)),
         };
-        // Letters are written before anything is kept: one that cannot be written is no
-        // half-made run.
-        let letters = prepare::letters(plan, key, prepared, &circumstances, self.clock.now())?;
-        archive::check(&plan.archive, seq)?;
-        self.ledger.sealing(key, started, &bag.name)?;
-        let path = archive::seal(&plan.archive, &bag)?;
-        self.ledger.finish(key, self.clock.now(), (seq, &bag.name), &letters)?;
-        Ok(path)
+        Ok(prepare::letters(plan, &run.key, prepared, &beside, self.clock.now())?)
+    }
+
+    fn done(
+        &mut self,
+        run: &Run,
+        sealed: &Sealed,
+        letters: &[NewMessage],
+        filed: &[String],
+    ) -> Result<(), EngineError> {
+        let head = KnownHead {
+            seq: sealed.head.seq,
+            bag: sealed.head.bag.clone(),
+            sha256: sealed.head.sha256(),
+            time: sealed.head.time.clone(),
+        };
+        Ok(self.ledger.finish(&run.key, self.clock.now(), &head, letters, filed)?)
+    }
+
+    /// Files something that no schedule made: a report on demand, or a closing bag.
+    ///
+    /// # Errors
+    /// [`EngineError`] when ledger or archive fail.
+    pub fn file_by_hand(
+        &mut self,
+        name: &str,
+        evidence: &Evidence,
+        build: impl FnOnce(
+            &Run,
+            &Place,
+            Option<&Signer>,
+            Vec<archive::File>,
+        ) -> Result<archive::Bag, EngineError>,
+    ) -> Result<Sealed, EngineError> {
+        let now = self.clock.now();
+        let key = self.free_key(name, now)?;
+        let wanted = NewRun {
+            key: key.clone(),
+            zone: chrono_tz::UTC.name().to_owned(),
+            due_at: now,
+            trigger: Trigger::Manual,
+            skipped: None,
+        };
+        self.ledger.add_run(&wanted)?;
+        self.ledger.begin(&key, now)?;
+        let made = self.file_run(&key, evidence, build);
+        if let Err(error) = &made {
+            self.ledger.fail(&key, self.clock.now(), &chain(error))?;
+        }
+        made
+    }
+
+    fn file_run(
+        &mut self,
+        key: &Key,
+        evidence: &Evidence,
+        build: impl FnOnce(
+            &Run,
+            &Place,
+            Option<&Signer>,
+            Vec<archive::File>,
+        ) -> Result<archive::Bag, EngineError>,
+    ) -> Result<Sealed, EngineError> {
+        let now = self.clock.now();
+        let Some(run) = self.ledger.run(key)? else {
+            unreachable!("the run was written down just now");
+        };
+        let (place, signer) = place(&self.ledger, evidence)?;
+        let (deliveries, filed) = filing::deliveries(&self.ledger)?;
+        let bag = build(&run, &place, signer.as_ref(), deliveries)?;
+        self.ledger.sealing(key, now, &bag.name)?;
+        let sealed = archive::seal(&evidence.dir, &bag, &place, signer.as_ref(), now)?;
+        self.done(&run, &sealed, &[], &filed)?;
+        evidence.tell(&sealed);
+        Ok(sealed)
+    }
+
+    /// A key that nothing has yet: two things may be filed in one second.
+    fn free_key(&self, name: &str, now: DateTime<Utc>) -> Result<Key, EngineError> {
+        let nominal = schedule::nominal_text(now.naive_utc());
+        let newest = self.ledger.newest_revision(name, &nominal)?;
+        let revision = newest.map_or(1, |run| run.key.revision + 1);
+        Ok(Key { schedule: name.to_owned(), nominal, revision })
     }
 
     /// The report could not be made.
@@ -356,7 +511,7 @@ impl Engine {
         match (run.trigger, WAITS.get(attempts)) {
             (Trigger::Schedule, Some(minutes)) => {
                 let until = self.clock.now() + TimeDelta::minutes(*minutes);
-                archive::recover(&plan.archive, &[])?;
+                archive::recover(&plan.evidence.dir, &[])?;
                 self.wait(&run.key, until, reason, true)
             }
             _ => self.failed(plan, run, reason, false),
@@ -467,6 +622,60 @@ pub fn earlier(
         }
     }
     Ok(earlier)
+}
+
+/// The next place in the chain, and the key that signs.
+///
+/// # Errors
+/// [`EngineError::Archive`] when the archive does not end where the ledger says.
+pub fn place(ledger: &Ledger, evidence: &Evidence) -> Result<(Place, Option<Signer>), EngineError> {
+    let newest = ledger.newest_head()?;
+    let known = newest.as_ref().map(|head| (head.seq, head.sha256.as_str()));
+    let place = archive::place(&evidence.dir, known)?;
+    archive::check(&evidence.dir, place.seq)?;
+    Ok((place, evidence.signer()?))
+}
+
+/// What a schedule's report prints of its place in the archive.
+///
+/// # Errors
+/// [`LedgerError`] when the ledger fails.
+pub fn archive_report(
+    ledger: &Ledger,
+    plan: &Plan,
+    key: &Key,
+    place: &Place,
+    signer: Option<&Signer>,
+) -> Result<ArchiveReport, LedgerError> {
+    let runs = ledger.runs(&plan.name)?;
+    let before = runs.iter().filter(|other| other.key != *key);
+    let before = before.filter_map(|other| other.seq.zip(other.bag.as_deref())).max();
+    let settings = before.and_then(|(_, bag)| plan.evidence.settings_of(bag));
+    Ok(ArchiveReport {
+        changes: settings.and_then(|before| changes::changes(&before, &plan.settings)),
+        ..place_report(place, signer)
+    })
+}
+
+/// What any report prints of its place in the archive.
+pub fn place_report(place: &Place, signer: Option<&Signer>) -> ArchiveReport {
+    ArchiveReport {
+        seq: place.seq,
+        previous_head: (place.seq > 1).then(|| place.previous_head_sha256.clone()),
+        signed_by: signer.map(Signer::fingerprint),
+        changes: None,
+    }
+}
+
+/// Where a run is filed, as its mail says.
+fn filed(evidence: &Evidence, sealed: &Sealed) -> Filed {
+    Filed {
+        folder: evidence.name.clone(),
+        bag: sealed.head.bag.clone(),
+        seq: sealed.head.seq,
+        head_sha256: sealed.head.sha256(),
+        signed: sealed.head.key != archive::head::UNSIGNED,
+    }
 }
 
 fn undelivered(ledger: &Ledger, key: &Key) -> Result<Vec<Earlier>, LedgerError> {

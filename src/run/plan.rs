@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use chrono::TimeDelta;
 use chrono_tz::Tz;
 
+use super::evidence::Evidence;
 use super::post::Post;
 use super::{Request, settings};
-use crate::config::{ConfigError, Home, Inputs, Missed, RecipientConfig, ScheduleSettings, Span};
+use crate::config::{ConfigError, Home, Missed, RecipientConfig, ScheduleSettings, Span};
 use crate::deliver::message;
 use crate::ingest;
 use crate::render::Format;
@@ -15,6 +16,9 @@ use crate::schedule::Pattern;
 
 /// How far back missed occurrences are made up for where nothing is said.
 const MISSED_WINDOW: TimeDelta = TimeDelta::days(35);
+
+/// Runs that no schedule made have these names in the place of a schedule's.
+pub const RESERVED: [&str; 2] = ["on-demand", "closing"];
 
 /// One schedule, ready to be run.
 #[derive(Debug, Clone)]
@@ -47,14 +51,8 @@ pub struct Plan {
     pub notify: Vec<String>,
     /// How mail leaves.
     pub post: Post,
-    /// Folder of the evidence.
-    pub archive: PathBuf,
-    /// The same as the settings write it, for readers.
-    pub archive_name: String,
-    /// What the evidence holds of the traces.
-    pub inputs: Inputs,
-    /// How long it is to be kept.
-    pub keep: Span,
+    /// How evidence is kept.
+    pub evidence: Evidence,
     /// The settings as used.
     pub settings: String,
 }
@@ -111,9 +109,10 @@ fn build(home: &Home, schedule: &ScheduleSettings, checks: &mut Checks) -> Optio
     let recipients = checks.take(recipients(&config.recipient, language.as_deref(), file));
     let notify = checks.take(addresses(config.notify.address.list(), file));
     let post = checks.take(Post::of(home, &config.mail, file));
-    if let Some(key) = &config.archive.signing_key {
-        let path = home.path(key);
-        checks.take(super::post::private_file(&path, "archive.signing_key", file));
+    let evidence = checks.take(Evidence::of(home, &config.archive, file));
+    if RESERVED.contains(&schedule.name.as_str()) {
+        let hint = "name the file otherwise";
+        checks.faults.push(ConfigError::value(file, "name", "is taken", hint));
     }
     let wait = config.wait_for_data.clone().or_else(|| config.mail.wait_for_data.clone());
     let zone = zone?;
@@ -144,6 +143,7 @@ fn build(home: &Home, schedule: &ScheduleSettings, checks: &mut Checks) -> Optio
             insights: config.insights.clone(),
             connectors: config.connector.clone(),
             run: None,
+            archive: None,
             expects_whole: wait.is_some(),
         },
         wait_for_data: wait,
@@ -151,10 +151,7 @@ fn build(home: &Home, schedule: &ScheduleSettings, checks: &mut Checks) -> Optio
         recipients: recipients?,
         notify: notify?,
         post: post?,
-        archive: home.path(&config.archive.dir),
-        archive_name: config.archive.dir.clone(),
-        inputs: config.archive.inputs,
-        keep: config.archive.keep.clone(),
+        evidence: evidence?,
         settings: schedule.text.clone(),
     })
 }

@@ -3,14 +3,12 @@
 //! Secrets are looked at when settings are checked (is the file there, is it private?) and
 //! read only when a connection needs them.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::RunError;
+use super::{RunError, command};
 use crate::config::{Auth, ConfigError, Home, MailConfig, OnDoubt, Security, Transport};
 use crate::deliver::outcome::{Outcome, Receipt};
 use crate::deliver::{folder, message, smtp};
@@ -19,8 +17,6 @@ use crate::store;
 
 /// Sender where none is given and mail goes into a folder.
 const FROM: &str = "intransit <intransit@localhost>";
-/// Longest time that the command that prints a token may take.
-const TOKEN_WAIT: Duration = Duration::from_mins(1);
 
 /// How mail leaves.
 #[derive(Debug, Clone)]
@@ -334,40 +330,7 @@ fn check_private(path: &Path) -> Result<(), String> {
 
 /// What the token command prints. Its own errors go to our stderr.
 fn token(words: &[String]) -> Result<String, String> {
-    let (program, args) = words.split_first().ok_or("no token command")?;
-    let fail = |what: &str| format!("the token command `{program}` {what}");
-    let mut child = Command::new(program)
-        .args(args)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|error| fail(&format!("cannot be started: {error}")))?;
-    let mut output = child.stdout.take().ok_or_else(|| fail("gives no output"))?;
-    let reader = std::thread::spawn(move || {
-        let mut text = String::new();
-        output.read_to_string(&mut text).map(|_| text)
-    });
-    let begun = Instant::now();
-    let status = loop {
-        match child.try_wait() {
-            Ok(Some(status)) => break status,
-            Ok(None) if begun.elapsed() < TOKEN_WAIT => {
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            Ok(None) => {
-                // Whether it can be ended or not, it is not waited for.
-                drop(child.kill());
-                drop(child.wait());
-                return Err(fail("took longer than a minute"));
-            }
-            Err(error) => return Err(fail(&format!("cannot be watched: {error}"))),
-        }
-    };
-    if !status.success() {
-        return Err(fail(&format!("failed ({status})")));
-    }
-    let text = reader.join().map_err(|_| fail("cannot be read"))?;
-    let text = text.map_err(|error| fail(&format!("cannot be read: {error}")))?;
-    let text = text.trim().to_owned();
-    if text.is_empty() { Err(fail("printed nothing")) } else { Ok(text) }
+    let output = command::output(words, &[])?;
+    let text = String::from_utf8_lossy(&output).trim().to_owned();
+    if text.is_empty() { Err(format!("`{}` printed nothing", words.join(" "))) } else { Ok(text) }
 }

@@ -1,14 +1,18 @@
 //! One run made ready: the report frozen, every file rendered and checked, every letter
 //! written. Nothing is stored and nothing is sent here.
 
+use std::path::Path;
+
 use chrono::{DateTime, NaiveDateTime, Utc};
 
+use super::filing::{RECORD, Record};
 use super::plan::{Addressee, Plan};
-use super::{Outcome, RunError, files, report};
+use super::{RunError, files, report};
 use crate::deliver::message::{self, Letter};
+use crate::ingest::Reading;
 use crate::ledger::{Key, NewMessage, Purpose};
 use crate::render::{self, Format, mail};
-use crate::report::{Report, RunReport, broken_law, limited};
+use crate::report::{ArchiveReport, Report, RunReport, broken_law, limited};
 
 /// Rendered files: name and content.
 type Files = Vec<(String, Vec<u8>)>;
@@ -16,8 +20,10 @@ type Files = Vec<(String, Vec<u8>)>;
 /// A run whose report is frozen.
 #[derive(Debug)]
 pub struct Prepared {
-    /// The report, and what was learned while reading.
-    pub outcome: Outcome,
+    /// The report.
+    pub report: Report,
+    /// What was read; none where the report was taken from its bag.
+    pub reading: Option<Reading>,
     /// Its files.
     pub files: Files,
     /// The reports of recipients who see less of it or read another language.
@@ -31,7 +37,8 @@ pub struct Variant {
     pub name: String,
     language: String,
     connectors: Vec<String>,
-    report: Report,
+    /// The report.
+    pub report: Report,
     /// Its files, in all formats that one of its readers gets.
     pub files: Files,
 }
@@ -41,7 +48,12 @@ pub struct Variant {
 ///
 /// # Errors
 /// [`RunError`] when there is nothing to report on, or a file does not hold what it must.
-pub fn prepare(plan: &Plan, key: &Key, nominal: NaiveDateTime) -> Result<Prepared, RunError> {
+pub fn prepare(
+    plan: &Plan,
+    key: &Key,
+    nominal: NaiveDateTime,
+    archive: Option<ArchiveReport>,
+) -> Result<Prepared, RunError> {
     let mut request = plan.request.clone();
     request.as_of = Some(nominal.date());
     request.run = Some(RunReport {
@@ -49,15 +61,9 @@ pub fn prepare(plan: &Plan, key: &Key, nominal: NaiveDateTime) -> Result<Prepare
         nominal: key.nominal.clone(),
         revision: key.revision,
     });
+    request.archive = archive;
     let outcome = report(&request)?;
-    let mut formats = plan.formats.clone();
-    // Figures that can be recomputed belong to the evidence of every run.
-    for format in [Format::Csv, Format::Json] {
-        if !formats.contains(&format) {
-            formats.push(format);
-        }
-    }
-    let files = checked(&outcome.report, &formats)?;
+    let files = checked(&outcome.report, &with_figures(&plan.formats))?;
     let mut variants: Vec<Variant> = Vec::new();
     for reader in &plan.recipients {
         if !is_main(reader, &outcome.report) {
@@ -74,7 +80,62 @@ pub fn prepare(plan: &Plan, key: &Key, nominal: NaiveDateTime) -> Result<Prepare
         }
         variant.files = checked(&variant.report, &formats)?;
     }
-    Ok(Prepared { outcome, files, variants })
+    Ok(Prepared { report: outcome.report, reading: Some(outcome.reading), files, variants })
+}
+
+/// Figures that can be recomputed belong to the evidence of every run.
+pub fn with_figures(formats: &[Format]) -> Vec<Format> {
+    let mut formats = formats.to_vec();
+    for format in [Format::Csv, Format::Json] {
+        if !formats.contains(&format) {
+            formats.push(format);
+        }
+    }
+    formats
+}
+
+impl Prepared {
+    /// A run as its bag holds it: for one that was sealed, but not written down before its
+    /// process ended. `None` where the bag cannot be read.
+    pub fn from_bag(bag: &Path) -> Option<Self> {
+        let data = bag.join("data");
+        let record: Record =
+            serde_json::from_slice(&std::fs::read(data.join(RECORD)).ok()?).ok()?;
+        let files = read_files(&data, &record.formats)?;
+        let variant = |variant: &super::filing::VariantRecord| {
+            let folder = data.join("variants").join(&variant.folder);
+            Some(Variant {
+                name: variant.folder.clone(),
+                language: variant.language.clone(),
+                connectors: variant.connectors.clone(),
+                report: read_report(&folder)?,
+                files: read_files(&folder, &variant.files)?,
+            })
+        };
+        let variants = record.variants.iter().map(variant).collect::<Option<_>>()?;
+        Some(Self { report: read_report(&data)?, reading: None, files, variants })
+    }
+}
+
+impl Prepared {
+    /// The addresses that get this variant.
+    pub fn readers(&self, plan: &Plan, variant: usize) -> Vec<String> {
+        let variant = self.variants.get(variant);
+        plan.recipients
+            .iter()
+            .filter(|reader| variant.is_some_and(|variant| variant.is_for(reader)))
+            .map(|reader| reader.address.clone())
+            .collect()
+    }
+}
+
+fn read_report(folder: &Path) -> Option<Report> {
+    serde_json::from_slice(&std::fs::read(folder.join("report.json")).ok()?).ok()
+}
+
+fn read_files(folder: &Path, names: &[String]) -> Option<Files> {
+    let read = |name: &String| Some((name.clone(), std::fs::read(folder.join(name)).ok()?));
+    names.iter().map(read).collect()
 }
 
 fn checked(report: &Report, formats: &[Format]) -> Result<Files, RunError> {
@@ -111,20 +172,20 @@ fn add_variant(
 }
 
 impl Variant {
-    pub(super) fn is_for(&self, reader: &Addressee) -> bool {
+    fn is_for(&self, reader: &Addressee) -> bool {
         self.language == reader.language && self.connectors == reader.connectors
     }
 }
 
 /// What a letter says beside the report.
 #[derive(Debug, Clone, Default)]
-pub struct Circumstances {
+pub struct Beside {
     /// When the run was due.
     pub due_at: Option<DateTime<Utc>>,
     /// What became of earlier reports.
     pub earlier: Vec<mail::Earlier>,
-    /// Folder of the evidence, and name of the bag.
-    pub filed: Option<(String, String)>,
+    /// Where the report is filed.
+    pub filed: Option<mail::Filed>,
 }
 
 /// The letters of a run, one per recipient.
@@ -135,27 +196,23 @@ pub fn letters(
     plan: &Plan,
     key: &Key,
     prepared: &Prepared,
-    circumstances: &Circumstances,
+    beside: &Beside,
     now: DateTime<Utc>,
 ) -> Result<Vec<NewMessage>, RunError> {
-    plan.recipients
-        .iter()
-        .map(|reader| letter(plan, key, prepared, circumstances, now, reader))
-        .collect()
+    plan.recipients.iter().map(|reader| letter(plan, key, prepared, beside, now, reader)).collect()
 }
 
 fn letter(
     plan: &Plan,
     key: &Key,
     prepared: &Prepared,
-    circumstances: &Circumstances,
+    beside: &Beside,
     now: DateTime<Utc>,
     reader: &Addressee,
 ) -> Result<NewMessage, RunError> {
     let variant = prepared.variants.iter().find(|variant| variant.is_for(reader));
-    let (report, files) = variant.map_or((&prepared.outcome.report, &prepared.files), |variant| {
-        (&variant.report, &variant.files)
-    });
+    let (report, files) = variant
+        .map_or((&prepared.report, &prepared.files), |variant| (&variant.report, &variant.files));
     // A format that the report itself does not have is rendered for this reader alone.
     let mut attachments: Files = Vec::new();
     for format in &reader.attach {
@@ -169,10 +226,10 @@ fn letter(
         }
     }
     let facts = |left_out: bool| mail::Facts {
-        due_at: circumstances.due_at,
+        due_at: beside.due_at,
         made_at: Some(now),
-        earlier: circumstances.earlier.clone(),
-        filed: circumstances.filed.clone(),
+        earlier: beside.earlier.clone(),
+        filed: beside.filed.clone(),
         attached: if left_out {
             Vec::new()
         } else {
@@ -188,7 +245,8 @@ fn letter(
     let write = |id: &str, left_out: bool| {
         let body = mail::report(report, &facts(left_out))?;
         let attached = if left_out { &[][..] } else { &attachments };
-        build(plan, key, &reader.address, id, body, attached, now)
+        let head = beside.filed.as_ref().map(mail::Filed::head);
+        build(plan, key, &reader.address, id, body, attached, now, head)
     };
     let small = (!attachments.is_empty()).then(|| {
         let id = id(&["small"]);
@@ -221,7 +279,11 @@ fn build(
     body: mail::Body,
     attachments: &[(String, Vec<u8>)],
     date: DateTime<Utc>,
+    head: Option<String>,
 ) -> Result<Vec<u8>, RunError> {
+    let mut headers = headers(key);
+    // Whoever keeps this mail is a witness of the archive.
+    headers.extend(head.map(|head| ("X-Intransit-Head", head)));
     let attachments = attachments
         .iter()
         .map(|(name, bytes)| (name.clone(), content_type(name), bytes.clone()))
@@ -234,7 +296,7 @@ fn build(
         subject: body.subject,
         html: body.html,
         text: body.text,
-        headers: headers(key),
+        headers,
         attachments,
     })?)
 }
@@ -279,7 +341,7 @@ pub fn notice(
         purpose,
         recipient: to.to_owned(),
         sender: plan.post.sender.clone(),
-        bytes: build(plan, key, to, &message_id, body, &[], now)?,
+        bytes: build(plan, key, to, &message_id, body, &[], now, None)?,
         message_id,
         small: None,
     })

@@ -138,6 +138,7 @@ pub fn source(
     Ok(Source {
         path: source.path.clone(),
         root: if root == Path::new(".") { PathBuf::new() } else { root.to_owned() },
+        archived: None,
         settings: ingest::Settings {
             kind: given.kind.or(own_kind),
             columns: given.columns.clone().or_else(|| source.columns.clone()),

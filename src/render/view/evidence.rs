@@ -18,6 +18,7 @@ pub(super) fn evidence(report: &Report, words: &Words) -> EvidenceView {
         ],
     ));
     notes.push(words.text("evidence.recompute"));
+    notes.push(words.fill("evidence.awk", &[("command", RECOMPUTE)]));
     if !report.skipped.is_empty() {
         let files: Vec<String> = report.skipped.iter().map(|file| clean(file)).collect();
         notes.push(words.fill("evidence.skipped", &[("files", &files.join(", "))]));
@@ -33,7 +34,51 @@ pub(super) fn evidence(report: &Report, words: &Words) -> EvidenceView {
         rejects: rejects(report, words),
         no_rejects: words.text("evidence.no_rejects"),
         notes,
+        filed: filed(report, words),
+        changes_title: words.text("evidence.changes"),
+        changes: changes(report, words),
     }
+}
+
+/// Recomputes the totals from connectors.csv with a stock tool. Names may hold commas, so
+/// fields are counted from the right: `messages` is the ninth from the end.
+pub(super) const RECOMPUTE: &str =
+    "awk -F, 'NR>1 {n[$1\" \"$4]+=$(NF-8)} END {for (k in n) print k, n[k]}' connectors.csv";
+
+/// Where the report is filed, and what changed since the one before.
+fn filed(report: &Report, words: &Words) -> Vec<String> {
+    let Some(archive) = &report.archive else { return Vec::new() };
+    let seq = format!("{:06}", archive.seq);
+    let mut lines = vec![match &archive.previous_head {
+        Some(head) => words.fill("evidence.filed", &[("seq", &seq), ("head", head)]),
+        None => words.fill("evidence.filed_first", &[("seq", &seq)]),
+    }];
+    lines.push(match &archive.signed_by {
+        Some(key) => words.fill("evidence.signed", &[("key", key)]),
+        None => words.text("evidence.unsigned"),
+    });
+    match &archive.changes {
+        None => lines.push(words.text("evidence.changes_unknown")),
+        Some(changes) if changes.is_empty() => lines.push(words.text("evidence.no_changes")),
+        Some(_) => {}
+    }
+    lines
+}
+
+fn changes(report: &Report, words: &Words) -> Option<Table> {
+    let changes = report.archive.as_ref()?.changes.as_ref()?;
+    if changes.is_empty() {
+        return None;
+    }
+    let columns =
+        ["key", "before", "after"].map(|key| column(words.text(&format!("column.{key}")), false));
+    let rows = changes.iter().map(|change| {
+        let value = |value: &Option<String>| cell(clean(value.as_deref().unwrap_or("")));
+        let cells = vec![cell(clean(&change.key)), value(&change.before), value(&change.after)];
+        Row { cells, total: false }
+    });
+    let caption = words.text("evidence.changes");
+    Some(Table { caption, columns: columns.into(), rows: rows.collect() })
 }
 
 /// What each column of the source table shows, in the order of the reconciliation law.

@@ -1,0 +1,76 @@
+//! Commands of the administrator: hooks that print a token or a time stamp, or are told a head.
+
+use std::io::{Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Longest time that a command may take.
+const WAIT: Duration = Duration::from_mins(1);
+/// Most bytes that are read of what it prints.
+const MOST: u64 = 1 << 20;
+
+/// Runs a command with `input` on its standard input, and gives what it prints. Its errors go
+/// to our stderr.
+///
+/// # Errors
+/// A sentence that names the program, and nothing that it was given or printed.
+pub(super) fn output(words: &[String], input: &[u8]) -> Result<Vec<u8>, String> {
+    let (program, args) = words.split_first().ok_or("the command is empty")?;
+    let fail = |what: String| format!("the command `{program}` {what}");
+    let mut child = Command::new(program)
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| fail(format!("cannot be started: {error}")))?;
+    let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+    let (Some(mut stdin), Some(stdout)) = (stdin, stdout) else {
+        return Err(fail("has no input or output".to_owned()));
+    };
+    // Reading beside writing: a command may print before it has read all.
+    let reader = std::thread::spawn(move || {
+        let mut printed = Vec::new();
+        stdout.take(MOST).read_to_end(&mut printed).map(|_| printed)
+    });
+    // A command that does not care for its input may have closed it.
+    drop(stdin.write_all(input));
+    drop(stdin);
+    wait(&mut child).map_err(fail)?;
+    let printed = reader.join().map_err(|_| fail("cannot be read".to_owned()))?;
+    printed.map_err(|error| fail(format!("cannot be read: {error}")))
+}
+
+fn wait(child: &mut Child) -> Result<(), String> {
+    let begun = Instant::now();
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) if status.success() => return Ok(()),
+            Ok(Some(status)) => return Err(format!("failed ({status})")),
+            Ok(None) if begun.elapsed() < WAIT => std::thread::sleep(Duration::from_millis(10)),
+            Ok(None) => {
+                // Whether it can be ended or not, it is not waited for.
+                drop(child.kill());
+                drop(child.wait());
+                return Err("took longer than a minute".to_owned());
+            }
+            Err(error) => return Err(format!("cannot be watched: {error}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(words: &[&str]) -> Vec<String> {
+        words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_command_gets_its_input_and_its_output_is_taken() {
+        assert_eq!(output(&words(&["tr", "a", "b"]), b"aca").unwrap(), b"bcb");
+        assert!(output(&words(&["false"]), b"").unwrap_err().contains("`false` failed"));
+        assert!(output(&words(&["/nonexistent"]), b"").unwrap_err().contains("cannot be started"));
+        assert!(output(&[], b"").is_err());
+    }
+}
