@@ -15,6 +15,8 @@ pub mod export;
 pub mod head;
 pub mod sign;
 pub mod stamp;
+pub mod tombstone;
+pub mod verify;
 
 use std::path::{Path, PathBuf};
 
@@ -207,6 +209,7 @@ pub fn seal(
         previous_sig_sha256: place.previous_sig_sha256.clone(),
         key: signer.map_or_else(|| head::UNSIGNED.to_owned(), Signer::fingerprint),
     };
+    store::step("bag sealed");
     let text = head.text();
     let file = chain.join(head::file_name(place.seq));
     if let Some(signer) = signer {

@@ -2,6 +2,7 @@
 //!
 //! Data goes to stdout, everything else to stderr.
 
+mod archive;
 mod deliver;
 mod home;
 mod inspect;
@@ -49,6 +50,8 @@ enum Command {
     Status(status::Args),
     /// Show the outbox, try again, send a test mail
     Deliver(deliver::Args),
+    /// Show, check, export and reproduce the evidence
+    Archive(archive::Args),
     /// Write realistic demonstration traces, with the truth beside them
     Sample(sample::Args),
 }
@@ -91,7 +94,8 @@ fn perform(cli: Cli) -> Result<Done, Failure> {
         Failure::usage(error.to_string(), format!("see --now and {}", clock::VARIABLE))
     })?;
     match cli.command {
-        Command::Report(args) => report::run(&args),
+        Command::Report(args) => report::run(&args, clock),
+        Command::Archive(args) => archive::run(&args, clock),
         Command::Inspect(args) => inspect::run(&args),
         Command::Run(args) => run::run(&args, clock),
         Command::Tick(args) => tick::tick(&args, clock),

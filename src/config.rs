@@ -10,7 +10,7 @@ mod span;
 use std::path::{Path, PathBuf};
 
 use chrono_tz::Tz;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use self::home::{Home, SCHEDULES, ScheduleSettings};
 pub use self::mail::{
@@ -205,23 +205,26 @@ pub struct ReportConfig {
 }
 
 /// `[[source]]`
-#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SourceConfig {
     /// File, folder or glob, from the folder of `intransit.toml`.
     pub path: String,
     /// Kind, or `auto`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// Column map.
-    #[serde(default)]
-    pub columns: Option<ColumnMap>,
     /// Direction of every row, for files that do not say.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direction: Option<String>,
     /// Zone of times without a zone.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timezone: Option<String>,
+    /// `day-first` or `month-first`, for dates such as 9/11/2026.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dates: Option<String>,
+    /// Column map.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<ColumnMap>,
 }
 
 /// `[insights]`
@@ -257,7 +260,7 @@ pub struct ConnectorConfig {
 }
 
 /// Which header of a table holds which canonical field.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ColumnMap {
     /// Time of the message.

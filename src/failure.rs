@@ -7,6 +7,7 @@ use crate::config::ConfigError;
 use crate::ledger::LedgerError;
 use crate::run::RunError;
 use crate::run::engine::EngineError;
+use crate::run::reproduce::ReproduceError;
 use crate::store::WriteError;
 
 /// Which way a command failed; the number is the exit code.
@@ -159,6 +160,24 @@ impl From<EngineError> for Failure {
                             .to_owned(),
                     );
                 }
+                failure
+            }
+        }
+    }
+}
+
+impl From<ReproduceError> for Failure {
+    fn from(error: ReproduceError) -> Self {
+        match error {
+            ReproduceError::Run(error) => error.into(),
+            ReproduceError::Config(error) => error.into(),
+            ReproduceError::NoReport { .. } => Self::of(FailureKind::Usage, &error),
+            ReproduceError::Bag { .. } => Self::of(FailureKind::Input, &error),
+            ReproduceError::Input { .. } => {
+                let mut failure = Self::of(FailureKind::Input, &error);
+                failure
+                    .hints
+                    .push("with `inputs = \"copy\"` in [archive] inputs are kept".to_owned());
                 failure
             }
         }

@@ -9,6 +9,8 @@
 //! prepare    one occurrence: report frozen, files rendered and checked, letters written
 //! engine     what is due -> prepare -> archive -> ledger -> outbox; one process per state folder
 //! outbox     message after message to relay or folder, each outcome written down
+//! reproduce  a filed report made again and compared
+//! retention  bags that were kept long enough
 //! status     what the ledger and the schedules say together
 //! daemon     the engine, for ever
 //! ```
@@ -24,6 +26,7 @@ pub mod plan;
 pub mod post;
 pub mod prepare;
 pub mod reproduce;
+pub mod retention;
 pub mod settings;
 pub mod status;
 

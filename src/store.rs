@@ -35,6 +35,35 @@ pub fn remove_file(path: &Path) -> Result<(), WriteError> {
     }
 }
 
+/// Marks a moment between two steps that must not be lost together. A test ends the process
+/// at each of them in turn: `INTRANSIT_ABORT_AT=7` at the seventh. Nothing in release builds.
+pub fn step(name: &str) {
+    #[cfg(debug_assertions)]
+    steps::pass(name);
+    #[cfg(not(debug_assertions))]
+    let _ = name;
+}
+
+#[cfg(debug_assertions)]
+mod steps {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    static PASSED: AtomicU64 = AtomicU64::new(0);
+    static LAST: OnceLock<Option<u64>> = OnceLock::new();
+
+    pub(super) fn pass(name: &str) {
+        let read = || std::env::var("INTRANSIT_ABORT_AT").ok()?.parse().ok();
+        let passed = PASSED.fetch_add(1, Ordering::SeqCst) + 1;
+        if *LAST.get_or_init(read) == Some(passed) {
+            use std::io::Write;
+            // The name goes to whoever listens; then everything ends, as by kill -9.
+            drop(writeln!(std::io::stderr(), "aborted at step {passed}: {name}"));
+            std::process::abort();
+        }
+    }
+}
+
 /// What goes into a file of a new folder.
 #[derive(Debug, Clone)]
 pub enum Content {
@@ -161,6 +190,7 @@ fn fill(folder: &Path, files: &[(String, Content)]) -> std::io::Result<()> {
         }
         make_readable(&file)?;
         file.sync_all()?;
+        step("file of a folder written");
     }
     folders.iter().rev().try_for_each(|folder| File::open(folder)?.sync_all())
 }
@@ -223,7 +253,9 @@ fn take_name(from: &Path, to: &Path) -> std::io::Result<()> {
     if to.symlink_metadata().is_ok() {
         return Err(std::io::ErrorKind::AlreadyExists.into());
     }
+    step("folder written");
     std::fs::rename(from, to)?;
+    step("folder named");
     match to.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
         _ => File::open(".")?.sync_all(),
@@ -240,10 +272,13 @@ fn put(path: &Path, fill: impl FnOnce(&mut File) -> std::io::Result<()>) -> std:
         _ => Path::new("."),
     };
     let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;
+    step("file made");
     fill(file.as_file_mut())?;
     make_readable(file.as_file())?;
     file.as_file().sync_all()?;
+    step("file written");
     file.persist(path).map_err(|failed| failed.error)?;
+    step("file named");
     File::open(folder)?.sync_all()
 }
 

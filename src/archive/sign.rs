@@ -88,14 +88,25 @@ pub struct AllowedSigners {
 }
 
 impl AllowedSigners {
-    /// Reads the file's text; `None` when a line is not one that we write.
+    /// Reads the file's text; `None` when a line is not one that we write, or stands there twice.
     pub fn parse(text: &str) -> Option<Self> {
         let mut keys = Vec::new();
-        for line in text.lines() {
+        for line in text.split_inclusive('\n') {
             let prefix = format!("{PRINCIPAL} namespaces=\"{NAMESPACE}\" ");
-            keys.push(PublicKey::from_openssh(line.strip_prefix(&prefix)?).ok()?);
+            let line = line.strip_suffix('\n')?.strip_prefix(&prefix)?;
+            let key = PublicKey::from_openssh(line).ok()?;
+            let ours = key.algorithm() == Algorithm::Ed25519 && key.to_openssh().ok()? == line;
+            if !ours || keys.contains(&key) {
+                return None;
+            }
+            keys.push(key);
         }
         Some(Self { keys })
+    }
+
+    /// The fingerprints of the keys, oldest first.
+    pub fn fingerprints(&self) -> Vec<String> {
+        self.keys.iter().map(|key| key.fingerprint(HashAlg::Sha256).to_string()).collect()
     }
 
     /// Whether the key of this fingerprint is among them.
@@ -104,11 +115,13 @@ impl AllowedSigners {
     }
 
     /// Says whether `signature` was made over `message`, for our purpose, by the allowed key
-    /// with this fingerprint.
+    /// with this fingerprint. Only the very text that [`Signer::sign`] writes is a signature:
+    /// armor takes blanks and words around it that no hash of ours would cover.
     pub fn verifies(&self, fingerprint: &str, message: &[u8], signature: &str) -> bool {
-        let signature = SshSig::from_pem(signature);
-        let (Some(key), Ok(signature)) = (self.key(fingerprint), signature) else { return false };
-        key.verify(NAMESPACE, message, &signature).is_ok()
+        let parsed = SshSig::from_pem(signature);
+        let (Some(key), Ok(parsed)) = (self.key(fingerprint), parsed) else { return false };
+        parsed.to_pem(LineEnding::LF).is_ok_and(|text| text == signature)
+            && key.verify(NAMESPACE, message, &parsed).is_ok()
     }
 
     fn key(&self, fingerprint: &str) -> Option<&PublicKey> {

@@ -244,20 +244,23 @@ struct Fault<'a> {
 }
 
 fn check(args: &VerifyArgs, clock: Clock) -> Result<Done, Failure> {
-    let anchors: Vec<Known> = args.anchor.iter().map(|text| anchor(text)).collect::<Result<_, _>>()?;
+    let anchors: Vec<Known> =
+        args.anchor.iter().map(|text| anchor(text)).collect::<Result<_, _>>()?;
     let (archive, known, overdue) = match &args.dir.dir {
         Some(dir) => (dir.clone(), Vec::new(), Vec::new()),
         None => {
             let installation = args.dir.home.read()?;
             let ledger = installation.ledger()?;
             let heads = ledger.as_ref().map_or(Ok(Vec::new()), crate::ledger::Ledger::heads)?;
-            let known = heads.into_iter().map(|head| Known { seq: head.seq, head_sha256: head.sha256 });
+            let known =
+                heads.into_iter().map(|head| Known { seq: head.seq, head_sha256: head.sha256 });
             let overdue = retention::overdue(&installation.plans, ledger.as_ref(), clock.now())?;
             (evidence(&installation)?.dir, known.collect(), overdue)
         }
     };
-    let mut verdict = verify::verify(&archive, &known, &anchors)
-        .map_err(|error| Failure::said(FailureKind::Internal, &[format!("error: {}", crate::run::chain(&error))]))?;
+    let mut verdict = verify::verify(&archive, &known, &anchors).map_err(|error| {
+        Failure::said(FailureKind::Internal, &[format!("error: {}", crate::run::chain(&error))])
+    })?;
     verdict.notes.extend(overdue);
     show_verdict(&verdict, args.json)?;
     Ok(if verdict.faults.is_empty() { Done::Well } else { Done::Finding })
@@ -267,15 +270,15 @@ fn check(args: &VerifyArgs, clock: Clock) -> Result<Done, Failure> {
 fn show_verdict(verdict: &Verdict, json: bool) -> Result<(), Failure> {
     let newest = verdict.newest.as_ref().map(|(seq, sha256)| format!("{seq:06} sha256:{sha256}"));
     if json {
-        let fault = |fault| {
-            let verify::Fault { place, what } = fault;
-            Fault { r#where: place, what }
-        };
         return put(&pretty(&Checked {
             ok: verdict.faults.is_empty(),
             bags: verdict.bags,
             heads: verdict.heads,
-            faults: verdict.faults.iter().map(fault).collect(),
+            faults: verdict
+                .faults
+                .iter()
+                .map(|fault| Fault { r#where: &fault.place, what: &fault.what })
+                .collect(),
             notes: &verdict.notes,
             truncation_proof: verdict.truncation_proof,
             newest,
@@ -294,8 +297,12 @@ fn show_verdict(verdict: &Verdict, json: bool) -> Result<(), Failure> {
     put(format!("{word}: {} bags, newest head {newest}\n", verdict.bags).as_bytes())?;
     put(match verdict.truncation_proof {
         TruncationProof::Anchor => "that nothing was cut off is proven by the anchor\n".as_bytes(),
-        TruncationProof::Ledger => b"that nothing was cut off is shown by this installation's ledger\n",
-        TruncationProof::None => b"whether something was cut off at the end is NOT proven: give --anchor\n",
+        TruncationProof::Ledger => {
+            b"that nothing was cut off is shown by this installation's ledger\n"
+        }
+        TruncationProof::None => {
+            b"whether something was cut off at the end is NOT proven: give --anchor\n"
+        }
     })
 }
 
@@ -328,9 +335,10 @@ fn hand_out(args: &ExportArgs) -> Result<Done, Failure> {
         let hint = "`intransit archive list` shows what there is";
         return Err(Failure::usage("no bag was sealed then", hint));
     };
-    let out = args.out.clone().unwrap_or_else(|| {
-        PathBuf::from(format!("evidence-{:06}-{:06}.zip", first.seq, last.seq))
-    });
+    let out = args
+        .out
+        .clone()
+        .unwrap_or_else(|| PathBuf::from(format!("evidence-{:06}-{:06}.zip", first.seq, last.seq)));
     export::export(&archive, &bags, &out).map_err(crate::run::engine::EngineError::from)?;
     say(&format!("wrote {} ({} bags)", out.display(), bags.len()));
     Ok(Done::Well)
@@ -350,7 +358,9 @@ fn again(args: &ReproduceArgs) -> Result<Done, Failure> {
             put(format!("DIFFERENT: {}: {}\n", difference.file, difference.what).as_bytes())?;
         }
         if let Some((filed, made)) = &comparison.versions {
-            say(&format!("note: filed by {filed}, made again by {made}: differences may come from that"));
+            say(&format!(
+                "note: filed by {filed}, made again by {made}: differences may come from that"
+            ));
         }
     }
     Ok(if comparison.different.is_empty() { Done::Well } else { Done::Finding })
@@ -385,16 +395,26 @@ fn seal(args: &SealArgs, clock: Clock) -> Result<Done, Failure> {
     let mut engine = installation.engine("archive seal", clock)?;
     let organisation = organisation(&installation);
     let sealed = engine.file_by_hand("closing", &evidence, |run, place, _, mut files| {
-        files.push(crate::archive::File::new("closing.txt", closing(&run.key.nominal, files.len())));
+        files
+            .push(crate::archive::File::new("closing.txt", closing(&run.key.nominal, files.len())));
         Ok(filing::closing_bag(place.seq, &run.key, &organisation, clock.now(), files))
     })?;
-    put(format!("{}\n{:06} sha256:{}\n", sealed.path.display(), sealed.head.seq, sealed.head.sha256()).as_bytes())?;
+    put(format!(
+        "{}\n{:06} sha256:{}\n",
+        sealed.path.display(),
+        sealed.head.seq,
+        sealed.head.sha256()
+    )
+    .as_bytes())?;
     Ok(Done::Well)
 }
 
 fn closing(time: &str, files: usize) -> Vec<u8> {
-    format!("Closed {time} UTC by {}: {files} file(s) of mail that was in no bag.\n", filing::person())
-        .into_bytes()
+    format!(
+        "Closed {time} UTC by {}: {files} file(s) of mail that was in no bag.\n",
+        filing::person()
+    )
+    .into_bytes()
 }
 
 fn organisation(installation: &Installation) -> String {

@@ -4,14 +4,20 @@ use std::path::PathBuf;
 
 use chrono::NaiveDate;
 
+use super::home::HomeArgs;
 use super::{Done, put, say};
-use crate::config::{self, ColumnMap, Home};
+use crate::clock::Clock;
+use crate::config::{self, ColumnMap, Home, SourceConfig};
 use crate::failure::Failure;
 use crate::ingest::{self, DayOrder, Source};
 use crate::insight::Severity;
 use crate::period::PeriodKind;
 use crate::render::{self, Format};
 use crate::report::Report;
+use crate::run::engine;
+use crate::run::evidence::Evidence;
+use crate::run::filing::{self, Circumstances};
+use crate::run::prepare::{self, Prepared};
 use crate::run::settings::{self, one_of};
 use crate::run::{self, Outcome, Request, RunError};
 use crate::store;
@@ -89,6 +95,9 @@ pub(super) struct Args {
     /// Pass over files that cannot be used, with a note in the report
     #[arg(long)]
     skip_bad_files: bool,
+    /// Seal the report into the archive
+    #[arg(long)]
+    archive: bool,
     /// Print the JSON Schema of report.json
     #[arg(long)]
     schema: bool,
@@ -108,19 +117,24 @@ fn severity(text: &str) -> Result<Severity, String> {
     one_of(text, &Severity::ALL, Severity::name)
 }
 
-pub(super) fn run(args: &Args) -> Result<Done, Failure> {
+pub(super) fn run(args: &Args, clock: Clock) -> Result<Done, Failure> {
     if args.schema {
         put(&render::json::pretty(&crate::report::schema()))?;
         return Ok(Done::Well);
     }
     let home = Home::find(args.config.as_deref())?;
-    let request = request(args, &home)?;
+    let (configs, sources) = sources(args, &home)?;
+    let request = request(args, &home, sources)?;
     let formats = if args.formats.is_empty() {
         settings::formats(&home.config, &home.file_name())?
     } else {
         args.formats.clone()
     };
-    let outcome = run::report(&request)?;
+    let outcome = if args.archive {
+        filed(args, &home, &configs, &request, &formats, clock)?
+    } else {
+        run::report(&request)?
+    };
     tell(&outcome);
     write(args, &outcome.report, &formats)?;
     let worst = outcome.report.periods.iter().flat_map(|period| &period.insights);
@@ -131,7 +145,7 @@ pub(super) fn run(args: &Args) -> Result<Done, Failure> {
     })
 }
 
-fn request(args: &Args, home: &Home) -> Result<Request, Failure> {
+fn request(args: &Args, home: &Home, sources: Vec<Source>) -> Result<Request, Failure> {
     let (config, file) = (&home.config, home.file_name());
     let language = args.lang.clone().or_else(|| config.report.language.clone());
     let language = language.unwrap_or_else(|| settings::LANGUAGE.to_owned());
@@ -151,7 +165,7 @@ fn request(args: &Args, home: &Home) -> Result<Request, Failure> {
         settings::periods(config, &file)?
     };
     Ok(Request {
-        sources: sources(args, home)?,
+        sources,
         skip_bad_files: args.skip_bad_files,
         zone,
         periods,
@@ -173,26 +187,39 @@ fn request(args: &Args, home: &Home) -> Result<Request, Failure> {
     })
 }
 
-fn sources(args: &Args, home: &Home) -> Result<Vec<Source>, Failure> {
+/// The sources: those of the command line, else those of the settings.
+fn sources(args: &Args, home: &Home) -> Result<(Vec<SourceConfig>, Vec<Source>), Failure> {
     let given = given_settings(&args.source)?;
-    let config = &home.config;
-    if !args.sources.is_empty() {
-        let source = |path: &String| Source {
-            path: path.clone(),
-            root: PathBuf::new(),
-            archived: None,
-            settings: given.clone(),
-        };
-        return Ok(args.sources.iter().map(source).collect());
-    }
-    if config.source.is_empty() {
+    if args.sources.is_empty() && home.config.source.is_empty() {
         return Err(Failure::usage(
             "no SOURCE given, and no [[source]] in intransit.toml",
             "try `intransit sample --out demo && intransit report demo`",
         ));
     }
-    let one = |source| settings::source(source, &home.root, &home.file_name(), &given);
-    Ok(config.source.iter().map(one).collect::<Result<_, _>>()?)
+    let typed = |path: &String| SourceConfig { path: path.clone(), ..SourceConfig::default() };
+    let (configs, root) = if args.sources.is_empty() {
+        (home.config.source.clone(), home.root.clone())
+    } else {
+        (args.sources.iter().map(typed).collect(), PathBuf::from("."))
+    };
+    let one = |source| settings::source(source, &root, &home.file_name(), &given);
+    let sources: Vec<Source> = configs.iter().map(one).collect::<Result<_, _>>()?;
+    let as_used = configs.iter().zip(&sources).map(|(config, source)| as_used(config, source));
+    Ok((as_used.collect(), sources))
+}
+
+/// A source with everything that holds for it, typed or written.
+fn as_used(config: &SourceConfig, source: &Source) -> SourceConfig {
+    let used = &source.settings;
+    let order = settings::ORDERS.iter().find(|(_, order)| Some(*order) == used.order);
+    SourceConfig {
+        path: config.path.clone(),
+        kind: used.kind.map(|kind| kind.name().to_owned()),
+        direction: used.direction.map(|direction| direction.name().to_owned()),
+        timezone: Some(used.zone.name().to_owned()),
+        dates: order.map(|(name, _)| (*name).to_owned()),
+        columns: used.columns.clone(),
+    }
 }
 
 /// The settings of the command line, which hold for every source.
@@ -208,6 +235,51 @@ pub(super) fn given_settings(args: &SourceArgs) -> Result<ingest::Settings, Fail
             _ => None,
         },
     })
+}
+
+/// Makes the report, and seals it into the archive.
+fn filed(
+    args: &Args,
+    home: &Home,
+    configs: &[SourceConfig],
+    request: &Request,
+    formats: &[Format],
+    clock: Clock,
+) -> Result<Outcome, Failure> {
+    super::home::log(false, false);
+    let installation = HomeArgs { config: args.config.clone() }.read()?;
+    let evidence = Evidence::of(home, &home.config.archive, &home.file_name())?;
+    let mut engine = installation.engine("report --archive", clock)?;
+    let settings = home.text_with(configs);
+    let mut made = None;
+    let sealed =
+        engine.file_by_hand("on-demand", &evidence, |run, place, signer, deliveries| {
+            let mut request = request.clone();
+            request.archive = Some(engine::place_report(place, signer));
+            let outcome = run::report(&request)?;
+            let files = prepare::checked(&outcome.report, &prepare::with_figures(formats))?;
+            let report = outcome.report.clone();
+            let as_of_from_rows = outcome.as_of_from_rows;
+            let reading = Some(outcome.reading);
+            let prepared = Prepared { report, reading, files, variants: Vec::new() };
+            let circumstances = Circumstances {
+                run,
+                started: clock.now(),
+                organisation: &request.organisation,
+                settings: &settings,
+                expects_whole: false,
+                evidence: &evidence,
+            };
+            let readers = |_| Vec::new();
+            let bag = filing::bag(place.seq, &circumstances, &prepared, readers, deliveries);
+            let reading = prepared.reading;
+            made =
+                reading.map(|reading| Outcome { report: outcome.report, reading, as_of_from_rows });
+            Ok(bag)
+        })?;
+    say(&format!("filed in {}", sealed.path.display()));
+    say(&format!("head {:06} sha256:{}", sealed.head.seq, sealed.head.sha256()));
+    made.ok_or_else(|| Failure::usage("no report was made", "try again"))
 }
 
 /// Says on stderr what the reader of the report should know at once.

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Config, ConfigError, FILE_NAME, nearest, parse, read_text};
+use super::{Config, ConfigError, FILE_NAME, SourceConfig, nearest, parse, read_text};
 
 /// Folder of the schedules, beside `intransit.toml`.
 pub const SCHEDULES: &str = "schedules";
@@ -136,6 +136,17 @@ impl Home {
         let text = table.to_string();
         let config = parse(&text, file)?;
         Ok(ScheduleSettings { name, file: file.to_owned(), config, text })
+    }
+
+    /// The installation's settings as TOML with these sources in the place of its own, for
+    /// the record of a report on demand.
+    pub fn text_with(&self, sources: &[SourceConfig]) -> String {
+        let mut table = self.table.clone();
+        // Plain structs of texts cannot fail to become TOML.
+        if let Ok(sources) = toml::Value::try_from(sources) {
+            table.insert("source".to_owned(), sources);
+        }
+        table.to_string()
     }
 
     /// The settings file's name for messages.

@@ -86,7 +86,13 @@ pub fn bytes(letter: &Letter) -> Result<Vec<u8>, MessageError> {
         .subject(letter.subject.clone());
     for (name, value) in &letter.headers {
         let name = HeaderName::new_from_ascii_str(name);
-        builder = builder.raw_header(HeaderValue::new(name, value.clone()));
+        // One line, so that it is found as it stands; only plain ASCII may stand unencoded.
+        let plain = value.is_ascii() && !value.chars().any(|c| c.is_ascii_control());
+        builder = builder.raw_header(if plain && value.len() < 200 {
+            HeaderValue::dangerous_new_pre_encoded(name, value.clone(), value.clone())
+        } else {
+            HeaderValue::new(name, value.clone())
+        });
     }
     // Boundaries come from the content, so that a letter is the same bytes each time.
     let boundary = |part: &str| {

@@ -12,6 +12,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::{Key, Ledger, LedgerError, instant, maybe_instant, text};
+use crate::store;
 
 /// What a message is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -347,6 +348,7 @@ impl Ledger {
             insert(&transaction, message, now)?;
         }
         transaction.commit()?;
+        store::step("ledger committed");
         Ok(())
     }
 
@@ -360,6 +362,7 @@ impl Ledger {
              WHERE message_id = ?1",
             params![message_id, text(now)],
         )?;
+        store::step("message marked as sending");
         Ok(())
     }
 
@@ -397,6 +400,7 @@ impl Ledger {
         )?;
         log(&transaction, &message.message_id, attempt, now)?;
         transaction.commit()?;
+        store::step("ledger committed");
         Ok(())
     }
 
@@ -423,6 +427,7 @@ impl Ledger {
         )?;
         log(&transaction, &message.message_id, attempt, now)?;
         transaction.commit()?;
+        store::step("ledger committed");
         Ok(small_id)
     }
 

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, Row, named_params, params};
 
 use super::{KnownHead, Ledger, LedgerError, NewMessage, instant, maybe_instant, text};
+use crate::store;
 
 /// Which run: a schedule's nominal occurrence, and which revision of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -153,6 +154,7 @@ impl Ledger {
             params![schedule, text(cursor)],
         )?;
         transaction.commit()?;
+        store::step("ledger committed");
         Ok(())
     }
 
@@ -292,6 +294,7 @@ impl Ledger {
             super::outbox::file(&transaction, id, seq)?;
         }
         transaction.commit()?;
+        store::step("ledger committed");
         Ok(())
     }
 
@@ -314,6 +317,7 @@ impl Ledger {
                 ":at": text(at), ":reason": reason,
             },
         )?;
+        store::step("run changed");
         debug_assert_eq!(changed, 1, "{key} is in the ledger and not done");
         Ok(())
     }

@@ -154,6 +154,7 @@ impl Round<'_> {
             }
             Way::Smtp(_) => self.send(message, &bytes)?,
         };
+        store::step("message handed over");
         self.settle(message, outcome, &bytes)
     }
 

@@ -138,7 +138,11 @@ fn read_files(folder: &Path, names: &[String]) -> Option<Files> {
     names.iter().map(read).collect()
 }
 
-fn checked(report: &Report, formats: &[Format]) -> Result<Files, RunError> {
+/// Renders the files of a report and reads each of them again.
+///
+/// # Errors
+/// [`RunError`] when one cannot be rendered, or does not hold what it must.
+pub fn checked(report: &Report, formats: &[Format]) -> Result<Files, RunError> {
     let files = files(report, formats)?;
     render::check::check(report, &files).map_err(RunError::Unreadable)?;
     Ok(files)

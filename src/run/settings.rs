@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::{self, Config, ConfigError, SourceConfig};
-use crate::ingest::{self, Source};
+use crate::ingest::{self, DayOrder, Source};
 use crate::period::PeriodKind;
 use crate::render::{self, Format};
 use crate::trace::{Direction, Kind, Unit};
@@ -115,6 +115,18 @@ pub fn zone(text: &str, key: &str, file: &Path) -> Result<chrono_tz::Tz, ConfigE
     })
 }
 
+/// The order of day and month, by its name in settings.
+pub const ORDERS: [(&str, DayOrder); 2] =
+    [("day-first", DayOrder::DayFirst), ("month-first", DayOrder::MonthFirst)];
+
+fn dates(text: &str, file: &Path) -> Result<DayOrder, ConfigError> {
+    let found = ORDERS.iter().find(|(name, _)| *name == text).map(|(_, order)| *order);
+    found.ok_or_else(|| {
+        let hint = "expected day-first or month-first";
+        ConfigError::value(file, "source.dates", format!("`{text}`"), hint)
+    })
+}
+
 /// One `[[source]]`; what was `given` on the command line goes before what it says itself.
 ///
 /// # Errors
@@ -135,6 +147,7 @@ pub fn source(
     });
     let own_zone = source.timezone.as_deref().map(|text| zone(text, "source.timezone", file));
     let (own_direction, own_zone) = (own_direction.transpose()?, own_zone.transpose()?);
+    let own_order = source.dates.as_deref().map(|text| dates(text, file)).transpose()?;
     Ok(Source {
         path: source.path.clone(),
         root: if root == Path::new(".") { PathBuf::new() } else { root.to_owned() },
@@ -144,7 +157,7 @@ pub fn source(
             columns: given.columns.clone().or_else(|| source.columns.clone()),
             direction: given.direction.or(own_direction),
             zone: own_zone.unwrap_or(given.zone),
-            order: given.order,
+            order: given.order.or(own_order),
         },
     })
 }

@@ -24,7 +24,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("polars_io", &["ingest"]),
     ("simd_csv", &["ingest"]),
     ("encoding_rs", &["ingest"]),
-    ("zip", &["ingest"]),
+    ("zip", &["archive", "ingest"]),
     ("zstd", &["ingest"]),
     ("quick_xml", &["ingest"]),
     ("glob", &["ingest"]),
@@ -41,6 +41,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("rustls", &["deliver"]),
     ("rustls_native_certs", &["deliver"]),
     ("rusqlite", &["ledger"]),
+    ("ssh_key", &["archive"]),
     ("sd_notify", &["run"]),
     ("signal_hook", &["run"]),
 ];

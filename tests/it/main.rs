@@ -10,6 +10,7 @@
 mod cli;
 mod crash;
 mod demo;
+mod evidence;
 mod fault_server;
 mod files;
 mod floors;
