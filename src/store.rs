@@ -44,6 +44,16 @@ pub fn step(name: &str) {
     let _ = name;
 }
 
+/// A [`step`] at which the disk may fail, too: a test lets each of them fail in turn,
+/// `INTRANSIT_FAIL_AT=7` the seventh.
+fn io_step(name: &str) -> std::io::Result<()> {
+    step(name);
+    #[cfg(debug_assertions)]
+    return steps::may_fail();
+    #[cfg(not(debug_assertions))]
+    Ok(())
+}
+
 #[cfg(debug_assertions)]
 mod steps {
     use std::sync::OnceLock;
@@ -51,6 +61,18 @@ mod steps {
 
     static PASSED: AtomicU64 = AtomicU64::new(0);
     static LAST: OnceLock<Option<u64>> = OnceLock::new();
+
+    static TRIED: AtomicU64 = AtomicU64::new(0);
+    static FAILS: OnceLock<Option<u64>> = OnceLock::new();
+
+    pub(super) fn may_fail() -> std::io::Result<()> {
+        let read = || std::env::var("INTRANSIT_FAIL_AT").ok()?.parse().ok();
+        let tried = TRIED.fetch_add(1, Ordering::SeqCst) + 1;
+        if *FAILS.get_or_init(read) == Some(tried) {
+            return Err(std::io::Error::other(format!("made to fail at step {tried}")));
+        }
+        Ok(())
+    }
 
     pub(super) fn pass(name: &str) {
         let read = || std::env::var("INTRANSIT_ABORT_AT").ok()?.parse().ok();
@@ -190,7 +212,7 @@ fn fill(folder: &Path, files: &[(String, Content)]) -> std::io::Result<()> {
         }
         make_readable(&file)?;
         file.sync_all()?;
-        step("file of a folder written");
+        io_step("file of a folder written")?;
     }
     folders.iter().rev().try_for_each(|folder| File::open(folder)?.sync_all())
 }
@@ -253,9 +275,9 @@ fn take_name(from: &Path, to: &Path) -> std::io::Result<()> {
     if to.symlink_metadata().is_ok() {
         return Err(std::io::ErrorKind::AlreadyExists.into());
     }
-    step("folder written");
+    io_step("folder written")?;
     std::fs::rename(from, to)?;
-    step("folder named");
+    io_step("folder named")?;
     match to.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
         _ => File::open(".")?.sync_all(),
@@ -272,13 +294,13 @@ fn put(path: &Path, fill: impl FnOnce(&mut File) -> std::io::Result<()>) -> std:
         _ => Path::new("."),
     };
     let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;
-    step("file made");
+    io_step("file made")?;
     fill(file.as_file_mut())?;
     make_readable(file.as_file())?;
     file.as_file().sync_all()?;
-    step("file written");
+    io_step("file written")?;
     file.persist(path).map_err(|failed| failed.error)?;
-    step("file named");
+    io_step("file named")?;
     File::open(folder)?.sync_all()
 }
 

@@ -246,17 +246,15 @@ struct Fault<'a> {
 fn check(args: &VerifyArgs, clock: Clock) -> Result<Done, Failure> {
     let anchors: Vec<Known> =
         args.anchor.iter().map(|text| anchor(text)).collect::<Result<_, _>>()?;
-    let (archive, known, overdue) = match &args.dir.dir {
-        Some(dir) => (dir.clone(), Vec::new(), Vec::new()),
-        None => {
-            let installation = args.dir.home.read()?;
-            let ledger = installation.ledger()?;
-            let heads = ledger.as_ref().map_or(Ok(Vec::new()), crate::ledger::Ledger::heads)?;
-            let known =
-                heads.into_iter().map(|head| Known { seq: head.seq, head_sha256: head.sha256 });
-            let overdue = retention::overdue(&installation.plans, ledger.as_ref(), clock.now())?;
-            (evidence(&installation)?.dir, known.collect(), overdue)
-        }
+    let (archive, known, overdue) = if let Some(dir) = &args.dir.dir {
+        (dir.clone(), Vec::new(), Vec::new())
+    } else {
+        let installation = args.dir.home.read()?;
+        let ledger = installation.ledger()?;
+        let heads = ledger.as_ref().map_or(Ok(Vec::new()), crate::ledger::Ledger::heads)?;
+        let known = heads.into_iter().map(|head| Known { seq: head.seq, head_sha256: head.sha256 });
+        let overdue = retention::overdue(&installation.plans, ledger.as_ref(), clock.now())?;
+        (evidence(&installation)?.dir, known.collect(), overdue)
     };
     let mut verdict = verify::verify(&archive, &known, &anchors).map_err(|error| {
         Failure::said(FailureKind::Internal, &[format!("error: {}", crate::run::chain(&error))])

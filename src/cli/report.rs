@@ -49,6 +49,7 @@ pub(super) struct SourceArgs {
 
 /// What `report` takes.
 #[derive(Debug, clap::Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag that may be typed")]
 pub(super) struct Args {
     /// Trace files, folders, globs, or - for standard input [default: those of intransit.toml]
     #[arg(value_name = "SOURCE")]

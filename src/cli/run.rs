@@ -127,7 +127,7 @@ fn choose(engine: &Engine, mut wanted: NewRun, revise: bool) -> Result<Option<Ru
 /// Says what became of a run; undelivered mail is a failure of its own kind.
 fn outcome(engine: &Engine, plan: &Plan, key: &Key, ran: &Ran) -> Result<Done, Failure> {
     match ran {
-        Ran::Waits { until, reason } => {
+        Ran::Waits { until, reason, .. } => {
             let message = format!("{key} waits until {until}: {reason}");
             Err(Failure::said(FailureKind::Internal, &[message]))
         }
@@ -198,16 +198,13 @@ fn dry_run(
         beside.earlier = engine::earlier(ledger, plan, wanted.due_at)?;
     }
     // The place in the archive is known before; the head of the new bag is not.
-    let archive = match &ledger {
-        Some(ledger) => {
-            let (place, signer) = engine::place(ledger, &plan.evidence)?;
-            engine::archive_report(ledger, plan, &key, &place, signer.as_ref())?
-        }
-        None => {
-            let place = archive::place(&plan.evidence.dir, None).map_err(EngineError::from)?;
-            let signer = plan.evidence.signer().map_err(EngineError::from)?;
-            engine::place_report(&place, signer.as_ref())
-        }
+    let archive = if let Some(ledger) = &ledger {
+        let (place, signer) = engine::place(ledger, &plan.evidence)?;
+        engine::archive_report(ledger, plan, &key, &place, signer.as_ref())?
+    } else {
+        let place = archive::place(&plan.evidence.dir, None).map_err(EngineError::from)?;
+        let signer = plan.evidence.signer().map_err(EngineError::from)?;
+        engine::place_report(&place, signer.as_ref())
     };
     let prepared = prepare::prepare(plan, &key, nominal, Some(archive))?;
     let letters = prepare::letters(plan, &key, &prepared, &beside, clock.now())?;

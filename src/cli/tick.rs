@@ -59,11 +59,18 @@ fn failed(pass: &Pass) -> Option<Failure> {
     let mut lines = Vec::new();
     let mut kind = FailureKind::Input;
     for (key, ran) in &pass.ran {
-        if let Ran::Failed { reason, input } = ran {
-            lines.push(format!("error: {key}: {reason}"));
-            if !input {
+        match ran {
+            Ran::Failed { reason, input } => {
+                lines.push(format!("error: {key}: {reason}"));
+                if !input {
+                    kind = FailureKind::Internal;
+                }
+            }
+            Ran::Waits { reason, until, machine: true } => {
+                lines.push(format!("error: {key}: {reason}; tried again after {until}"));
                 kind = FailureKind::Internal;
             }
+            Ran::Waits { .. } | Ran::Done { .. } => {}
         }
     }
     (!lines.is_empty()).then(|| Failure::said(kind, &lines))

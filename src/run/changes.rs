@@ -1,6 +1,6 @@
 //! What changed in the settings between two runs of a schedule.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use crate::config;
 use crate::report::SettingChange;
@@ -8,13 +8,13 @@ use crate::report::SettingChange;
 /// The settings that differ, by key. `None` where one of the texts is no settings.
 pub(super) fn changes(before: &str, after: &str) -> Option<Vec<SettingChange>> {
     let (before, after) = (config::flat(before)?, config::flat(after)?);
-    let keys: BTreeMap<&String, ()> = before.keys().chain(after.keys()).map(|k| (k, ())).collect();
+    let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let change = |key: &String| SettingChange {
         key: key.clone(),
         before: before.get(key).cloned(),
         after: after.get(key).cloned(),
     };
-    let all = keys.into_keys().map(change);
+    let all = keys.into_iter().map(change);
     Some(all.filter(|change| change.before != change.after).collect())
 }
 

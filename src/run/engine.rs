@@ -74,6 +74,8 @@ pub enum Ran {
         until: DateTime<Utc>,
         /// What for.
         reason: String,
+        /// Whether the machine failed, not the traces.
+        machine: bool,
     },
     /// No report could be made.
     Failed {
@@ -349,8 +351,30 @@ impl Engine {
                 Ok(Ran::Done { bag })
             }
             Err(EngineError::Ledger(error)) => Err(error.into()),
-            Err(error) => self.machine_failed(plan, run, &error),
+            Err(error) => match self.after_failure(key, &plan.evidence)? {
+                Some(sealed) => Ok(Ran::Done { bag: sealed.path }),
+                None => self.machine_failed(plan, run, &error),
+            },
         }
+    }
+
+    /// Puts the archive in order after sealing failed: what has no head is removed, and what
+    /// has one is done, though the disk complained. Where not even that is possible, the
+    /// ledger still knows which bag was being made, and the next start puts it in order.
+    fn after_failure(
+        &mut self,
+        key: &Key,
+        evidence: &Evidence,
+    ) -> Result<Option<Sealed>, EngineError> {
+        let Some(run) = self.ledger.run(key)? else { return Ok(None) };
+        let unfinished: Vec<String> = run.sealing.iter().cloned().collect();
+        let whole = archive::recover(&evidence.dir, &unfinished)?;
+        for sealed in whole {
+            if self.adopt(&run, evidence, &sealed)? {
+                return Ok(Some(sealed));
+            }
+        }
+        Ok(None)
     }
 
     /// Files the run, then writes it down as done with its messages.
@@ -436,11 +460,16 @@ impl Engine {
         };
         self.ledger.add_run(&wanted)?;
         self.ledger.begin(&key, now)?;
-        let made = self.file_run(&key, evidence, build);
-        if let Err(error) = &made {
-            self.ledger.fail(&key, self.clock.now(), &chain(error))?;
+        match self.file_run(&key, evidence, build) {
+            Ok(sealed) => Ok(sealed),
+            Err(error) => match self.after_failure(&key, evidence)? {
+                Some(sealed) => Ok(sealed),
+                None => {
+                    self.ledger.fail(&key, self.clock.now(), &chain(&error))?;
+                    Err(error)
+                }
+            },
         }
-        made
     }
 
     fn file_run(
@@ -511,7 +540,6 @@ impl Engine {
         match (run.trigger, WAITS.get(attempts)) {
             (Trigger::Schedule, Some(minutes)) => {
                 let until = self.clock.now() + TimeDelta::minutes(*minutes);
-                archive::recover(&plan.evidence.dir, &[])?;
                 self.wait(&run.key, until, reason, true)
             }
             _ => self.failed(plan, run, reason, false),
@@ -527,7 +555,7 @@ impl Engine {
     ) -> Result<Ran, EngineError> {
         tracing::warn!(run = %key, %until, "waits: {reason}");
         self.ledger.postpone(key, until, Some(&reason), counts)?;
-        Ok(Ran::Waits { until, reason })
+        Ok(Ran::Waits { until, reason, machine: counts })
     }
 
     fn failed(

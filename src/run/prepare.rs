@@ -250,7 +250,9 @@ fn letter(
         let body = mail::report(report, &facts(left_out))?;
         let attached = if left_out { &[][..] } else { &attachments };
         let head = beside.filed.as_ref().map(mail::Filed::head);
-        build(plan, key, &reader.address, id, body, attached, now, head)
+        let to = reader.address.as_str();
+        let own = Own { to, message_id: id, attachments: attached, date: now, head };
+        build(plan, key, body, own)
     };
     let small = (!attachments.is_empty()).then(|| {
         let id = id(&["small"]);
@@ -275,16 +277,18 @@ fn letter(
     })
 }
 
-fn build(
-    plan: &Plan,
-    key: &Key,
-    to: &str,
-    message_id: &str,
-    body: mail::Body,
-    attachments: &[(String, Vec<u8>)],
+/// What only this letter has.
+struct Own<'a> {
+    to: &'a str,
+    message_id: &'a str,
+    attachments: &'a [(String, Vec<u8>)],
     date: DateTime<Utc>,
+    /// The head of the bag that holds the report.
     head: Option<String>,
-) -> Result<Vec<u8>, RunError> {
+}
+
+fn build(plan: &Plan, key: &Key, body: mail::Body, own: Own<'_>) -> Result<Vec<u8>, RunError> {
+    let Own { to, message_id, attachments, date, head } = own;
     let mut headers = headers(key);
     // Whoever keeps this mail is a witness of the archive.
     headers.extend(head.map(|head| ("X-Intransit-Head", head)));
@@ -345,7 +349,10 @@ pub fn notice(
         purpose,
         recipient: to.to_owned(),
         sender: plan.post.sender.clone(),
-        bytes: build(plan, key, to, &message_id, body, &[], now, None)?,
+        bytes: {
+            let own = Own { to, message_id: &message_id, attachments: &[], date: now, head: None };
+            build(plan, key, body, own)?
+        },
         message_id,
         small: None,
     })

@@ -232,7 +232,7 @@ fn first_difference(filed: &[u8], made: &[u8]) -> String {
     let at = at.unwrap_or_else(|| filed.len().min(made.len()));
     let line = |bytes: &[u8]| {
         let text = String::from_utf8(bytes.to_vec()).ok()?;
-        let number = bytes.get(..at)?.iter().filter(|byte| **byte == b'\n').count();
+        let number = bytes.get(..at)?.split(|byte| *byte == b'\n').count() - 1;
         let line: String = text.lines().nth(number).unwrap_or("").trim().chars().take(80).collect();
         Some((number + 1, line))
     };

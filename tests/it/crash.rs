@@ -78,6 +78,7 @@ fn check(office: &Office) {
     let states = office.select("SELECT state || ' ' || count(*) FROM outbox GROUP BY state");
     assert_eq!(states, ["delivered 20"]);
     assert_eq!(office.select("PRAGMA integrity_check"), ["ok"]);
+    office.ends(0, LATER[2], &["archive", "verify"]);
     let mut left = Vec::new();
     unfinished(office.folder.path(), &mut left);
     assert!(left.is_empty(), "{left:?}");

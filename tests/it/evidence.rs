@@ -362,6 +362,46 @@ fn heads_are_told_to_a_witness_and_stamped() {
     assert!(said.contains("the witness was not told"), "{said}");
 }
 
+/// The same office in a folder of its own.
+fn copy_of(office: &Office) -> Office {
+    let copy = Office { folder: crate::support::Folder::new() };
+    let copied = Command::new("cp")
+        .args(["-a", "."])
+        .arg(copy.folder.path())
+        .current_dir(office.folder.path())
+        .status()
+        .unwrap();
+    assert!(copied.success());
+    copy
+}
+
+/// The disk fails at every step in turn: afterwards there is no bag or a whole one, and the
+/// next attempt succeeds.
+#[test]
+fn a_disk_that_fails_at_any_step_leaves_no_half_evidence() {
+    let office = signed("");
+    office.ends(0, DUE[0], &["run", "weekly"]);
+    let mut failures = 0;
+    for step in 1.. {
+        let copy = copy_of(&office);
+        let run = ["run", "weekly", "--nominal", "2026-11-23T07:00"];
+        let mut command = copy.command(DUE[1], &run);
+        let output = command.env("INTRANSIT_FAIL_AT", step.to_string()).output().unwrap();
+        let said = text(&output.stderr);
+        if !said.contains("made to fail") && output.status.success() {
+            break;
+        }
+        failures += 1;
+        copy.at(DUE[1], &run);
+        copy.at("2026-11-23T10:30:00Z", &["tick"]);
+        assert_eq!(copy.bags().len(), 2, "{step}: {said}");
+        assert_eq!(copy.mails().len(), 4, "{step}: {said}");
+        let verified = copy.at("2026-11-23T10:30:00Z", &["archive", "verify"]);
+        assert!(verified.status.success(), "{step}: {said}{}", text(&verified.stderr));
+    }
+    assert!(failures > 15, "{failures}");
+}
+
 /// The process ends at every step between two that must not be lost together, in turn.
 #[test]
 fn aborted_at_every_step_there_is_no_bag_or_a_whole_one() {
@@ -369,14 +409,7 @@ fn aborted_at_every_step_there_is_no_bag_or_a_whole_one() {
     office.ends(0, DUE[0], &["run", "weekly"]);
     let mut steps: Vec<String> = Vec::new();
     for step in 1.. {
-        let copy = Office { folder: crate::support::Folder::new() };
-        let copied = Command::new("cp")
-            .args(["-a", "."])
-            .arg(copy.folder.path())
-            .current_dir(office.folder.path())
-            .status()
-            .unwrap();
-        assert!(copied.success());
+        let copy = copy_of(&office);
         let aborted = copy
             .command(DUE[1], &["run", "weekly"])
             .env("INTRANSIT_ABORT_AT", step.to_string())
