@@ -32,11 +32,11 @@ pub const BAGS: &str = "bags";
 pub const CHAIN: &str = "chain";
 /// File of the keys that may sign.
 pub const SIGNERS: &str = "allowed_signers";
-/// What an auditor reads first, and the script that needs no program of ours.
-pub const TEXTS: [(&str, &str); 2] = [
-    ("README-AUDITORS.txt", include_str!("../templates/archive/README-AUDITORS.txt")),
-    ("verify.sh", include_str!("../templates/archive/verify.sh")),
-];
+/// What an auditor reads first.
+pub const README: (&str, &str) =
+    ("README-AUDITORS.txt", include_str!("../templates/archive/README-AUDITORS.txt"));
+/// The script that needs no program of ours.
+pub const SCRIPT: (&str, &str) = ("verify.sh", include_str!("../templates/archive/verify.sh"));
 /// Free space that must be left beside what a bag needs, in bytes.
 const SPARE: u64 = 16 * 1024 * 1024;
 
@@ -190,15 +190,13 @@ pub fn seal(
     signer: Option<&Signer>,
     time: DateTime<Utc>,
 ) -> Result<Sealed, ArchiveError> {
-    let (bags, chain) = (archive.join(BAGS), archive.join(CHAIN));
-    for folder in [&bags, &chain] {
+    let chain = archive.join(CHAIN);
+    for folder in [&archive.join(BAGS), &chain] {
         store::create_folder(folder)?;
     }
     check_space(archive, bag)?;
     introduce(archive, signer)?;
-    let (files, tag_manifest_sha256) = contents(bag);
-    let path = bags.join(&bag.name);
-    store::write_folder(&path, &files)?;
+    let (path, tag_manifest_sha256) = write_bag(archive, bag)?;
     let head = Head {
         seq: place.seq,
         bag: bag.name.clone(),
@@ -218,6 +216,20 @@ pub fn seal(
     }
     store::write_atomic(&file, text.as_bytes())?;
     Ok(Sealed { path, head })
+}
+
+/// Writes a bag alone; without a head it is no evidence yet. Gives its folder, and the
+/// SHA-256 of its tag manifest.
+///
+/// # Errors
+/// [`ArchiveError`] when the bag is there already, or the disk fails.
+pub fn write_bag(archive: &Path, bag: &Bag) -> Result<(PathBuf, String), ArchiveError> {
+    let bags = archive.join(BAGS);
+    store::create_folder(&bags)?;
+    let (files, tag_manifest_sha256) = contents(bag);
+    let path = bags.join(&bag.name);
+    store::write_folder(&path, &files)?;
+    Ok((path, tag_manifest_sha256))
 }
 
 /// The files of a bag with its manifests, and the SHA-256 of the last of them.
@@ -244,7 +256,7 @@ fn contents(bag: &Bag) -> (Vec<(String, Content)>, String) {
 /// Writes what an auditor needs to begin with, and the key that signs from now on. A key
 /// that signed once stays in the list.
 fn introduce(archive: &Path, signer: Option<&Signer>) -> Result<(), ArchiveError> {
-    for (name, text) in TEXTS {
+    for (name, text) in [README, SCRIPT] {
         let path = archive.join(name);
         if std::fs::read(&path).ok().as_deref() != Some(text.as_bytes()) {
             store::write_atomic(&path, text.as_bytes())?;

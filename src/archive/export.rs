@@ -9,36 +9,23 @@ use std::path::{Path, PathBuf};
 
 use zip::write::SimpleFileOptions;
 
-use super::{ArchiveError, BAGS, CHAIN, SIGNERS, TEXTS};
+use super::verify::{EXPORT, export_text};
+use super::{ArchiveError, BAGS, CHAIN, README, SCRIPT, SIGNERS};
 use crate::store;
-
-/// Name of the list of bags in an exported copy.
-pub const LIST: &str = "EXPORT.txt";
-/// First line of that list.
-const TITLE: &str = "intransit-export v1";
-
-/// The bags of an archive, by name.
-///
-/// # Errors
-/// [`ArchiveError::Read`] when the folder cannot be read; a missing one is empty.
-pub fn bags(archive: &Path) -> Result<Vec<String>, ArchiveError> {
-    names(&archive.join(BAGS))
-}
 
 /// Writes the copy of some bags as a ZIP file. The same archive gives the same bytes.
 ///
 /// # Errors
 /// [`ArchiveError`] when something cannot be read, or the file cannot be written.
 pub fn export(archive: &Path, bags: &[String], out: &Path) -> Result<(), ArchiveError> {
-    let mut files: Vec<PathBuf> = TEXTS.iter().map(|(name, _)| PathBuf::from(name)).collect();
+    let mut files: Vec<PathBuf> = [README, SCRIPT].map(|(name, _)| name.into()).into();
     files.push(SIGNERS.into());
     files.extend(names(&archive.join(CHAIN))?.iter().map(|name| Path::new(CHAIN).join(name)));
     for bag in bags {
         list(archive, &Path::new(BAGS).join(bag), &mut files)?;
     }
     files.retain(|file| archive.join(file).is_file());
-    let listed: String = bags.iter().map(|bag| format!("bag: {bag}\n")).collect();
-    let list = format!("{TITLE}\n{listed}");
+    let list = export_text(bags.iter().map(String::as_str));
     store::write_with(out, |file| write(file, archive, &files, &list))?;
     Ok(())
 }
@@ -65,7 +52,7 @@ fn write(file: &mut File, archive: &Path, files: &[PathBuf], list: &str) -> std:
         }
         // The instructions stand first, the list of what is here right behind them.
         if index == 0 {
-            zip.start_file(format!("evidence/{LIST}"), options)?;
+            zip.start_file(format!("evidence/{EXPORT}"), options)?;
             zip.write_all(list.as_bytes())?;
         }
     }

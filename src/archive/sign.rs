@@ -95,7 +95,9 @@ impl AllowedSigners {
             let prefix = format!("{PRINCIPAL} namespaces=\"{NAMESPACE}\" ");
             let line = line.strip_suffix('\n')?.strip_prefix(&prefix)?;
             let key = PublicKey::from_openssh(line).ok()?;
-            let ours = key.algorithm() == Algorithm::Ed25519 && key.to_openssh().ok()? == line;
+            let ours = key.algorithm() == Algorithm::Ed25519
+                && key.comment().is_empty()
+                && key.to_openssh().ok()? == line;
             if !ours || keys.contains(&key) {
                 return None;
             }

@@ -27,17 +27,10 @@ pub use anchor::{Known, anchor_of_mail, parse_anchor};
 use chain::{CHAIN, Chain, Link};
 use tree::{Kind, Log};
 
-use super::BAGS;
 use super::sign::AllowedSigners;
 use super::tombstone::Tombstone;
+use super::{BAGS, README, SCRIPT, SIGNERS};
 
-/// The file that tells auditors how to check an archive without this program.
-pub const README: (&str, &str) =
-    ("README-AUDITORS.txt", include_str!("../../templates/archive/README-AUDITORS.txt"));
-/// The same checks as a script.
-pub const SCRIPT: (&str, &str) = ("verify.sh", include_str!("../../templates/archive/verify.sh"));
-/// The keys that sign, oldest first.
-pub const ALLOWED_SIGNERS: &str = "allowed_signers";
 /// Which bags an exported copy holds.
 pub const EXPORT: &str = "EXPORT.txt";
 
@@ -59,7 +52,7 @@ pub struct Fault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TruncationProof {
-    /// An anchor from outside.
+    /// An anchor from outside that reaches to the newest head.
     Anchor,
     /// The ledger of this installation, which whoever cut the archive may have cut as well.
     Ledger,
@@ -108,7 +101,7 @@ pub fn verify(archive: &Path, ledger: &[Known], anchors: &[Known]) -> Result<Ver
     let top = log.entries(archive, "");
     top_folder(&mut log, archive, &top);
     let is = |name: &str, kind| top.get(OsStr::new(name)) == Some(&kind);
-    let allowed = is(ALLOWED_SIGNERS, Kind::File).then(|| allowed(&mut log, archive)).flatten();
+    let allowed = is(SIGNERS, Kind::File).then(|| allowed(&mut log, archive)).flatten();
     let chain = if is(CHAIN, Kind::Folder) {
         chain::check(&mut log, &archive.join(CHAIN), allowed.as_ref())
     } else {
@@ -119,7 +112,7 @@ pub fn verify(archive: &Path, ledger: &[Known], anchors: &[Known]) -> Result<Ver
     } else {
         BTreeMap::new()
     };
-    keys(&mut log, &chain, allowed.as_ref(), is(ALLOWED_SIGNERS, Kind::File));
+    keys(&mut log, &chain, allowed.as_ref(), is(SIGNERS, Kind::File));
     let bags = bags(&mut log, archive, &chain, &folders);
     let export = is(EXPORT, Kind::File).then(|| export(&mut log, archive, &chain)).flatten();
     missing(&mut log, &chain, &folders, &bags.tombstones, export.as_ref());
@@ -144,7 +137,7 @@ fn top_folder(log: &mut Log, archive: &Path, top: &BTreeMap<OsString, Kind>) {
     for (name, kind) in top.iter().filter(|(_, kind)| **kind != Kind::Unusable) {
         let expected = match name.to_str() {
             Some(BAGS | CHAIN) => Kind::Folder,
-            Some(ALLOWED_SIGNERS | EXPORT) => Kind::File,
+            Some(SIGNERS | EXPORT) => Kind::File,
             Some(name) if name == README.0 || name == SCRIPT.0 => Kind::File,
             _ => {
                 log.added("", name);
@@ -173,10 +166,10 @@ fn top_folder(log: &mut Log, archive: &Path, top: &BTreeMap<OsString, Kind>) {
 
 /// Reads the keys.
 fn allowed(log: &mut Log, archive: &Path) -> Option<AllowedSigners> {
-    let bytes = log.read(&archive.join(ALLOWED_SIGNERS), ALLOWED_SIGNERS, LIMIT)?;
+    let bytes = log.read(&archive.join(SIGNERS), SIGNERS, LIMIT)?;
     let allowed = std::str::from_utf8(&bytes).ok().and_then(AllowedSigners::parse);
     if allowed.is_none() {
-        log.fault(ALLOWED_SIGNERS, "is not a list of keys that this program writes");
+        log.fault(SIGNERS, "is not a list of keys that this program writes");
     }
     allowed
 }
@@ -192,7 +185,7 @@ fn keys(log: &mut Log, chain: &Chain, allowed: Option<&AllowedSigners>, there: b
         log.notes.push(note.to_owned());
     } else {
         if !there {
-            log.fault(ALLOWED_SIGNERS, "missing");
+            log.fault(SIGNERS, "missing");
         }
         let first = heads().find(signed).map_or(1, |head| head.seq);
         if first > 1 {
@@ -210,7 +203,7 @@ fn keys(log: &mut Log, chain: &Chain, allowed: Option<&AllowedSigners>, there: b
     }
     for key in allowed.map(AllowedSigners::fingerprints).unwrap_or_default() {
         if !heads().any(|head| head.key == key) {
-            log.notes.push(format!("{key} is in {ALLOWED_SIGNERS}, but signed nothing"));
+            log.notes.push(format!("{key} is in {SIGNERS}, but signed nothing"));
         }
     }
 }
@@ -353,13 +346,13 @@ fn known(log: &mut Log, chain: &Chain, ledger: &[Known], anchors: &[Known]) -> T
     // One that is older than the newest head says nothing of those after it.
     let reaches = |known: &[Known]| known.iter().any(|known| known.seq >= newest);
     if reaches(anchors) {
-        TruncationProof::Anchor
-    } else if reaches(ledger) {
-        TruncationProof::Ledger
-    } else {
-        if let Some(seq) = anchors.iter().chain(ledger).map(|known| known.seq).max() {
-            log.notes.push(format!("what is known elsewhere reaches to head {seq} only"));
-        }
-        TruncationProof::None
+        return TruncationProof::Anchor;
     }
+    if reaches(ledger) {
+        return TruncationProof::Ledger;
+    }
+    if let Some(seq) = anchors.iter().chain(ledger).map(|known| known.seq).max() {
+        log.notes.push(format!("what is known elsewhere reaches to head {seq} only"));
+    }
+    TruncationProof::None
 }

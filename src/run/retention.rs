@@ -12,6 +12,7 @@ use super::filing;
 use super::plan::Plan;
 use super::status;
 use crate::archive::head::Head;
+use crate::archive::tombstone::{self, Tombstone};
 use crate::archive::{BAGS, File};
 use crate::ledger::{Ledger, LedgerError};
 use crate::report::instant;
@@ -50,8 +51,8 @@ pub fn prune(
     let person = filing::person();
     engine.file_by_hand("closing", evidence, |run, place, _, mut files| {
         files.extend(old.iter().map(|head| {
-            let text = tombstone(head, evidence, &person, now);
-            File::new(format!("{TOMBSTONES}/{:06}.tombstone", head.seq), text.into_bytes())
+            let text = of(head, evidence, &person, now).text();
+            File::new(tombstone::file_name(head.seq), text.into_bytes())
         }));
         Ok(filing::closing_bag(place.seq, &run.key, organisation, now, files))
     })?;
@@ -61,16 +62,15 @@ pub fn prune(
     Ok(())
 }
 
-fn tombstone(head: &Head, evidence: &Evidence, person: &str, now: DateTime<Utc>) -> String {
-    format!(
-        "intransit-tombstone v1\nseq: {}\nbag: {}\ntagmanifest-sha256: {}\nreason: keep = \"{}\"\n\
-         by: {person}\ntime: {}\n",
-        head.seq,
-        head.bag,
-        head.tag_manifest_sha256,
-        evidence.keep.text(),
-        instant(now)
-    )
+fn of(head: &Head, evidence: &Evidence, person: &str, now: DateTime<Utc>) -> Tombstone {
+    Tombstone {
+        seq: head.seq,
+        bag: head.bag.clone(),
+        tag_manifest_sha256: head.tag_manifest_sha256.clone(),
+        reason: format!("keep = \"{}\"", evidence.keep.text()),
+        by: person.to_owned(),
+        time: instant(now),
+    }
 }
 
 /// Schedules whose newest evidence is older than it should be: a cut tail may look like that.

@@ -89,7 +89,7 @@ fn reports_mails_and_bags_hold_each_other() {
     assert!(said.status.success(), "{}", text(&said.stderr));
     let checked = script(&office.path("evidence"), &[]);
     assert!(checked.status.success(), "{}", text(&checked.stdout));
-    let mail = names(&office.path("outbox")).into_iter().next().unwrap();
+    let mail = names(&office.path("outbox")).into_iter().next_back().unwrap();
     let mail = format!("outbox/{mail}");
     let verdict =
         office.json(DUE[2], &["archive", "verify", "--dir", "evidence", "--anchor", &mail]);
@@ -485,4 +485,46 @@ fn the_head_of_a_mail_is_read_from_its_header_alone() {
     assert_eq!((known.seq, format!("sha256:{}", known.head_sha256)), (1, head(&office, 1)));
     let body = text(&bytes).replace("X-Intransit-Head:", "X-Other:");
     assert!(intransit::archive::verify::anchor_of_mail(body.as_bytes()).is_none());
+}
+
+/// The commands of README-AUDITORS.txt, typed as they stand there.
+#[test]
+fn the_auditors_commands_work_as_they_are_written() {
+    let office = signed("");
+    three_weeks(&office);
+    let readme = std::fs::read_to_string(office.path("evidence/README-AUDITORS.txt")).unwrap();
+    let newest = head(&office, 3).replace("sha256:", "");
+    let mut typed = 0;
+    let lines: Vec<&str> = readme.lines().collect();
+    for (index, line) in lines.iter().enumerate() {
+        let Some(command) = line.strip_prefix("     ") else { continue };
+        let starts = ["sh ", "cd ", "ssh-keygen ", "awk "];
+        if !starts.iter().any(|start| command.starts_with(start)) {
+            continue;
+        }
+        // A command that goes on has a backslash; a folder is entered for the line after.
+        let more = lines[index + 1].trim();
+        let whole = if command.ends_with('\\') || command.starts_with("cd ") {
+            format!("{command}\n{more}")
+        } else {
+            command.to_owned()
+        };
+        let whole = whole
+            .replace("000042-weekly-audit-2026-11-16", "000003-weekly-2026-11-30")
+            .replace("<64 digits>", &newest)
+            .replace("000042", "000003");
+        let ran = Command::new("sh")
+            .args(["-e", "-c", &whole])
+            .current_dir(office.path("evidence"))
+            .output();
+        let ran = ran.unwrap();
+        if !command.starts_with("awk ") {
+            assert!(ran.status.success(), "{whole}: {}{}", text(&ran.stdout), text(&ran.stderr));
+            typed += 1;
+        }
+        if whole.contains("awk ") && command.starts_with("cd ") {
+            assert!(text(&ran.stdout).contains("week inbound 7"), "{}", text(&ran.stdout));
+        }
+    }
+    assert!(typed >= 5, "{typed}");
 }

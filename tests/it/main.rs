@@ -11,6 +11,7 @@ mod cli;
 mod crash;
 mod demo;
 mod evidence;
+mod evidence_verify;
 mod fault_server;
 mod files;
 mod floors;

@@ -127,7 +127,13 @@ impl Checker<'_> {
         let sig = endings.contains(SIG).then(|| self.read(seq, SIG)).flatten();
         if let Some(head) = &head {
             self.order(&here, seq, head, before);
-            self.signature(head, bytes.as_deref().unwrap_or_default(), endings, sig.as_deref());
+            self.signature(
+                seq,
+                head,
+                bytes.as_deref().unwrap_or_default(),
+                endings,
+                sig.as_deref(),
+            );
             self.key_order(&here, head, before);
         }
         for ending in STAMPS.iter().filter(|ending| endings.contains(**ending)) {
@@ -166,23 +172,34 @@ impl Checker<'_> {
         if !head.bag.starts_with(&format!("{seq:06}-")) {
             fault(format!("names the bag {}, which is not of its number", head.bag));
         }
-        let follows = |said: &String, is: &Option<String>| is.as_ref().is_none_or(|is| is == said);
-        if !follows(&head.previous_head_sha256, &before.head_sha256) {
-            fault("not in the order of the chain: another head came before it".to_owned());
+        self.follows(seq, "", &head.previous_head_sha256, before.head_sha256.as_deref());
+        self.follows(seq, SIG, &head.previous_sig_sha256, before.sig_sha256.as_deref());
+    }
+
+    /// What lies before a head must be what the head says. The fault is noted at what lies
+    /// before: where one of the two was changed, it mostly was that one.
+    fn follows(&mut self, seq: u64, ending: &str, said: &str, is: Option<&str>) {
+        if is.is_none_or(|is| is == said) {
+            return;
         }
-        if !follows(&head.previous_sig_sha256, &before.sig_sha256) {
-            fault("not in the order of the chain: another signature came before it".to_owned());
+        let here = place(seq, "");
+        if seq == 1 {
+            self.log.fault(here, "follows another head, though it is the first");
+        } else {
+            let what = format!("is not the one that {here} follows");
+            self.log.fault(place(seq - 1, ending), what);
         }
     }
 
     fn signature(
         &mut self,
+        seq: u64,
         head: &Head,
         bytes: &[u8],
         endings: &BTreeSet<String>,
         sig: Option<&[u8]>,
     ) {
-        let here = place(head.seq, SIG);
+        let here = place(seq, SIG);
         let there = endings.contains(SIG);
         if head.key == UNSIGNED {
             if there {
@@ -196,7 +213,7 @@ impl Checker<'_> {
         let (Some(sig), Some(allowed)) = (sig, self.allowed) else { return };
         let sig = std::str::from_utf8(sig).unwrap_or_default();
         if !allowed.has(&head.key) {
-            self.log.fault(place(head.seq, ""), format!("{} is not in allowed_signers", head.key));
+            self.log.fault(super::SIGNERS, format!("does not hold {}", head.key));
         } else if !allowed.verifies(&head.key, bytes, sig) {
             self.log.fault(here, format!("signature is not by {}", head.key));
         } else if self.signed_by.last() != Some(&head.key) {
