@@ -6,9 +6,11 @@
 //! | pdf | `report.pdf` |
 //! | csv | `connectors.csv`, `daily.csv` |
 //! | json | `report.json` |
+//! | xlsx | `report.xlsx` |
 //!
 //! Every word comes from `templates/lang/*.toml` ([`words`]); every number from the report.
-//! Text from a trace is hostile: escaped in HTML, neutralised in CSV, spelled out in PDF.
+//! Text from a trace is hostile: escaped in HTML, neutralised in CSV, spelled out in PDF,
+//! never a formula in XLSX.
 
 pub mod check;
 mod csv;
@@ -19,6 +21,7 @@ mod pdf;
 pub mod summary;
 mod view;
 pub mod words;
+mod xlsx;
 
 use crate::report::Report;
 
@@ -33,6 +36,8 @@ pub enum Format {
     Csv,
     /// Figures for programs.
     Json,
+    /// A workbook; made where it is asked for.
+    Xlsx,
 }
 
 impl Format {
@@ -43,6 +48,7 @@ impl Format {
             Self::Pdf => "pdf",
             Self::Csv => "csv",
             Self::Json => "json",
+            Self::Xlsx => "xlsx",
         }
     }
 
@@ -53,11 +59,15 @@ impl Format {
             Self::Pdf => &["report.pdf"],
             Self::Csv => &["connectors.csv", "daily.csv"],
             Self::Json => &["report.json"],
+            Self::Xlsx => &["report.xlsx"],
         }
     }
 
     /// All formats, in the order in which they are written.
-    pub const ALL: [Self; 4] = [Self::Html, Self::Pdf, Self::Csv, Self::Json];
+    pub const ALL: [Self; 5] = [Self::Html, Self::Pdf, Self::Csv, Self::Json, Self::Xlsx];
+
+    /// The formats of a report that asks for none.
+    pub const DEFAULT: [Self; 4] = [Self::Html, Self::Pdf, Self::Csv, Self::Json];
 }
 
 /// Why a file could not be rendered: a defect in a template or font, never in a trace.
@@ -75,6 +85,9 @@ pub enum RenderError {
     /// The PDF could not be written.
     #[error("the PDF could not be written")]
     Pdf(#[source] std::io::Error),
+    /// The workbook could not be written.
+    #[error("the workbook could not be written")]
+    Xlsx(#[from] rust_xlsxwriter::XlsxError),
 }
 
 /// Renders the files of one format: name and content of each.
@@ -91,6 +104,7 @@ pub fn render(report: &Report, format: Format) -> Result<Vec<(String, Vec<u8>)>,
             file("daily.csv", csv::daily(report)),
         ],
         Format::Json => vec![file("report.json", json::render(report))],
+        Format::Xlsx => vec![file("report.xlsx", xlsx::render(report)?)],
     })
 }
 
@@ -111,17 +125,21 @@ const MAX_SHOWN: usize = 160;
 /// Foreign text as it may be shown: no control characters, nothing that turns the writing
 /// direction, not absurdly long.
 pub fn clean(text: &str) -> String {
-    let hidden = |letter: char| {
-        letter.is_control()
-            || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-    };
-    let mut shown: String = text
-        .chars()
-        .take(MAX_SHOWN)
-        .map(|letter| if hidden(letter) { '\u{fffd}' } else { letter })
-        .collect();
+    let mut shown: String = text.chars().take(MAX_SHOWN).map(visible).collect();
     if text.chars().nth(MAX_SHOWN).is_some() {
         shown.push('…');
     }
     shown
+}
+
+/// The character, or a mark in place of one that hides or turns the writing direction.
+fn visible(letter: char) -> char {
+    match letter {
+        '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{2069}'
+        | '\u{feff}' => '\u{fffd}',
+        _ if letter.is_control() => '\u{fffd}',
+        _ => letter,
+    }
 }

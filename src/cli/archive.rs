@@ -294,9 +294,7 @@ fn show_verdict(verdict: &Verdict, json: bool) -> Result<(), Failure> {
     let word = if count == 0 { "OK".to_owned() } else { format!("{count} fault(s)") };
     put(format!("{word}: {} bags, newest head {newest}\n", verdict.bags).as_bytes())?;
     put(match verdict.truncation_proof {
-        TruncationProof::Anchor => {
-            "that nothing was cut off is proven by the anchor\n".as_bytes()
-        }
+        TruncationProof::Anchor => "that nothing was cut off is proven by the anchor\n".as_bytes(),
         TruncationProof::Ledger => {
             b"that nothing was cut off is shown by this installation's ledger\n"
         }

@@ -78,7 +78,7 @@ pub(super) struct Args {
     /// Only this connector (can be repeated)
     #[arg(long, value_name = "NAME")]
     connector: Vec<String>,
-    /// Files to write: html, pdf, csv, json
+    /// Files to write: html, pdf, csv, json, xlsx [default: all but xlsx]
     #[arg(long, value_name = "FORMATS", value_delimiter = ',', value_parser = format)]
     formats: Vec<Format>,
     /// Folder to write to [default: ./intransit-ORGANISATION-FROM-TO]

@@ -25,6 +25,7 @@ pub fn check(report: &Report, files: &[(String, Vec<u8>)]) -> Result<(), Unreada
             Some("html") => html(report, bytes),
             Some("pdf") => pdf(bytes),
             Some("csv") => csv(report, bytes),
+            Some("xlsx") => xlsx(report, bytes),
             _ => None,
         };
         if let Some(fault) = fault {
@@ -76,6 +77,19 @@ fn csv(report: &Report, bytes: &[u8]) -> Option<&'static str> {
     let totals = report.periods.iter().flat_map(|period| &period.totals);
     let expected: u64 = totals.map(|total| total.messages).sum();
     (sum != expected).then_some("does not sum to the totals")
+}
+
+/// The messages of all connectors and of all totals are those of the report.
+fn xlsx(report: &Report, bytes: &[u8]) -> Option<&'static str> {
+    let Some((rows, totals)) = super::xlsx::totals(bytes) else { return Some("cannot be opened") };
+    let expected = report.periods.iter().flat_map(|period| &period.totals);
+    if !totals.into_iter().eq(expected.map(|total| total.messages)) {
+        return Some("lacks a total");
+    }
+    let parts = report.periods.iter().flat_map(|period| &period.connectors);
+    // What has no room in the sheet is missing at its end.
+    let expected = parts.map(|part| part.messages).take(super::xlsx::MOST_ROWS);
+    (!rows.into_iter().eq(expected)).then_some("does not hold every connector")
 }
 
 /// Records end at a line end outside quotes; a name may hold one (RFC 4180).

@@ -462,13 +462,13 @@ impl Engine {
         self.ledger.begin(&key, now)?;
         match self.file_run(&key, evidence, build) {
             Ok(sealed) => Ok(sealed),
-            Err(error) => match self.after_failure(&key, evidence)? {
-                Some(sealed) => Ok(sealed),
-                None => {
-                    self.ledger.fail(&key, self.clock.now(), &chain(&error))?;
-                    Err(error)
+            Err(error) => {
+                if let Some(sealed) = self.after_failure(&key, evidence)? {
+                    return Ok(sealed);
                 }
-            },
+                self.ledger.fail(&key, self.clock.now(), &chain(&error))?;
+                Err(error)
+            }
         }
     }
 

@@ -77,7 +77,7 @@ pub fn periods(config: &Config, file: &Path) -> Result<Vec<PeriodKind>, ConfigEr
 pub fn formats(config: &Config, file: &Path) -> Result<Vec<Format>, ConfigError> {
     match &config.report.formats {
         Some(texts) => format_list(texts, "report.formats", file),
-        None => Ok(Format::ALL.to_vec()),
+        None => Ok(Format::DEFAULT.to_vec()),
     }
 }
 

@@ -113,7 +113,7 @@ impl Archive {
 
     /// How many heads there are.
     fn heads(&self) -> u64 {
-        (1..).find(|seq| !self.at("chain").join(file_name(*seq)).exists()).unwrap() - 1
+        (1..1000).find(|seq| !self.at("chain").join(file_name(*seq)).exists()).unwrap() - 1
     }
 
     fn head_path(&self, seq: u64) -> PathBuf {
@@ -458,8 +458,11 @@ fn another_readme_is_a_note() {
 // ---------------------------------------------------------------- every file, every folder
 
 /// A change that can be made to any file.
-fn edits(length: usize) -> Vec<(String, Box<dyn Fn(&mut Vec<u8>)>)> {
-    let mut edits: Vec<(String, Box<dyn Fn(&mut Vec<u8>)>)> = vec![
+/// What is done to the bytes of a file, with a name.
+type Edit = (String, Box<dyn Fn(&mut Vec<u8>)>);
+
+fn edits(length: usize) -> Vec<Edit> {
+    let mut edits: Vec<Edit> = vec![
         ("append a byte".to_owned(), Box::new(|bytes| bytes.push(b'x'))),
         ("append a line end".to_owned(), Box::new(|bytes| bytes.push(b'\n'))),
         ("append a null".to_owned(), Box::new(|bytes| bytes.push(0))),
@@ -484,7 +487,7 @@ fn is_free(name: &str) -> bool {
 
 /// A time stamp says more than the hash of a head, of which only `openssl` knows.
 fn is_stamp(name: &str) -> bool {
-    name.ends_with(".tsq") || name.ends_with(".tsr")
+    [".tsq", ".tsr"].iter().any(|ending| name.ends_with(ending))
 }
 
 /// Edits each file of an archive; the script judges every `nth` of them.

@@ -28,3 +28,4 @@ mod schedule;
 mod smtp;
 mod support;
 mod words;
+mod xlsx;

@@ -53,6 +53,9 @@ fn words_and_code_fit() {
         "src/render/view/evidence.rs",
         "src/render/words.rs",
         "src/render/html.rs",
+        "src/render/xlsx.rs",
+        "src/render/xlsx/sheet.rs",
+        "src/render/xlsx/summary.rs",
         "src/render/pdf.rs",
         "src/cli/inspect.rs",
     ] {
