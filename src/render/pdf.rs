@@ -1,23 +1,37 @@
 //! `report.pdf`: A4 pages written by printpdf, finished by lopdf.
 //!
 //! printpdf places glyphs; it knows no tables, no wrapping and no page numbers. Those are
-//! here: `layout` (pages, text, wrapping), `table`, `chart`. `archive` gives the finished
-//! file its outline, language and an identity that follows from its content.
+//! here: `layout` (pages, text, wrapping), `table`, `chart`. Whatever is drawn says what it
+//! is (`tags`), and `archive` makes of the pages a PDF/A-3b document for the file: outline,
+//! metadata, colours, the figures as attachments, an identity that follows from its content.
 //!
 //! Invariants
 //! * Nothing is drawn outside the margins, but the footer.
 //! * Every character is shown or spelled out (`<U+65E5>`); none vanishes.
+//! * What is read follows the order in which it is drawn; furniture is no part of it.
 //! * The same report gives the same bytes, in any process.
 
 mod archive;
+mod attach;
 mod chart;
+mod font;
 mod layout;
+mod metadata;
+mod outline;
+mod srgb;
 mod table;
+mod tags;
+
+use chrono::{DateTime, FixedOffset};
+use chrono_tz::Tz;
 
 use self::layout::{Face, Heading, Layout, SIZE};
+use self::metadata::{Facts, plain};
+use self::tags::Role;
+use super::RenderError;
 use super::view::{self, Card, EvidenceView, InsightView, PeriodView, View};
 use super::words::Words;
-use super::{RenderError, json};
+use crate::period;
 use crate::report::Report;
 
 /// Renders the file.
@@ -41,11 +55,34 @@ pub(super) fn render(report: &Report) -> Result<Vec<u8>, RenderError> {
     layout.footers(&view.footer, &|page, pages| {
         words.fill("report.page", &[("page", &page.to_string()), ("pages", &pages.to_string())])
     });
-    archive::finish(layout, &view, &json::render(report))
+    archive::finish(layout, &facts(report, &view), &attach::figures(report, words))
+}
+
+fn facts(report: &Report, view: &View) -> Facts {
+    let title = match view.organisation.as_str() {
+        "" => view.title.clone(),
+        organisation => format!("{}: {organisation}", view.title),
+    };
+    Facts {
+        title: plain(&title),
+        author: plain(&view.organisation),
+        subject: plain(&view.question),
+        maker: plain(&view.made_by),
+        language: view.language.clone(),
+        date: day_begin(report),
+    }
+}
+
+/// When the day begins as of which the report is, in its own time zone.
+fn day_begin(report: &Report) -> DateTime<FixedOffset> {
+    let zone: Tz = report.timezone.parse().unwrap_or(Tz::UTC);
+    period::day_start(report.as_of, zone).with_timezone(&zone).fixed_offset()
 }
 
 fn title(layout: &mut Layout, view: &View) {
-    layout.paragraph(&view.title, 20.0, Face::Bold, layout::INK);
+    layout.within(Role::Title, |layout| {
+        layout.paragraph(&view.title, 20.0, Face::Bold, layout::INK);
+    });
     layout.paragraph(&view.question, SIZE + 1.0, Face::Regular, layout::INK);
     layout.paragraph(&view.about, SIZE, Face::Regular, layout::SOFT);
     for notice in &view.notices {
@@ -63,9 +100,11 @@ fn draw_period(layout: &mut Layout, period: &PeriodView) {
     if period.insights.is_empty() {
         layout.paragraph(&period.no_insights, SIZE, Face::Regular, layout::INK);
     }
-    for insight in &period.insights {
-        draw_insight(layout, insight);
-    }
+    layout.within(Role::List, |layout| {
+        for insight in &period.insights {
+            draw_insight(layout, insight);
+        }
+    });
     layout.keep(90.0);
     layout.heading(Heading::Section, &period.split_title);
     for split in &period.splits {
@@ -105,16 +144,19 @@ fn cards(layout: &mut Layout, cards: &[Card]) {
     for (card, index) in cards.iter().zip(0_u16..) {
         let left = layout::LEFT + f32::from(index) * (width + GAP);
         layout.rectangle(left, top - HEIGHT, width, HEIGHT, layout::PANEL);
-        let inner = left + 10.0;
-        layout.text(inner, top - 16.0, SIZE, Face::Bold, layout::SOFT, &card.direction);
-        layout.text(inner, top - 34.0, 16.0, Face::Bold, layout::INK, &card.unit);
-        let share = format!("{} {}", card.share, card.share_of);
-        layout.text(inner, top - 48.0, SIZE, Face::Bold, layout::INK, share.trim());
-        let lines = card.lines.join("; ");
-        let fitting = layout.fitted(&lines, SIZE - 1.0, Face::Regular, width - 20.0);
-        layout.text(inner, top - 61.0, SIZE - 1.0, Face::Regular, layout::SOFT, &fitting);
+        layout.within(Role::Block, |layout| draw_card(layout, card, (left + 10.0, top), width));
     }
     layout.down(HEIGHT + 8.0);
+}
+
+fn draw_card(layout: &mut Layout, card: &Card, (left, top): (f32, f32), width: f32) {
+    layout.text(left, top - 16.0, SIZE, Face::Bold, layout::SOFT, &card.direction);
+    layout.text(left, top - 34.0, 16.0, Face::Bold, layout::INK, &card.unit);
+    let share = format!("{} {}", card.share, card.share_of);
+    layout.text(left, top - 48.0, SIZE, Face::Bold, layout::INK, share.trim());
+    let lines = card.lines.join("; ");
+    let fitting = layout.fitted(&lines, SIZE - 1.0, Face::Regular, width - 20.0);
+    layout.text(left, top - 61.0, SIZE - 1.0, Face::Regular, layout::SOFT, &fitting);
 }
 
 fn draw_insight(layout: &mut Layout, insight: &InsightView) {

@@ -457,10 +457,10 @@ fn another_readme_is_a_note() {
 
 // ---------------------------------------------------------------- every file, every folder
 
-/// A change that can be made to any file.
 /// What is done to the bytes of a file, with a name.
 type Edit = (String, Box<dyn Fn(&mut Vec<u8>)>);
 
+/// Changes that can be made to any file.
 fn edits(length: usize) -> Vec<Edit> {
     let mut edits: Vec<Edit> = vec![
         ("append a byte".to_owned(), Box::new(|bytes| bytes.push(b'x'))),

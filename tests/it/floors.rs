@@ -32,6 +32,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("minijinja", &["render"]),
     ("printpdf", &["render"]),
     ("lopdf", &["render"]),
+    ("md5", &["render"]),
     ("subsetter", &["render"]),
     ("clap", &["cli"]),
     ("tempfile", &["store", "ingest"]),

@@ -20,6 +20,7 @@ mod kinds;
 mod laws;
 mod office;
 mod outputs;
+mod pdf_structure;
 mod postfix;
 mod relay;
 mod rules;

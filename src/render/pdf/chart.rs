@@ -2,9 +2,11 @@
 //! tables beside them.
 
 use super::layout::{Face, INK, Ink, LEFT, LINE, Layout, SIZE, SOFT, WIDTH};
+use super::tags::Role;
 use crate::render::view::{Chart, Part, Split};
 
 const PANEL_HEIGHT: f32 = 84.0;
+/// Least room for the figures beside the panels.
 const LABEL_ROOM: f32 = 34.0;
 
 /// Colour of a band, the same as in the page.
@@ -31,6 +33,11 @@ pub(super) fn split(layout: &mut Layout, split: &Split) {
         return;
     }
     layout.keep(HEIGHT + 6.0);
+    layout.figure(&split.alt, |layout| draw_split(layout, split));
+    layout.down(HEIGHT + 6.0);
+}
+
+fn draw_split(layout: &mut Layout, split: &Split) {
     let top = layout.y();
     layout.text(LEFT, top - 10.0, SIZE, Face::Regular, INK, &split.label);
     let mut left = LEFT + LABEL;
@@ -39,7 +46,6 @@ pub(super) fn split(layout: &mut Layout, split: &Split) {
         layout.rectangle(left, top - HEIGHT, width, HEIGHT, ink_of(part.key));
         left += width;
     }
-    layout.down(HEIGHT + 6.0);
 }
 
 /// Tenths of a percent as a fraction.
@@ -50,6 +56,11 @@ fn tenths(tenths: u32) -> f32 {
 /// Names of the bands beside their colours.
 pub(super) fn legend(layout: &mut Layout, parts: &[Part]) {
     layout.keep(16.0);
+    layout.within(Role::List, |layout| draw_legend(layout, parts));
+    layout.down(18.0);
+}
+
+fn draw_legend(layout: &mut Layout, parts: &[Part]) {
     let mut left = LEFT;
     for part in parts {
         let width = layout.measure(&part.name, SIZE - 1.0, Face::Regular) + 26.0;
@@ -59,10 +70,13 @@ pub(super) fn legend(layout: &mut Layout, parts: &[Part]) {
         }
         let top = layout.y();
         layout.rectangle(left, top - 9.0, 7.0, 7.0, ink_of(part.key));
-        layout.text(left + 11.0, top - 8.5, SIZE - 1.0, Face::Regular, INK, &part.name);
+        layout.within(Role::Item, |layout| {
+            layout.within(Role::ItemBody, |layout| {
+                layout.text(left + 11.0, top - 8.5, SIZE - 1.0, Face::Regular, INK, &part.name);
+            });
+        });
         left += width;
     }
-    layout.down(18.0);
 }
 
 /// Height of a day chart.
@@ -73,9 +87,11 @@ pub(super) fn height(chart: &Chart) -> f32 {
 
 /// Stacked bars per day, one panel per direction on the same scale.
 pub(super) fn days(layout: &mut Layout, chart: &Chart) {
-    for (panel, name) in chart.panels.iter().enumerate() {
-        draw_panel(layout, chart, panel, name);
-    }
+    layout.figure(&chart.alt, |layout| {
+        for (panel, name) in chart.panels.iter().enumerate() {
+            draw_panel(layout, chart, panel, name);
+        }
+    });
     layout.paragraph(&chart.caption, SIZE - 1.0, Face::Regular, SOFT);
 }
 
@@ -84,15 +100,17 @@ fn draw_panel(layout: &mut Layout, chart: &Chart, panel: usize, name: &str) {
     let ground = top - 16.0 - PANEL_HEIGHT;
     let size = SIZE - 1.5;
     layout.text(LEFT, top - 9.0, SIZE, Face::Bold, SOFT, name);
-    let axis = LEFT + LABEL_ROOM;
+    let room = layout.measure(&chart.top_text, size, Face::Regular) + 4.0;
+    let room = room.max(LABEL_ROOM);
+    let axis = LEFT + room;
     for (height, text) in [(0.0, "0"), (PANEL_HEIGHT, chart.top_text.as_str())] {
-        layout.rectangle(axis, ground + height, WIDTH - LABEL_ROOM, 0.4, LINE);
+        layout.rectangle(axis, ground + height, WIDTH - room, 0.4, LINE);
         layout.text_right(axis - 4.0, ground + height - 2.5, size, Face::Regular, SOFT, text);
     }
     let count = u16::try_from(chart.days.len().max(1)).unwrap_or(u16::MAX);
-    let step = (WIDTH - LABEL_ROOM) / f32::from(count);
+    let step = (WIDTH - room) / f32::from(count);
     // Days are named as often as there is room.
-    let every = (f32::from(count) * 14.0 / (WIDTH - LABEL_ROOM)).ceil().max(1.0);
+    let every = (f32::from(count) * 14.0 / (WIDTH - room)).ceil().max(1.0);
     for (day, index) in chart.days.iter().zip(0_u16..) {
         let left = axis + f32::from(index) * step;
         let mut bottom = ground;

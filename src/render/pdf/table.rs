@@ -4,6 +4,7 @@
 //! of its own over the whole width, so that a name is found as it is written.
 
 use super::layout::{Face, INK, Ink, LEFT, LINE, Layout, SIZE, SOFT, WIDTH};
+use super::tags::{Furniture, Role};
 use crate::render::view::{Cell, Row, Table};
 
 /// Blank on each side of a cell.
@@ -25,16 +26,27 @@ pub(super) fn draw(layout: &mut Layout, table: &Table) {
     let head = head_lines(layout, table, &shape);
     let first = table.rows.first().map_or(0.0, |row| Drawn::new(layout, table, row, &shape).height);
     layout.keep(SIZE * 1.4 + height_of_head(&head, &shape) + first + 8.0);
-    layout.paragraph(&table.caption, SIZE, Face::Regular, SOFT);
-    draw_head(layout, table, &shape, &head);
-    for row in &table.rows {
-        let drawn = Drawn::new(layout, table, row, &shape);
-        if layout.keep(drawn.height) {
-            draw_head(layout, table, &shape, &head);
-        }
-        drawn.draw(layout, table, &shape);
-    }
+    layout.within(Role::Table, |layout| {
+        let caption = |layout: &mut Layout| {
+            layout.paragraph(&table.caption, SIZE, Face::Regular, SOFT);
+        };
+        layout.within(Role::Caption, caption);
+        layout.within(Role::TableHead, |layout| draw_head(layout, table, &shape, &head));
+        layout.within(Role::TableBody, |layout| draw_rows(layout, table, &shape, &head));
+    });
     layout.space(8.0);
+}
+
+fn draw_rows(layout: &mut Layout, table: &Table, shape: &Shape, head: &[Vec<String>]) {
+    for row in &table.rows {
+        let drawn = Drawn::new(layout, table, row, shape);
+        if layout.keep(drawn.height) {
+            // Who reads the table as a whole has had its head.
+            let again = |layout: &mut Layout| draw_head(layout, table, shape, head);
+            layout.furniture(Furniture::Repeated, again);
+        }
+        layout.within(Role::Row, |layout| drawn.draw(layout, table, shape));
+    }
 }
 
 /// The largest size at which the columns fit, and their widths.
@@ -147,14 +159,18 @@ fn height_of_head(head: &[Vec<String>], shape: &Shape) -> f32 {
 fn draw_head(layout: &mut Layout, table: &Table, shape: &Shape, head: &[Vec<String>]) {
     let height = height_of_head(head, shape);
     let top = layout.y();
-    let mut left = LEFT;
-    for ((column, lines), width) in table.columns.iter().zip(head).zip(&shape.widths) {
-        // Heads stand at the foot of their cells.
-        let above = height - 5.0 - lines_height(lines.len(), shape.size);
-        let place = Place { left, width: *width, top: top - above, numeric: column.numeric };
-        place.draw(layout, lines, shape.size, Face::Bold, INK);
-        left += width;
-    }
+    layout.within(Role::Row, |layout| {
+        let mut left = LEFT;
+        for ((column, lines), width) in table.columns.iter().zip(head).zip(&shape.widths) {
+            // Heads stand at the foot of their cells.
+            let above = height - 5.0 - lines_height(lines.len(), shape.size);
+            let place = Place { left, width: *width, top: top - above, numeric: column.numeric };
+            layout.within(Role::ColumnHead, |layout| {
+                place.draw(layout, lines, shape.size, Face::Bold, INK);
+            });
+            left += width;
+        }
+    });
     layout.rectangle(LEFT, top - height + 1.0, WIDTH, 0.9, INK);
     layout.down(height + 1.0);
 }
@@ -210,6 +226,14 @@ impl<'a> Drawn<'a> {
             } else {
                 texts.push(layout.wrapped(&cell.text, shape.size, face, room));
             }
+            let above =
+                if over.is_empty() || index > 0 { texts.last_mut() } else { Some(&mut over) };
+            if !cell.sub.is_empty()
+                && let Some(line) = above.and_then(|lines| lines.last_mut())
+            {
+                // Who reads the lines as one text needs the blank between them.
+                line.push(' ');
+            }
             subs.push(match cell.sub.as_str() {
                 "" => Vec::new(),
                 sub if column.numeric => vec![sub.to_owned()],
@@ -233,16 +257,23 @@ impl<'a> Drawn<'a> {
         if self.row.total {
             layout.rectangle(LEFT, layout.y() + 0.4, WIDTH, 0.9, INK);
         }
-        let over = Place { left: LEFT, width: WIDTH, top, numeric: false };
-        over.draw(layout, &self.over, shape.size, face, INK);
-        let top = top - lines_height(self.over.len(), shape.size);
+        let under_over = top - lines_height(self.over.len(), shape.size);
         let mut left = LEFT;
-        let columns = table.columns.iter().zip(&shape.widths);
-        for ((column, width), (text, sub)) in columns.zip(self.texts.iter().zip(&self.subs)) {
-            let place = Place { left, width: *width, top, numeric: column.numeric };
-            place.draw(layout, text, shape.size, face, INK);
-            let under = Place { top: top - lines_height(text.len(), shape.size), ..place };
-            under.draw(layout, sub, shape.size * SUB, Face::Regular, SOFT);
+        let cells = shape.widths.iter().zip(self.texts.iter().zip(&self.subs));
+        for ((index, column), (width, (text, sub))) in table.columns.iter().enumerate().zip(cells) {
+            let (width, numeric) = (*width, column.numeric);
+            let place = Place { left, width, top: under_over, numeric };
+            let under_text = under_over - lines_height(text.len(), shape.size);
+            let under = Place { top: under_text, ..place };
+            let role = if index == 0 && !numeric { Role::RowHead } else { Role::Cell };
+            layout.within(role, |layout| {
+                if index == 0 {
+                    let over = Place { left: LEFT, width: WIDTH, top, numeric: false };
+                    over.draw(layout, &self.over, shape.size, face, INK);
+                }
+                place.draw(layout, text, shape.size, face, INK);
+                under.draw(layout, sub, shape.size * SUB, Face::Regular, SOFT);
+            });
             left += width;
         }
         layout.down(self.height);
