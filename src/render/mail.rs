@@ -141,6 +141,8 @@ struct MailView {
     subject: String,
     title: String,
     about: String,
+    /// Stands between a label and what it labels.
+    colon: String,
     notices: Vec<String>,
     periods: Vec<MailPeriod>,
     changed_title: String,
@@ -161,6 +163,7 @@ struct MailView {
 struct MailPeriod {
     title: String,
     dates: String,
+    line: String,
     ways: Vec<Way>,
 }
 
@@ -187,6 +190,7 @@ struct MailInsight {
     colour: &'static str,
     severity: String,
     place: String,
+    head: String,
     text: String,
     advice: String,
 }
@@ -306,7 +310,8 @@ fn automatic(words: &Words) -> String {
 
 /// A header's text: one line, digits grouped.
 fn plain(words: &Words, text: &str) -> String {
-    words.grouped(text).split_whitespace().collect::<Vec<_>>().join(" ")
+    // Blanks that do not break are part of the words: they stay.
+    words.grouped(text).split_ascii_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn fill(template: &str, view: &Value, words: &Words) -> Result<String, RenderError> {
@@ -349,6 +354,7 @@ impl Builder<'_> {
                 colour: severity_colour(insight.level),
                 severity: insight.severity.clone(),
                 place: insight.place.clone(),
+                head: insight.head.clone(),
                 text: insight.text.clone(),
                 advice: insight.advice.clone(),
             })
@@ -362,6 +368,7 @@ impl Builder<'_> {
             subject: self.subject(),
             title: whole.title.clone(),
             about: whole.about.clone(),
+            colon: words.text("join.colon"),
             notices,
             periods: whole.periods.iter().map(mail_period).collect(),
             changed_title: words.text("mail.changed"),
@@ -400,7 +407,7 @@ impl Builder<'_> {
             "mail.subject",
             &[
                 ("organisation", &clean(&report.organisation)),
-                ("summary", &also.join(", ")),
+                ("summary", &words.join("comma", &also)),
                 ("from", &words.date(from)),
                 ("to", &words.date(to)),
             ],
@@ -442,10 +449,9 @@ impl Builder<'_> {
         match (days, hours) {
             (0, hours) => words.count("mail.hours", hours),
             (days, 0) => words.count("mail.days", days),
-            (days, hours) => words.fill(
-                "mail.and",
-                &[("a", &words.count("mail.days", days)), ("b", &words.count("mail.hours", hours))],
-            ),
+            (days, hours) => {
+                words.list(&[words.count("mail.days", days), words.count("mail.hours", hours)])
+            }
         }
     }
 
@@ -598,7 +604,7 @@ impl Builder<'_> {
         let facts = self.facts;
         let mut lines = Vec::new();
         if !facts.attached.is_empty() {
-            lines.push(words.fill("mail.attached", &[("files", &facts.attached.join(", "))]));
+            lines.push(words.fill("mail.attached", &[("files", &words.list(&facts.attached))]));
         }
         if facts.left_out {
             lines.push(words.text("mail.not_attached"));
@@ -631,7 +637,12 @@ fn mail_period(period: &view::PeriodView) -> MailPeriod {
         share_of: card.share_of.clone(),
         parts: bars(&split.parts),
     });
-    MailPeriod { title: period.title.clone(), dates: period.dates.clone(), ways: ways.collect() }
+    MailPeriod {
+        title: period.title.clone(),
+        dates: period.dates.clone(),
+        line: period.line.clone(),
+        ways: ways.collect(),
+    }
 }
 
 /// Cells of a bar. Each part is at least one percent wide, so that it can be seen.

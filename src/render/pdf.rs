@@ -59,12 +59,8 @@ pub(super) fn render(report: &Report) -> Result<Vec<u8>, RenderError> {
 }
 
 fn facts(report: &Report, view: &View) -> Facts {
-    let title = match view.organisation.as_str() {
-        "" => view.title.clone(),
-        organisation => format!("{}: {organisation}", view.title),
-    };
     Facts {
-        title: plain(&title),
+        title: plain(&view.heading),
         author: plain(&view.organisation),
         subject: plain(&view.question),
         maker: plain(&view.made_by),
@@ -135,7 +131,7 @@ fn draw_period(layout: &mut Layout, period: &PeriodView) {
 
 /// The widget: both directions side by side.
 fn cards(layout: &mut Layout, cards: &[Card]) {
-    const HEIGHT: f32 = 70.0;
+    const HEIGHT: f32 = 82.0;
     const GAP: f32 = 12.0;
     layout.keep(HEIGHT + 8.0);
     let count = u16::try_from(cards.len().max(1)).unwrap_or(1);
@@ -154,9 +150,11 @@ fn draw_card(layout: &mut Layout, card: &Card, (left, top): (f32, f32), width: f
     layout.text(left, top - 34.0, 16.0, Face::Bold, layout::INK, &card.unit);
     let share = format!("{} {}", card.share, card.share_of);
     layout.text(left, top - 48.0, SIZE, Face::Bold, layout::INK, share.trim());
-    let lines = card.lines.join("; ");
-    let fitting = layout.fitted(&lines, SIZE - 1.0, Face::Regular, width - 20.0);
-    layout.text(left, top - 61.0, SIZE - 1.0, Face::Regular, layout::SOFT, &fitting);
+    for (line, index) in card.lines.iter().zip(0_u16..) {
+        let fitting = layout.fitted(line, SIZE - 1.0, Face::Regular, width - 20.0);
+        let baseline = top - 61.0 - 11.5 * f32::from(index);
+        layout.text(left, baseline, SIZE - 1.0, Face::Regular, layout::SOFT, &fitting);
+    }
 }
 
 fn draw_insight(layout: &mut Layout, insight: &InsightView) {
@@ -165,16 +163,11 @@ fn draw_insight(layout: &mut Layout, insight: &InsightView) {
         "warning" => layout::WARNING,
         _ => layout::NOTICE,
     };
-    let head = match insight.place.as_str() {
-        "" => insight.severity.clone(),
-        place => format!("{}: {place}", insight.severity),
-    };
     let parts = [
-        (head, Face::Bold, colour),
-        (insight.text.clone(), Face::Regular, layout::INK),
-        (insight.advice.clone(), Face::Regular, layout::SOFT),
+        (insight.head.as_str(), Face::Bold, colour),
+        (&insight.text, Face::Regular, layout::INK),
+        (&insight.advice, Face::Regular, layout::SOFT),
     ];
-    let parts = parts.each_ref().map(|(text, face, ink)| (text.as_str(), *face, *ink));
     layout.marked_block(colour, &parts);
 }
 

@@ -1,8 +1,8 @@
 //! The short table on stdout after `report`.
 
+use super::RenderError;
 use super::view::{self, View};
 use super::words::Words;
-use super::{RenderError, clean};
 use crate::report::Report;
 
 /// The summary of a report as plain text.
@@ -13,28 +13,19 @@ pub fn render(report: &Report) -> Result<String, RenderError> {
     let view = view::build(report)?;
     let words = Words::of(&report.language)
         .ok_or_else(|| RenderError::Language(report.language.clone()))?;
-    Ok(words.grouped(&text(&view)))
+    Ok(words.grouped(&text(&view, words)))
 }
 
-fn text(view: &View) -> String {
+fn text(view: &View, words: &Words) -> String {
     let mut out = String::new();
     for period in &view.periods {
-        out.push_str(&format!("{}, {}\n", period.title, period.dates));
+        out.push_str(&format!("{}\n", period.line));
         let table: Vec<Vec<String>> = std::iter::once(period.totals.head())
             .chain(period.totals.rows.iter().map(view::Row::texts))
             .collect();
         out.push_str(&aligned(&table));
         for insight in &period.insights {
-            out.push_str(&format!(
-                "  {}: {}{}\n",
-                insight.severity,
-                if insight.place.is_empty() {
-                    String::new()
-                } else {
-                    format!("{}: ", clean(&insight.place))
-                },
-                insight.text
-            ));
+            out.push_str(&format!("  {}\n", words.labelled(&insight.head, &insight.text)));
         }
         out.push('\n');
     }

@@ -18,6 +18,8 @@ use crate::report::Report;
 pub(super) struct View {
     pub language: String,
     pub title: String,
+    /// Title with the organisation, for a window or a list of documents.
+    pub heading: String,
     pub question: String,
     pub organisation: String,
     pub about: String,
@@ -35,6 +37,8 @@ pub(super) struct PeriodView {
     pub id: String,
     pub title: String,
     pub dates: String,
+    /// Title and dates in one line.
+    pub line: String,
     pub cards: Vec<Card>,
     pub split_title: String,
     pub totals: Table,
@@ -79,6 +83,8 @@ pub(super) struct Part {
     pub name: String,
     pub tenths: u32,
     pub share: String,
+    /// What a pointer shows.
+    pub tip: String,
 }
 
 /// Messages per day and band, both directions.
@@ -114,6 +120,8 @@ pub(super) struct InsightView {
     pub level: &'static str,
     pub severity: String,
     pub place: String,
+    /// Severity and place in one line.
+    pub head: String,
     pub text: String,
     pub advice: String,
 }
@@ -200,9 +208,14 @@ pub(super) fn build(report: &Report) -> Result<View, RenderError> {
     let to = report.periods.iter().map(|period| period.to).max().unwrap_or(report.as_of);
     let dates = words.fill("date.range", &[("from", &words.date(from)), ("to", &words.date(to))]);
     let generator = &report.generator;
+    let title = words.text("report.title");
     Ok(View {
         language: report.language.clone(),
-        title: words.text("report.title"),
+        heading: match organisation.as_str() {
+            "" => title.clone(),
+            organisation => words.labelled(&title, organisation),
+        },
+        title,
         question: words.text("report.question"),
         about: about(report, &organisation, words),
         notices: notices(report, words),
@@ -247,7 +260,7 @@ fn notices(report: &Report, words: &Words) -> Vec<String> {
     }
     if !report.only.is_empty() {
         let names: Vec<String> = report.only.iter().map(|name| clean(name)).collect();
-        notices.push(words.fill("notice.only", &[("connectors", &names.join(", "))]));
+        notices.push(words.fill("notice.only", &[("connectors", &words.list(&names))]));
     }
     if let Some(incomplete) = &report.incomplete {
         let needed = time(&incomplete.needed);

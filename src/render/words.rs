@@ -5,8 +5,15 @@ use std::sync::OnceLock;
 
 use chrono::{Datelike, NaiveDate};
 
-/// The languages and their files.
-pub const LANGUAGES: [(&str, &str); 1] = [("en", include_str!("../../templates/lang/en.toml"))];
+/// The languages and their files. The marks, months and patterns in them follow CLDR, with
+/// the first day of a month as people write it (`1er mars`, `1º de março`).
+pub const LANGUAGES: [(&str, &str); 5] = [
+    ("en", include_str!("../../templates/lang/en.toml")),
+    ("fr", include_str!("../../templates/lang/fr.toml")),
+    ("pt-BR", include_str!("../../templates/lang/pt-BR.toml")),
+    ("de", include_str!("../../templates/lang/de.toml")),
+    ("es", include_str!("../../templates/lang/es.toml")),
+];
 
 /// Stands between groups of three digits until the format decides how to show it: a comma
 /// or blank in HTML and on a terminal, a narrow gap without any character in PDF, so that
@@ -17,28 +24,32 @@ pub const GROUP: char = '\u{2063}';
 #[derive(Debug)]
 pub struct Words {
     texts: BTreeMap<String, String>,
+    /// Whether 0 takes the form of 1.
+    zero_is_one: bool,
 }
 
 impl Words {
     /// The words of a language; `None` where there are none.
     pub fn of(language: &str) -> Option<&'static Self> {
         static ALL: OnceLock<BTreeMap<&'static str, Words>> = OnceLock::new();
-        ALL.get_or_init(|| LANGUAGES.iter().map(|(name, file)| (*name, Self::read(file))).collect())
-            .get(language)
+        ALL.get_or_init(|| {
+            LANGUAGES.iter().map(|(name, file)| (*name, Self::read(name, file))).collect()
+        })
+        .get(language)
     }
 
     /// The English words, which the program's own lists use.
     pub fn english() -> &'static Self {
-        static NONE: Words = Words { texts: BTreeMap::new() };
+        static NONE: Words = Words { texts: BTreeMap::new(), zero_is_one: false };
         Self::of("en").unwrap_or(&NONE)
     }
 
-    fn read(file: &str) -> Self {
+    fn read(language: &str, file: &str) -> Self {
         let mut texts = BTreeMap::new();
         if let Ok(table) = file.parse::<toml::Table>() {
             flatten("", &table, &mut texts);
         }
-        Self { texts }
+        Self { texts, zero_is_one: matches!(language, "fr" | "pt-BR") }
     }
 
     /// The text of a key. A key without a text shows itself; a test sees to it that none is.
@@ -62,10 +73,35 @@ impl Words {
         out
     }
 
-    /// The text for a count: key `….one` for 1, else `….other`, with `{n}` filled.
+    /// The text for a count: key `….one` or `….other`, with `{n}` filled. CLDR has a third form
+    /// for millions in French, Portuguese and Spanish (`un million de messages`), which is not
+    /// needed where the number stands in digits.
     pub fn count(&self, key: &str, count: u64) -> String {
-        let form = if count == 1 { "one" } else { "other" };
+        let one = count == 1 || (count == 0 && self.zero_is_one);
+        let form = if one { "one" } else { "other" };
         self.fill(&format!("{key}.{form}"), &[("n", &number(count))])
+    }
+
+    /// Texts in a row, with `join.{mark}` between them.
+    pub fn join(&self, mark: &str, texts: &[String]) -> String {
+        texts.join(&self.text(&format!("join.{mark}")))
+    }
+
+    /// A label and what it labels.
+    pub fn labelled(&self, label: &str, text: &str) -> String {
+        format!("{label}{}{text}", self.text("join.colon"))
+    }
+
+    /// Names for a reader: `a, b and c`.
+    pub fn list(&self, names: &[String]) -> String {
+        match names {
+            [] => String::new(),
+            [only] => only.clone(),
+            [others @ .., last] => {
+                let key = if begins_with_i(last) { "join.and_before_i" } else { "join.and" };
+                self.fill(key, &[("a", &self.join("comma", others)), ("b", last)])
+            }
+        }
     }
 
     /// Every key.
@@ -88,7 +124,11 @@ impl Words {
     /// A date in words.
     pub fn date(&self, date: NaiveDate) -> String {
         let month = self.text(&format!("month.m{}", date.month()));
-        let (day, year) = (date.day().to_string(), date.year().to_string());
+        let day = match date.day() {
+            1 => self.text("date.first_day"),
+            day => day.to_string(),
+        };
+        let year = date.year().to_string();
         self.fill("date.long", &[("day", &day), ("month", &month), ("year", &year)])
     }
 
@@ -112,6 +152,15 @@ pub fn number(number: u64) -> String {
         out.push(digit);
     }
     out
+}
+
+/// Whether a name begins with the sound of `i`, before which Spanish has another word for
+/// `and`: `hierro` begins with the sound of `y`, and keeps it.
+fn begins_with_i(name: &str) -> bool {
+    let name = name.to_lowercase();
+    let glide = ["hia", "hie"];
+    ["i", "í", "hi", "hí"].iter().any(|sound| name.starts_with(sound))
+        && !glide.iter().any(|sound| name.starts_with(sound))
 }
 
 fn flatten(prefix: &str, table: &toml::Table, into: &mut BTreeMap<String, String>) {
@@ -140,7 +189,8 @@ mod tests {
 
     #[test]
     fn what_is_filled_in_is_not_filled_again() {
-        let words = Words { texts: BTreeMap::from([("k".to_owned(), "<{name}> {n}".to_owned())]) };
+        let texts = BTreeMap::from([("k".to_owned(), "<{name}> {n}".to_owned())]);
+        let words = Words { texts, zero_is_one: false };
         assert_eq!(words.fill("k", &[("name", "{n}"), ("n", "7")]), "<{n}> 7");
     }
 }

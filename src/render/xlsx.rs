@@ -275,7 +275,7 @@ impl Book<'_> {
                 Value::Word(source.sha256.clone()),
                 source.first.as_deref().map_or(Value::Empty, Value::Instant),
                 source.last.as_deref().map_or(Value::Empty, Value::Instant),
-                Value::Word(notes.join("; ")),
+                Value::Word(self.words.join("semicolon", &notes)),
             ]);
             sheet.row(&row)?;
         }

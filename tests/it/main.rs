@@ -17,6 +17,7 @@ mod files;
 mod floors;
 mod hostile;
 mod kinds;
+mod languages;
 mod laws;
 mod office;
 mod outputs;

@@ -21,7 +21,7 @@ pub(super) fn evidence(report: &Report, words: &Words) -> EvidenceView {
     notes.push(words.fill("evidence.awk", &[("command", RECOMPUTE)]));
     if !report.skipped.is_empty() {
         let files: Vec<String> = report.skipped.iter().map(|file| clean(file)).collect();
-        notes.push(words.fill("evidence.skipped", &[("files", &files.join(", "))]));
+        notes.push(words.fill("evidence.skipped", &[("files", &words.list(&files))]));
     }
     EvidenceView {
         title: words.text("evidence.title"),
@@ -105,7 +105,8 @@ fn sources(report: &Report, words: &Words) -> Table {
         .map(|source| {
             let notes: Vec<String> =
                 source.notes.iter().map(|note| words.text(&format!("note.{note}"))).collect();
-            let kind = Cell { text: source.kind.name().to_owned(), sub: notes.join("; ") };
+            let kind =
+                Cell { text: source.kind.name().to_owned(), sub: words.join("semicolon", &notes) };
             let unit = words.text(&format!("unit.{}", source.unit));
             let file = Cell { text: clean(&source.file), sub: unit };
             let counts = SOURCE_COLUMNS.iter().map(|(_, value)| cell(number(value(source))));

@@ -23,17 +23,13 @@ impl Builder<'_> {
         let (words, period) = (self.words, self.period);
         let bands = shown_bands(period.totals.iter().map(|total| &total.tls));
         let directions = [Direction::Inbound, Direction::Outbound];
+        let title = self.title();
+        let dates = self.dates();
         PeriodView {
             id: period.id.clone(),
-            title: self.title(),
-            dates: words.fill(
-                "period.hours",
-                &[
-                    ("from", &words.date(period.from)),
-                    ("to", &words.date(period.to)),
-                    ("hours", &period.hours.to_string()),
-                ],
-            ),
+            line: words.fill("period.line", &[("period", &title), ("dates", &dates)]),
+            title,
+            dates,
             cards: period.totals.iter().map(|total| self.card(total)).collect(),
             split_title: words.text("split.title"),
             totals: self.totals(&bands),
@@ -56,8 +52,23 @@ impl Builder<'_> {
     fn title(&self) -> String {
         match self.period.id.as_str() {
             "week" | "month" | "range" => self.words.text(&format!("period.{}", self.period.id)),
-            days => self.words.fill("period.days", &[("n", days.trim_end_matches('d'))]),
+            days => {
+                let days = days.trim_end_matches('d').parse();
+                self.words.count("period.days", days.unwrap_or(0))
+            }
         }
+    }
+
+    fn dates(&self) -> String {
+        let (words, period) = (self.words, self.period);
+        words.fill(
+            "period.hours",
+            &[
+                ("from", &words.date(period.from)),
+                ("to", &words.date(period.to)),
+                ("hours", &period.hours.to_string()),
+            ],
+        )
     }
 
     fn card(&self, total: &Total) -> Card {
@@ -109,27 +120,30 @@ impl Builder<'_> {
     }
 
     fn split(&self, total: &Total) -> Split {
-        let parts = self.parts(&total.tls);
+        let words = self.words;
+        let label = self.direction(total.direction);
+        let parts = self.parts(&label, &total.tls);
         let listed: Vec<String> =
             parts.iter().map(|part| format!("{} {}", part.name, part.share)).collect();
-        let label = self.direction(total.direction);
-        let alt =
-            self.words.fill("split.alt", &[("direction", &label), ("parts", &listed.join(", "))]);
+        let places = [("direction", label.as_str()), ("parts", &words.join("comma", &listed))];
+        let alt = words.fill("split.alt", &places);
         Split { label, alt, parts }
     }
 
-    fn parts(&self, tls: &TlsCounts) -> Vec<Part> {
+    fn parts(&self, label: &str, tls: &TlsCounts) -> Vec<Part> {
+        let words = self.words;
+        let part = |band: Tls, tenths| {
+            let (name, share) = (self.band(band), words.percent(tenths));
+            let places = [("direction", label), ("band", &name), ("share", &share)];
+            let tip = words.fill("split.part", &places);
+            Part { key: band.key(), name, tenths, share, tip }
+        };
         let shares = report::shares(tls).unwrap_or_default();
         Tls::ALL
             .into_iter()
             .zip(shares)
             .filter(|(band, _)| tls.get(*band) > 0)
-            .map(|(band, tenths)| Part {
-                key: band.key(),
-                name: self.band(band),
-                tenths,
-                share: self.words.percent(tenths),
-            })
+            .map(|(band, tenths)| part(band, tenths))
             .collect()
     }
 
@@ -256,12 +270,17 @@ impl Builder<'_> {
         });
         let mut advice = words.text(&format!("advice.{}", insight.advice.code()));
         if let Some(contact) = &insight.contact {
-            advice.push(' ');
-            advice.push_str(&words.fill("insights.contact", &[("contact", &clean(contact))]));
+            let contact = words.fill("insights.contact", &[("contact", &clean(contact))]);
+            advice = words.join("sentence", &[advice, contact]);
         }
+        let severity = words.text(&format!("severity.{}", insight.severity.name()));
         InsightView {
             level: insight.severity.name(),
-            severity: words.text(&format!("severity.{}", insight.severity.name())),
+            head: match place.as_str() {
+                "" => severity.clone(),
+                place => words.labelled(&severity, place),
+            },
+            severity,
             place,
             text: self.insight_text(insight),
             advice,
@@ -276,7 +295,7 @@ impl Builder<'_> {
             (None, Certainty::Possible) => format!("insight.possible.{}", insight.rule.id()),
         };
         let share = report::share(insight.messages, insight.of);
-        let mut text = words.fill(
+        let mut sentences = vec![words.fill(
             &key,
             &[
                 ("messages", &number(insight.messages)),
@@ -285,16 +304,14 @@ impl Builder<'_> {
                 ("share", &share.map_or_else(String::new, |share| words.percent(share))),
                 ("previous", &number(insight.previous.unwrap_or(0))),
             ],
-        );
+        )];
         if insight.too_little_mail {
-            text.push(' ');
-            text.push_str(&words.text("insights.too_little"));
+            sentences.push(words.text("insights.too_little"));
         }
         if let Some(previous) = insight.previous.filter(|_| insight.limit_percent.is_some()) {
-            text.push(' ');
-            text.push_str(&words.fill("insights.previous", &[("n", &number(previous))]));
+            sentences.push(words.fill("insights.previous", &[("n", &number(previous))]));
         }
-        text
+        words.join("sentence", &sentences)
     }
 
     fn chart(&self, bands: &[Tls]) -> Chart {
@@ -319,6 +336,7 @@ impl Builder<'_> {
             name: self.band(*band),
             tenths: 0,
             share: String::new(),
+            tip: String::new(),
         };
         Chart {
             title: words.text("chart.title"),
@@ -347,13 +365,13 @@ impl Builder<'_> {
             .map(|band| format!("{} {}", self.band(*band), number(tls.get(*band))))
             .collect();
         if parts.is_empty() {
-            return format!("{}: {}", words.date(date), words.text("widget.no_mail"));
+            return words.labelled(&words.date(date), &words.text("widget.no_mail"));
         }
         let messages = words.count("widget.messages", tls.total());
-        words.fill(
-            "chart.day",
-            &[("date", &words.date(date)), ("messages", &messages), ("parts", &parts.join(", "))],
-        )
+        let parts = words.join("comma", &parts);
+        let places = [("date", words.date(date)), ("messages", messages), ("parts", parts)];
+        let places = places.each_ref().map(|(name, value)| (*name, value.as_str()));
+        words.fill("chart.day", &places)
     }
 
     fn coverage(&self) -> Vec<String> {
@@ -511,5 +529,5 @@ fn days(days: &[NaiveDate], words: &Words) -> String {
         [only] => words.date(*only),
         [] => String::new(),
     };
-    runs.map(text).collect::<Vec<_>>().join("; ")
+    words.join("semicolon", &runs.map(text).collect::<Vec<_>>())
 }

@@ -38,7 +38,7 @@ impl Book<'_> {
         }
         for (_, view) in self.periods() {
             sheet.gap();
-            let title = format!("{}: {}", view.title, view.coverage_title);
+            let title = self.words.labelled(&view.title, &view.coverage_title);
             sheet.line(&title, &self.looks.label)?;
             for line in &view.coverage {
                 sheet.line(&self.words.grouped(line), &self.looks.plain)?;
