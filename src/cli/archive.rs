@@ -14,7 +14,6 @@ use crate::archive::{BAGS, CHAIN};
 use crate::clock::Clock;
 use crate::failure::{Failure, FailureKind};
 use crate::render::json::pretty;
-use crate::run::evidence::Evidence;
 use crate::run::{filing, reproduce, retention};
 
 /// What `archive` takes.
@@ -143,15 +142,9 @@ impl DirArgs {
     fn folder(&self) -> Result<PathBuf, Failure> {
         match &self.dir {
             Some(dir) => Ok(dir.clone()),
-            None => Ok(evidence(&self.home.read()?)?.dir),
+            None => Ok(self.home.read()?.evidence()?.dir),
         }
     }
-}
-
-/// The installation's own archive.
-fn evidence(installation: &Installation) -> Result<Evidence, Failure> {
-    let home = &installation.home;
-    Ok(Evidence::of(home, &home.config.archive, &home.file_name())?)
 }
 
 /// The heads of an archive, in order; what is no head is not listed, `verify` names it.
@@ -254,7 +247,7 @@ fn check(args: &VerifyArgs, clock: Clock) -> Result<Done, Failure> {
         let heads = ledger.as_ref().map_or(Ok(Vec::new()), crate::ledger::Ledger::heads)?;
         let known = heads.into_iter().map(|head| Known { seq: head.seq, head_sha256: head.sha256 });
         let overdue = retention::overdue(&installation.plans, ledger.as_ref(), clock.now())?;
-        (evidence(&installation)?.dir, known.collect(), overdue)
+        (installation.evidence()?.dir, known.collect(), overdue)
     };
     let mut verdict = verify::verify(&archive, &known, &anchors).map_err(|error| {
         Failure::said(FailureKind::Internal, &[format!("error: {}", crate::run::chain(&error))])
@@ -367,7 +360,7 @@ fn again(args: &ReproduceArgs) -> Result<Done, Failure> {
 fn prune(args: &PruneArgs, clock: Clock) -> Result<Done, Failure> {
     super::home::log(false, false);
     let installation = args.home.read()?;
-    let evidence = evidence(&installation)?;
+    let evidence = installation.evidence()?;
     let old = retention::due(&evidence, &heads(&evidence.dir), clock.now());
     if old.is_empty() {
         say(&format!("nothing is older than {}", evidence.keep.text()));
@@ -389,7 +382,7 @@ fn prune(args: &PruneArgs, clock: Clock) -> Result<Done, Failure> {
 fn seal(args: &SealArgs, clock: Clock) -> Result<Done, Failure> {
     super::home::log(false, false);
     let installation = args.home.read()?;
-    let evidence = evidence(&installation)?;
+    let evidence = installation.evidence()?;
     let mut engine = installation.engine("archive seal", clock)?;
     let organisation = organisation(&installation);
     let sealed = engine.file_by_hand("closing", &evidence, |run, place, _, mut files| {

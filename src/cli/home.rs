@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use super::say;
 use crate::clock::Clock;
-use crate::config::{ConfigError, Home, ScheduleSettings};
+use crate::config::{ArchiveConfig, ConfigError, Home, ScheduleSettings};
 use crate::failure::{Failure, FailureKind};
 use crate::ledger::Ledger;
 use crate::render::summary;
 use crate::run::engine::Engine;
+use crate::run::evidence::Evidence;
 use crate::run::plan::Plan;
 
 /// Where the settings are.
@@ -40,6 +41,7 @@ impl HomeArgs {
                 Err(fault) => installation.faults.push(fault),
             }
         }
+        installation.check_archives();
         Ok(installation)
     }
 
@@ -63,6 +65,31 @@ fn state(home: &Home) -> PathBuf {
 }
 
 impl Installation {
+    /// One ledger, one chain: all schedules file into one archive.
+    fn check_archives(&mut self) {
+        let Some(first) = self.plans.first() else { return };
+        let dir = &first.evidence.dir;
+        if let Some(other) = self.plans.iter().find(|plan| plan.evidence.dir != *dir) {
+            self.faults.push(ConfigError::value(
+                &other.file,
+                "archive.dir",
+                format!("`{}` is not `{}`", other.evidence.dir.display(), dir.display()),
+                "all schedules share one archive: set [archive] in intransit.toml",
+            ));
+        }
+    }
+
+    /// How evidence is kept by this installation: as `intransit.toml` says, or, where it says
+    /// nothing, as all schedules do.
+    pub(super) fn evidence(&self) -> Result<Evidence, Failure> {
+        let (home, file) = (&self.home, self.home.file_name());
+        let own = Evidence::of(home, &home.config.archive, &file)?;
+        let silent = Evidence::of(home, &ArchiveConfig::default(), &file)?;
+        let Some(first) = self.plans.first().filter(|_| own == silent) else { return Ok(own) };
+        let agreed = self.plans.iter().all(|plan| plan.evidence == first.evidence);
+        Ok(if agreed { first.evidence.clone() } else { own })
+    }
+
     fn add(&mut self, settings: &ScheduleSettings) {
         match Plan::of(&self.home, settings) {
             Ok(plan) => self.plans.push(plan),

@@ -15,7 +15,6 @@ use crate::period::PeriodKind;
 use crate::render::{self, Format};
 use crate::report::Report;
 use crate::run::engine;
-use crate::run::evidence::Evidence;
 use crate::run::filing::{self, Circumstances};
 use crate::run::prepare::{self, Prepared};
 use crate::run::settings::{self, one_of};
@@ -249,7 +248,7 @@ fn filed(
 ) -> Result<Outcome, Failure> {
     super::home::log(false, false);
     let installation = HomeArgs { config: args.config.clone() }.read()?;
-    let evidence = Evidence::of(home, &home.config.archive, &home.file_name())?;
+    let evidence = installation.evidence()?;
     let mut engine = installation.engine("report --archive", clock)?;
     let settings = home.text_with(configs);
     let mut made = None;

@@ -9,7 +9,7 @@ use crate::config::{ArchiveConfig, ConfigError, Home, Inputs, Span};
 use crate::store;
 
 /// How evidence is kept.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evidence {
     /// Folder of the archive.
     pub dir: PathBuf,

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::office::{Mail, Office, names};
+use crate::office::{Mail, Office, WEEKLY, names};
 use crate::support::text;
 
 const DUE: [&str; 3] = ["2026-11-16T10:00:00Z", "2026-11-23T10:00:00Z", "2026-11-30T10:00:00Z"];
@@ -178,6 +178,23 @@ fn unsigned_evidence_says_so_everywhere() {
     }
     assert!(office.report(bag)["archive"]["signed_by"].is_null());
     office.ends(0, DUE[0], &["archive", "verify"]);
+}
+
+/// What stands in the only schedule's file holds for what is filed by hand, too.
+#[test]
+fn the_key_of_the_schedule_signs_what_is_filed_by_hand() {
+    let office = Office::with(&format!("{WEEKLY}\n[archive]\nsigning_key = \"keys/one\"\n"));
+    keygen(&office, "keys/one");
+    office.ends(0, DUE[0], &["run", "weekly"]);
+    office.ends(0, DUE[0], &["report", "traces", "--archive", "--json"]);
+    office.ends(0, DUE[1], &["archive", "seal"]);
+    let verdict = office.json(DUE[1], &["archive", "verify"]);
+    assert_eq!((&verdict["ok"], &verdict["heads"]), (&true.into(), &3.into()), "{verdict}");
+    // Two archives would be two chains over one ledger.
+    let other = WEEKLY.to_owned() + "\n[archive]\ndir = \"elsewhere\"\n";
+    office.folder.add("schedules/other.toml", other);
+    let said = office.ends(2, DUE[1], &["schedule", "check"]);
+    assert!(said.contains("archive.dir") && said.contains("one archive"), "{said}");
 }
 
 #[test]
