@@ -37,6 +37,8 @@ const SHARED: [(&str, &[&str]); 4] = [
             "column.type",
             "date.long",
             "evidence.sources",
+            "html.protection",
+            "html.volume",
             "unit.messages",
             "widget.messages.one",
             "widget.messages.other",
@@ -45,7 +47,7 @@ const SHARED: [(&str, &[&str]); 4] = [
             "xlsx.sources",
         ],
     ),
-    ("pt-BR", &["column.bytes", "number.percent"]),
+    ("pt-BR", &["column.bytes", "html.volume", "number.percent"]),
     (
         "de",
         &[
@@ -511,6 +513,8 @@ fn rendered(language: &str) -> BTreeMap<String, String> {
 fn stripped(html: &str) -> String {
     let (head, body) = html.split_once("<style>").unwrap();
     let body = body.split_once("</style>").unwrap().1;
+    // The script and its words stand behind everything that is read.
+    let body = body.split("<script").next().unwrap();
     let mut out = String::new();
     for piece in format!("{head}{body}").split('<').skip(1) {
         let (tag, text) = piece.split_once('>').unwrap();

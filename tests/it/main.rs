@@ -21,6 +21,7 @@ mod languages;
 mod laws;
 mod office;
 mod outputs;
+mod page;
 mod pdf_structure;
 mod postfix;
 mod relay;

@@ -53,6 +53,7 @@ fn words_and_code_fit() {
         "src/render/view/evidence.rs",
         "src/render/words.rs",
         "src/render/html.rs",
+        "src/render/html/page.rs",
         "src/render/xlsx.rs",
         "src/render/xlsx/sheet.rs",
         "src/render/xlsx/summary.rs",
