@@ -83,7 +83,7 @@ fn attributes(markup: &str) -> Vec<String> {
             quoted ^= letter == '"';
             letter == '>' && !quoted
         });
-        let tag = &tag[..end.unwrap()];
+        let tag = tag.split_at(end.unwrap()).0;
         let mut quoted = false;
         let parts = tag.split(|letter: char| {
             quoted ^= letter == '"';
