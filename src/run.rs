@@ -7,6 +7,7 @@
 //! evidence   [archive], checked; time stamp and witness
 //! filing     what goes into a bag: report, circumstances, inputs, mail as it was sent
 //! prepare    one occurrence: report frozen, files rendered and checked, letters written
+//! due        occurrences -> rows of the ledger, with the policy for missed ones
 //! engine     what is due -> prepare -> archive -> ledger -> outbox; one process per state folder
 //! outbox     message after message to relay or folder, each outcome written down
 //! reproduce  a filed report made again and compared
@@ -18,6 +19,7 @@
 mod changes;
 mod command;
 pub mod daemon;
+pub mod due;
 pub mod engine;
 pub mod evidence;
 pub mod filing;

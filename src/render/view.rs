@@ -8,7 +8,9 @@ mod period;
 use chrono::DateTime;
 use serde::Serialize;
 
+pub(super) use self::evidence::{SOURCE_COLUMNS, SourceColumn};
 use self::period::Builder;
+pub(super) use self::period::round_up;
 use super::words::Words;
 use super::{RenderError, clean};
 use crate::report::Report;

@@ -29,9 +29,9 @@ pub(super) use self::reread::totals;
 pub(super) use self::sheet::MOST_ROWS;
 use self::sheet::{Looks, Sheet, Value};
 use super::RenderError;
-use super::view::{self, View};
+use super::view::{self, SOURCE_COLUMNS, SourceColumn, View};
 use super::words::Words;
-use crate::report::{self, PeriodReport, Report, SourceReport};
+use crate::report::{self, PeriodReport, Report};
 use crate::trace::{ConnectorType, Direction, Tls, TlsCounts};
 
 /// Place and column of the messages in the sheet of connectors, for whoever reads it again.
@@ -258,8 +258,8 @@ impl Book<'_> {
 
     fn sources(&self, mut sheet: Sheet<'_>) -> Result<(), XlsxError> {
         let first = self.heads(&["column.file", "column.kind", "column.unit"]);
-        let numbers =
-            SOURCE_NUMBERS.map(|(key, _)| self.words.text(&format!("column.{key}"))).to_vec();
+        let numbers: Vec<String> =
+            source_numbers().map(|(key, _)| self.words.text(&format!("column.{key}"))).collect();
         let last = self.heads(&["column.sha256", "xlsx.first", "xlsx.last", "xlsx.notes"]);
         sheet.head(&[first, numbers, last].concat())?;
         for source in &self.report.sources {
@@ -270,7 +270,7 @@ impl Book<'_> {
                 Value::Word(source.kind.name().to_owned()),
                 Value::Word(self.words.text(&format!("unit.{}", source.unit))),
             ];
-            row.extend(SOURCE_NUMBERS.iter().map(|(_, number)| Value::Count(number(source))));
+            row.extend(source_numbers().map(|(_, number)| Value::Count(number(source))));
             row.extend([
                 Value::Word(source.sha256.clone()),
                 source.first.as_deref().map_or(Value::Empty, Value::Instant),
@@ -280,9 +280,9 @@ impl Book<'_> {
             sheet.row(&row)?;
         }
         let all = Value::Word(self.words.text("evidence.total"));
-        let sum = |(_, number): &SourceNumber| self.report.sources.iter().map(number).sum::<u64>();
+        let sum = |(_, number): SourceColumn| self.report.sources.iter().map(number).sum::<u64>();
         let mut row = vec![all, Value::Empty, Value::Empty];
-        row.extend(SOURCE_NUMBERS.iter().map(|column| Value::Count(sum(column))));
+        row.extend(source_numbers().map(|column| Value::Count(sum(column))));
         sheet.total(&row)?;
         sheet.finish(self.words)
     }
@@ -314,18 +314,11 @@ impl Book<'_> {
     }
 }
 
-/// The number columns of the sources, in the order of the law `rows = counted + …`.
-type SourceNumber = (&'static str, fn(&SourceReport) -> u64);
-const SOURCE_NUMBERS: [SourceNumber; 8] = [
-    ("rows", |source| source.rows),
-    ("counted", |source| source.counted),
-    ("merged", |source| source.merged),
-    ("duplicates", |source| source.duplicates),
-    ("internal", |source| source.internal),
-    ("outside_period", |source| source.outside_period),
-    ("rejected", |source| source.rejected),
-    ("bytes", |source| source.bytes),
-];
+/// The number columns of the sources: the reconciliation law, then the length.
+fn source_numbers() -> impl Iterator<Item = SourceColumn> {
+    let bytes: SourceColumn = ("bytes", |source| source.bytes);
+    SOURCE_COLUMNS.into_iter().chain([bytes])
+}
 
 fn dates<'a>(period: &PeriodReport, view: &view::PeriodView) -> Vec<Value<'a>> {
     vec![Value::Word(view.title.clone()), Value::Date(period.from), Value::Date(period.to)]

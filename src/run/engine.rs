@@ -7,8 +7,9 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
+use super::due::new_runs;
 use super::evidence::Evidence;
 use super::filing::{self, Circumstances};
 use super::outbox::{self, Posts};
@@ -19,24 +20,20 @@ use super::{RunError, chain, changes};
 use crate::archive::sign::Signer;
 use crate::archive::{self, ArchiveError, Place, Sealed};
 use crate::clock::Clock;
-use crate::config::{ConfigError, Home, Missed};
+use crate::config::{ConfigError, Home};
 use crate::ledger::{
-    Key, KnownHead, Ledger, LedgerError, Lock, NewMessage, NewRun, Purpose, Run, RunState, State,
-    Trigger,
+    Key, KnownHead, Ledger, LedgerError, Lock, Message, NewMessage, NewRun, Purpose, Run, RunState,
+    State, Trigger,
 };
 use crate::render::mail::{Earlier, Filed, Notice};
 use crate::report::ArchiveReport;
 use crate::schedule::{self, Occurrence};
 use crate::store;
 
-/// An occurrence that could not start within this time counts as missed.
-pub const GRACE: TimeDelta = TimeDelta::hours(1);
 /// How long to wait before traces are looked at again.
 const LOOK_AGAIN: TimeDelta = TimeDelta::minutes(15);
 /// Waits in minutes before a run that failed for want of the machine is tried again.
 const WAITS: [i64; 4] = [1, 5, 15, 60];
-/// Most missed occurrences that are made up for at once.
-const MOST_MISSED: usize = 400;
 /// Earlier runs of which a mail may speak.
 const EARLIER: usize = 8;
 
@@ -132,11 +129,6 @@ impl Engine {
     /// The ledger.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
-    }
-
-    /// The ledger, to change messages by hand.
-    pub fn ledger_mut(&mut self) -> &mut Ledger {
-        &mut self.ledger
     }
 
     /// The plans.
@@ -601,11 +593,7 @@ impl Engine {
                 continue;
             }
             let plan = plan.clone();
-            let messages = self.ledger.messages_of(&key)?.into_iter();
-            let missing = messages.filter(|message| {
-                message.purpose == Purpose::Report && message.state != State::Delivered
-            });
-            let lines = missing.map(|message| {
+            let lines = undelivered(&self.ledger, &key)?.into_iter().map(|message| {
                 (message.recipient, message.state.name(), message.reply.unwrap_or_default())
             });
             let notice = Notice::Undelivered {
@@ -645,7 +633,12 @@ pub fn earlier(
                 if missing.is_empty() {
                     break;
                 }
-                earlier.extend(missing);
+                earlier.extend(missing.into_iter().map(|message| Earlier::Undelivered {
+                    nominal: message.key.nominal,
+                    recipient: message.recipient,
+                    state: message.state.name(),
+                    reply: message.reply.unwrap_or_default(),
+                }));
             }
         }
     }
@@ -706,19 +699,12 @@ fn filed(evidence: &Evidence, sealed: &Sealed) -> Filed {
     }
 }
 
-fn undelivered(ledger: &Ledger, key: &Key) -> Result<Vec<Earlier>, LedgerError> {
-    let messages = ledger.messages_of(key)?;
-    let missing = messages
-        .into_iter()
-        .filter(|message| message.purpose == Purpose::Report && message.state != State::Delivered);
-    Ok(missing
-        .map(|message| Earlier::Undelivered {
-            nominal: message.key.nominal,
-            recipient: message.recipient,
-            state: message.state.name(),
-            reply: message.reply.unwrap_or_default(),
-        })
-        .collect())
+/// The messages of a report that did not reach their recipient.
+fn undelivered(ledger: &Ledger, key: &Key) -> Result<Vec<Message>, LedgerError> {
+    let mut messages = ledger.messages_of(key)?;
+    messages
+        .retain(|message| message.purpose == Purpose::Report && message.state != State::Delivered);
+    Ok(messages)
 }
 
 /// The posts of the plans, and the installation's own for schedules that are gone.
@@ -730,57 +716,4 @@ fn posts(home: &Home, plans: &[Plan]) -> Posts {
         posts.insert(None, own);
     }
     posts
-}
-
-/// The rows of what came due: what is run, and what is skipped for which reason.
-fn new_runs(plan: &Plan, occurrences: &[Occurrence], now: DateTime<Utc>) -> Vec<NewRun> {
-    let mut runs = Vec::new();
-    let newest = occurrences.last().map(|occurrence| occurrence.at);
-    let too_many = occurrences.len().saturating_sub(MOST_MISSED);
-    for (index, occurrence) in occurrences.iter().enumerate() {
-        let at = occurrence.at;
-        let missed = now - at > GRACE;
-        let skipped = if plan.paused {
-            Some("the schedule is paused".to_owned())
-        } else if missed && now - at > plan.missed_window {
-            let hours = plan.missed_window.num_hours();
-            Some(format!("missed longer ago than missed_window ({hours} hours)"))
-        } else if index < too_many {
-            Some(format!("more than {MOST_MISSED} occurrences were missed"))
-        } else {
-            match plan.missed {
-                Missed::None if missed => Some("missed, and missed = \"none\"".to_owned()),
-                Missed::Last if missed && Some(at) != newest => {
-                    Some("missed, and missed = \"last\" makes up for the newest only".to_owned())
-                }
-                _ => None,
-            }
-        };
-        for nominal in &occurrence.coalesced {
-            let other = schedule::nominal_text(occurrence.nominal);
-            let reason = format!("falls on the same instant as {other}");
-            runs.push(new_run(plan, *nominal, at, Some(reason)));
-        }
-        runs.push(new_run(plan, occurrence.nominal, at, skipped));
-    }
-    runs
-}
-
-fn new_run(
-    plan: &Plan,
-    nominal: NaiveDateTime,
-    due_at: DateTime<Utc>,
-    skipped: Option<String>,
-) -> NewRun {
-    NewRun {
-        key: Key {
-            schedule: plan.name.clone(),
-            nominal: schedule::nominal_text(nominal),
-            revision: 1,
-        },
-        zone: plan.zone.name().to_owned(),
-        due_at,
-        trigger: Trigger::Schedule,
-        skipped,
-    }
 }

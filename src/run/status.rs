@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
-use super::engine::GRACE;
+use super::due::GRACE;
 use super::plan::Plan;
 use crate::config::Span;
 use crate::ledger::{Ledger, LedgerError, Purpose, Run, RunState, State};

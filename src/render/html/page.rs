@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::insight::{Insight, Severity};
 use crate::render::clean;
-use crate::render::view::{InsightView, View};
+use crate::render::view::{InsightView, View, round_up};
 use crate::render::words::{Words, number};
 use crate::report::{self, PeriodReport, Previous, Report};
 use crate::trace::{ConnectorType, Direction, Tls, TlsCounts};
@@ -614,18 +614,4 @@ fn range(report: &Report) -> (NaiveDate, NaiveDate) {
 fn without_rows(report: &Report) -> BTreeSet<NaiveDate> {
     let periods = report.periods.iter();
     periods.flat_map(|period| period.coverage.days_without_rows.iter().copied()).collect()
-}
-
-/// A round number at or above `most`.
-fn round_up(most: u64) -> u64 {
-    let mut power = 1_u64;
-    loop {
-        for factor in [1, 2, 3, 4, 5, 6, 8] {
-            let top = power.saturating_mul(factor);
-            if top >= most {
-                return top;
-            }
-        }
-        power = power.saturating_mul(10);
-    }
 }

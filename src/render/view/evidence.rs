@@ -82,8 +82,8 @@ fn changes(report: &Report, words: &Words) -> Option<Table> {
 }
 
 /// What each column of the source table shows, in the order of the reconciliation law.
-type SourceColumn = (&'static str, fn(&SourceReport) -> u64);
-const SOURCE_COLUMNS: [SourceColumn; 7] = [
+pub(in crate::render) type SourceColumn = (&'static str, fn(&SourceReport) -> u64);
+pub(in crate::render) const SOURCE_COLUMNS: [SourceColumn; 7] = [
     ("rows", |source| source.rows),
     ("counted", |source| source.counted),
     ("merged", |source| source.merged),

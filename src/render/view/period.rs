@@ -506,7 +506,7 @@ fn chart_parts(tls: &TlsCounts, bands: &[Tls]) -> Vec<(&'static str, u64)> {
 }
 
 /// A round number at or above `most`.
-fn round_up(most: u64) -> u64 {
+pub(in crate::render) fn round_up(most: u64) -> u64 {
     let mut power = 1_u64;
     loop {
         for factor in [1, 2, 3, 4, 5, 6, 8] {
