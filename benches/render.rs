@@ -2,6 +2,12 @@
 //!
 //! `cargo bench --bench render`
 
+#![allow(
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a bench that cannot go on ends"
+)]
+
 use std::hint::black_box;
 use std::path::PathBuf;
 

@@ -19,6 +19,7 @@
 mod aggregate;
 mod coverage;
 mod inspect;
+mod sessions;
 mod settle;
 mod summary;
 
@@ -35,7 +36,7 @@ pub use self::coverage::{Coverage, Gap};
 pub use self::inspect::{Inspection, Seen};
 use self::settle::{Batch, Entry};
 pub use self::summary::{Sum, Summary};
-use crate::ingest::{Reading, SourceFile};
+use crate::ingest::{Reading, SourceFile, tls_rpt};
 use crate::period::Period;
 use crate::trace::{
     Block, ConnectorType, Direction, NO_NAME, Names, Rejects, Role, Row, TlsCounts,
@@ -98,6 +99,8 @@ pub struct SourceCounts {
     pub internal: u64,
     /// Rows of messages outside the longest period.
     pub outside_period: u64,
+    /// Of the counted rows of messages, those whose protection is known.
+    pub tls_known: u64,
 }
 
 /// What one report is about.
@@ -152,6 +155,8 @@ pub struct Breakdown {
     pub controls: Vec<Control>,
     /// Totals of one day and connector that contradict each other.
     pub conflicts: Vec<Conflict>,
+    /// What other organisations reported on TLS sessions in the longest period.
+    pub sessions: Option<tls_rpt::Summary>,
 }
 
 /// Takes in canonical frames from several threads.
@@ -205,7 +210,9 @@ impl Collector {
         let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         let of_messages = shared.activity.last_day(zone, &|file| usable(reading, file));
         let of_totals = reading.aggregates.iter().map(|total| total.day).max().and_then(to_date);
-        of_messages.max(of_totals)?.succ_opt()
+        let of_reports = reading.tls_reports.iter().map(|(_, report)| report.end).max();
+        let of_reports = of_reports.map(|end| end.with_timezone(&zone).date_naive());
+        of_messages.max(of_totals).or(of_reports)?.succ_opt()
     }
 
     /// Counts everything that was taken in.
@@ -224,10 +231,11 @@ impl Collector {
         }
         let usable_file = |file| usable(reading, file);
         let days = shared.activity.days(scope.zone, &usable_file);
-        let saw_tls: Vec<bool> = reading.files.iter().map(|file| file.saw_tls).collect();
+        let absent_is_no_tls: Vec<[bool; Direction::ALL.len()]> =
+            reading.files.iter().map(|file| file.absent_is_no_tls).collect();
         let rules = settle::Rules {
             days: &days,
-            saw_tls: &saw_tls,
+            absent_is_no_tls: &absent_is_no_tls,
             usable: &usable_file,
             windows: settle::Windows::new(scope),
             only: scope.only.iter().filter_map(|name| names.known(name)).collect(),
@@ -252,6 +260,7 @@ impl Collector {
             counts.duplicates += of_totals.duplicates;
             counts.outside_period += of_totals.outside_period;
         }
+        let sessions = sessions::sessions(reading, scope.longest(), scope.zone, &mut sources);
         let mut connectors: BTreeMap<_, ConnectorFacts> = BTreeMap::new();
         let of_rows = shared
             .facts
@@ -273,6 +282,7 @@ impl Collector {
             first_day: days.first().into_iter().chain(totals_days.first().copied()).min(),
             controls: merged.controls,
             conflicts: merged.conflicts,
+            sessions,
         })
     }
 }

@@ -5,6 +5,7 @@
 
 mod home;
 mod mail;
+mod map;
 mod span;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ pub use self::home::{Home, SCHEDULES, ScheduleSettings};
 pub use self::mail::{
     Addresses, Auth, MailConfig, NotifyConfig, OnDoubt, RecipientConfig, Security, Transport,
 };
+pub use self::map::MapConfig;
 pub use self::span::{Span, SpanError};
 
 /// File that holds the settings of an installation; its folder is the root for paths.
@@ -109,6 +111,8 @@ pub struct Config {
     pub report: ReportConfig,
     /// Sets of trace files.
     pub source: Vec<SourceConfig>,
+    /// Names of connectors for logs, which know services and hosts only.
+    pub map: Vec<MapConfig>,
     /// Limits of the built-in rules.
     pub insights: InsightsConfig,
     /// What the organisation knows about its connectors.
@@ -222,6 +226,9 @@ pub struct SourceConfig {
     /// `day-first` or `month-first`, for dates such as 9/11/2026.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dates: Option<String>,
+    /// Year of the first line of logs whose stamps have none; else the file's time tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub year: Option<i32>,
     /// Column map.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub columns: Option<ColumnMap>,

@@ -5,142 +5,53 @@
 //! | files, folders, globs, `-` | [`Block`]s to a sink, in no particular order |
 //! | | [`Reading`]: one [`SourceFile`] per file, day totals, files passed over |
 //!
-//! One thread reads, decompresses, hashes and cuts files into blocks; the others parse
-//! blocks. Invariants: a bad row is a counted reject, never an error; a file is used as a
+//! Tables (`parts`): one thread reads, decompresses, hashes and cuts files into blocks; the
+//! others parse blocks. Logs (`log`): all files of one kind are one stream, followed session
+//! by session. Invariants: a bad row is a counted reject, never an error; a file is used as a
 //! whole or not at all; the result does not depend on the order in which blocks are parsed.
 
 mod blocks;
+mod cloud;
 mod columns;
 mod connector_report;
 mod csv;
 mod custom_data;
+mod error;
 mod events;
 mod files;
+mod job;
 mod json;
+mod log;
 mod messages;
 mod open;
 mod parquet;
+mod parts;
 mod row;
 mod sniff;
 mod spelling;
 mod time;
+pub mod tls_rpt;
 
-use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use chrono_tz::Tz;
 
-use self::blocks::{Blocks, Pool, TextBlock};
 use self::columns::Field;
+pub use self::error::IngestError;
 use self::files::Input;
+use self::job::{Job, Shared};
+pub use self::log::{Connectors, Rule};
 pub use self::row::Identity;
-use self::row::{Cells, Context, Fault, Memos, Output};
+use self::row::Output;
 use self::sniff::{Format, Sniffed, sniff};
 pub use self::spelling::direction as parse_direction;
 pub use self::time::DayOrder;
-use self::time::TimeReader;
+use self::tls_rpt::TlsReport;
 use crate::config::ColumnMap;
-use crate::trace::{Aggregate, Block, BlockBuilder, Direction, Kind, Names, Rejects, Unit};
-
-/// Why a whole reading could not go on.
-#[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the fields are named in the messages")]
-pub enum IngestError {
-    /// A source matches no file.
-    #[error("`{source_name}` matches no file")]
-    Absent { source_name: String },
-    /// A source is no valid pattern.
-    #[error("`{source_name}` is not a valid pattern")]
-    Pattern { source_name: String, source: glob::PatternError },
-    /// A file could not be read.
-    #[error("cannot read `{}`", path.display())]
-    Read { path: PathBuf, source: std::io::Error },
-    /// A file holds nothing.
-    #[error("`{file}` is empty")]
-    Empty { file: String },
-    /// A compressed file is damaged or cut off.
-    #[error("`{file}` is damaged or cut off")]
-    Corrupt { file: String, source: std::io::Error },
-    /// A Parquet file is damaged.
-    #[error("`{file}` is not readable as Parquet")]
-    Parquet { file: String, source: Arc<polars::prelude::PolarsError> },
-    /// A JSON document is damaged.
-    #[error("`{file}` is not readable as JSON")]
-    Json { file: String, source: serde_json::Error },
-    /// The columns are those of no known kind.
-    #[error("`{file}` is no mail trace: found {}", found_columns(found))]
-    NotATrace { file: String, found: Vec<String> },
-    /// A column that the kind or the user's map needs is absent.
-    #[error("`{file}` has no column `{column}`: found {}", found_columns(found))]
-    MissingColumn { file: String, column: String, found: Vec<String> },
-    /// Nothing says which way the messages went.
-    #[error("`{file}` does not say which way messages went: found {}", found_columns(found))]
-    NoDirection { file: String, found: Vec<String> },
-    /// Day and month could be either way round.
-    #[error(
-        "`{file}` line {line}: `{found}` could be day/month or month/day, and no date in the file tells"
-    )]
-    DayOrder { file: String, line: u64, found: String },
-    /// A label of the connector report is not known.
-    #[error(
-        "`{file}` line {line}: `{found}` does not say its direction (expected a label such as \"From partner - NAME\", or a Direction column)"
-    )]
-    Label { file: String, line: u64, found: String },
-    /// polars refused a frame.
-    #[error("a canonical frame could not be made")]
-    Frame(#[source] polars::prelude::PolarsError),
-}
-
-/// At most twelve header names, shortened.
-fn found_columns(found: &[String]) -> String {
-    const SHOWN: usize = 12;
-    if found.is_empty() {
-        return "no columns".to_owned();
-    }
-    let clean = |name: &String| {
-        let short: String =
-            name.chars().take(40).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-        format!("`{short}`")
-    };
-    let mut text = found.iter().take(SHOWN).map(clean).collect::<Vec<_>>().join(", ");
-    if found.len() > SHOWN {
-        text.push_str(&format!(" and {} more", found.len() - SHOWN));
-    }
-    text
-}
-
-impl IngestError {
-    /// What to do about it, where that is known.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Absent { .. } => Some("name a file, a folder, a glob in quotes, or `-`"),
-            Self::NotATrace { .. } => Some(
-                "expected the header of a Connector report (Date, Connector direction and name, No TLS, …, Volume), \
-                 a connector report detail (date_time_utc, direction, connector_name, tls_version), \
-                 or a message trace (summary or extended); for other tables give --columns MAP.toml",
-            ),
-            Self::MissingColumn { .. } => {
-                Some("give the column's real name with --columns MAP.toml, or another --kind")
-            }
-            Self::DayOrder { .. } => Some("give --day-first or --month-first"),
-            Self::NoDirection { .. } | Self::Label { .. } => {
-                Some("give --direction inbound or --direction outbound")
-            }
-            Self::Corrupt { .. } | Self::Parquet { .. } | Self::Json { .. } => {
-                Some("export the file again, or leave it out with --skip-bad-files")
-            }
-            _ => None,
-        }
-    }
-
-    /// A file that is no trace at all may lie in a folder of traces.
-    fn is_no_trace(&self) -> bool {
-        matches!(self, Self::NotATrace { .. } | Self::Empty { .. })
-    }
-}
+use crate::trace::{Aggregate, Block, Direction, Kind, Names, Rejects, Unit};
 
 /// How the files of one source are to be read.
 #[derive(Debug, Clone)]
@@ -155,11 +66,23 @@ pub struct Settings {
     pub zone: Tz,
     /// Order of culture-formatted dates.
     pub order: Option<DayOrder>,
+    /// Year of the first line of a log whose stamps have none.
+    pub year: Option<i32>,
+    /// Names of connectors for logs.
+    pub connectors: Arc<Connectors>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { kind: None, columns: None, direction: None, zone: Tz::UTC, order: None }
+        Self {
+            kind: None,
+            columns: None,
+            direction: None,
+            zone: Tz::UTC,
+            order: None,
+            year: None,
+            connectors: Arc::default(),
+        }
     }
 }
 
@@ -199,6 +122,14 @@ pub enum FileNote {
     DayOrderProven,
     /// Totals of days as they stand, whatever the zone of the report.
     DaysAsTheyStand,
+    /// Stamps have no year: it was told by the time of the file.
+    YearInferred,
+    /// Stamps have no zone: that of the settings was taken.
+    ZoneAssumed,
+    /// The log does not show that TLS is logged: mail without a TLS line is `unknown`.
+    TlsNotLogged,
+    /// A tracking log without the protocol logs that know TLS.
+    NoProtocolLog,
 }
 
 impl FileNote {
@@ -210,16 +141,24 @@ impl FileNote {
             Self::Windows1252 => "windows-1252",
             Self::DayOrderProven => "day-order-proven",
             Self::DaysAsTheyStand => "days-as-they-stand",
+            Self::YearInferred => "year-inferred",
+            Self::ZoneAssumed => "zone-assumed",
+            Self::TlsNotLogged => "tls-not-logged",
+            Self::NoProtocolLog => "no-protocol-log",
         }
     }
 
     /// All notes.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 9] = [
         Self::NoTlsColumn,
         Self::NoIdentity,
         Self::Windows1252,
         Self::DayOrderProven,
         Self::DaysAsTheyStand,
+        Self::YearInferred,
+        Self::ZoneAssumed,
+        Self::TlsNotLogged,
+        Self::NoProtocolLog,
     ];
 }
 
@@ -242,8 +181,9 @@ pub struct SourceFile {
     pub rejects: Rejects,
     /// Earliest and latest time, milliseconds since 1970 UTC.
     pub span_ms: Option<(i64, i64)>,
-    /// Whether any row carried a TLS version.
-    pub saw_tls: bool,
+    /// Per direction: whether a message without a TLS version had none, because the file
+    /// shows that versions are recorded.
+    pub absent_is_no_tls: [bool; Direction::ALL.len()],
     /// What a reader should know.
     pub notes: Vec<FileNote>,
     /// Time of the last modification.
@@ -274,6 +214,8 @@ pub struct Reading {
     pub files: Vec<SourceFile>,
     /// Day totals of all aggregate files.
     pub aggregates: Vec<Aggregate>,
+    /// TLS reports of other organisations, with their file.
+    pub tls_reports: Vec<(u32, TlsReport)>,
     /// Files passed over.
     pub skipped: Vec<SkippedFile>,
 }
@@ -311,14 +253,16 @@ pub fn read(
     }
     known.sort_by(|(a, ..), (b, ..)| a.name.cmp(&b.name));
     let shared = shared_identity(known.iter().map(|(_, sniffed, ..)| sniffed));
+    let shared = Shared { identity: shared, unit, names };
     let jobs: Vec<Job> = (0..)
         .zip(known)
         .map(|(file, (input, sniffed, source, settings))| {
-            let shared = Shared { identity: shared, unit, names };
-            Job { source, ..Job::new(file, input, sniffed, settings, &shared) }
+            Job::new(file, source, (input, sniffed), settings, &shared)
         })
         .collect();
-    run(&jobs, skip_bad_files, sink, &mut skipped)?;
+    parts::run(&jobs, skip_bad_files, sink, &mut skipped)?;
+    log::run(&jobs, skip_bad_files, sink, &mut skipped)?;
+    let tls_reports = tls_reports(&jobs, skip_bad_files, &mut skipped)?;
     let mut aggregates = Vec::new();
     let mut files = Vec::new();
     for job in jobs {
@@ -329,7 +273,48 @@ pub fn read(
         files.push(file);
     }
     aggregates.sort_by_key(|total| (total.file, total.line));
-    Ok(Reading { files, aggregates, skipped })
+    Ok(Reading { files, aggregates, tls_reports, skipped })
+}
+
+/// Reads the files that hold TLS reports of other organisations.
+fn tls_reports(
+    jobs: &[Job],
+    skip_bad_files: bool,
+    skipped: &mut Vec<SkippedFile>,
+) -> Result<Vec<(u32, TlsReport)>, IngestError> {
+    let mut all = Vec::new();
+    for job in jobs.iter().filter(|job| job.sniffed.format == Format::TlsReport) {
+        match tls_reports_of(job) {
+            Ok(reports) => {
+                let file = job.context.file;
+                job.add(0, Output::of_reports(&reports));
+                all.extend(reports.into_iter().map(|report| (file, report)));
+            }
+            Err(error) if skip_bad_files => {
+                skipped.push(skip(&job.input, &error));
+                job.set_bad();
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(all)
+}
+
+fn tls_reports_of(job: &Job) -> Result<Vec<TlsReport>, IngestError> {
+    let input = &job.input;
+    let damaged = |source| IngestError::TlsReport { file: input.name.clone(), source };
+    let (text, digested) = open::with_text(input, |reader| {
+        let mut text = Vec::new();
+        let read = reader.take(tls_rpt::MAX_BYTES + 1).read_to_end(&mut text);
+        read.map_err(|source| open::corrupt(input, source))?;
+        Ok(text)
+    })?;
+    job.set_digested(digested);
+    let mut reports = Vec::new();
+    for document in tls_rpt::documents(&text).map_err(damaged)? {
+        reports.extend(tls_rpt::read(&document).map_err(damaged)?);
+    }
+    Ok(reports)
 }
 
 fn expand(source: &Source, spool: &Path) -> Result<Vec<Input>, IngestError> {
@@ -394,7 +379,8 @@ fn skip(input: &Input, error: &IngestError) -> SkippedFile {
 /// The identity that all message files can agree on, so that a message that stands in two
 /// files is the same one; each file's own where there is none.
 fn shared_identity<'a>(files: impl Iterator<Item = &'a Sniffed>) -> Option<Identity> {
-    let files: Vec<&Sniffed> = files.filter(|file| file.has_messages()).collect();
+    let files: Vec<&Sniffed> =
+        files.filter(|file| file.has_messages() && file.log.is_none()).collect();
     let all = |has: &dyn Fn(&Sniffed) -> bool| files.iter().all(|file| has(file));
     if all(&|file| file.columns.has_network_message_id()) {
         Some(Identity::NetworkId)
@@ -404,351 +390,5 @@ fn shared_identity<'a>(files: impl Iterator<Item = &'a Sniffed>) -> Option<Ident
         Some(Identity::NetworkId)
     } else {
         None
-    }
-}
-
-/// One file on its way through the threads.
-struct Job {
-    input: Input,
-    source: usize,
-    sniffed: Sniffed,
-    context: Context,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    digested: open::Digested,
-    output: Output,
-    /// Lines of each block, and what was found at lines that count from its first.
-    blocks: BTreeMap<u64, BlockLines>,
-    bad: bool,
-}
-
-struct BlockLines {
-    lines: u64,
-    aggregates: Vec<Aggregate>,
-    rejects: Rejects,
-    fault: Option<Fault>,
-}
-
-impl State {
-    /// Numbers the lines of all blocks, once all are there.
-    fn number_lines(&mut self) {
-        let mut above = 0;
-        for (_, mut block) in std::mem::take(&mut self.blocks) {
-            for total in &mut block.aggregates {
-                total.line += above;
-            }
-            self.output.aggregates.append(&mut block.aggregates);
-            block.rejects.move_down(above);
-            self.output.rejects.merge(block.rejects);
-            if self.output.fault.is_none() {
-                self.output.fault = block.fault.map(|fault| fault.moved_down(above));
-            }
-            above += block.lines;
-        }
-    }
-}
-
-/// What all files of a reading have in common.
-struct Shared<'a> {
-    identity: Option<Identity>,
-    unit: Unit,
-    names: &'a Names,
-}
-
-impl Job {
-    fn new(
-        file: u32,
-        input: Input,
-        sniffed: Sniffed,
-        settings: &Settings,
-        shared: &Shared<'_>,
-    ) -> Self {
-        let context = Context {
-            file,
-            kind: sniffed.kind,
-            columns: sniffed.columns.clone(),
-            times: TimeReader { zone: settings.zone, order: sniffed.order },
-            direction: settings.direction,
-            identity: match sniffed.identity() {
-                Identity::None => Identity::None,
-                own => shared.identity.unwrap_or(own),
-            },
-            unit: shared.unit,
-            names: shared.names.clone(),
-        };
-        Self { input, source: 0, sniffed, context, state: Mutex::new(State::default()) }
-    }
-
-    fn with_state<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Adds what one block gave.
-    fn add(&self, sequence: u64, part: Output) {
-        self.with_state(|state| {
-            let whole = &mut state.output;
-            whole.rows_read += part.rows_read;
-            whole.saw_tls |= part.saw_tls;
-            whole.windows_1252 += part.windows_1252;
-            for time_ms in part.span_ms.into_iter().flat_map(|(first, last)| [first, last]) {
-                whole.saw_time(time_ms);
-            }
-            let block = BlockLines {
-                lines: part.lines,
-                aggregates: part.aggregates,
-                rejects: part.rejects,
-                fault: part.fault,
-            };
-            state.blocks.insert(sequence, block);
-        });
-    }
-
-    fn fault(&self) -> Option<IngestError> {
-        let file = self.input.name.clone();
-        self.with_state(|state| match state.output.fault.clone()? {
-            Fault::DayOrder { line, found } => Some(IngestError::DayOrder { file, line, found }),
-            Fault::LabelWithoutDirection { line, found } => {
-                Some(IngestError::Label { file, line, found })
-            }
-        })
-    }
-
-    fn finish(self) -> (SourceFile, Vec<Aggregate>) {
-        let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let output = state.output;
-        let columns = &self.sniffed.columns;
-        let in_custom_data =
-            matches!(self.sniffed.kind, Kind::MessageTraceDetail | Kind::MessageTraceEvents);
-        let messages = self.sniffed.has_messages();
-        let notes = [
-            (FileNote::NoTlsColumn, messages && !in_custom_data && !columns.has(Field::Tls)),
-            (FileNote::NoIdentity, messages && self.context.identity == Identity::None),
-            (FileNote::Windows1252, output.windows_1252 > 0),
-            (FileNote::DayOrderProven, self.sniffed.order_proven),
-            (FileNote::DaysAsTheyStand, !messages),
-        ];
-        let file = SourceFile {
-            name: self.input.name,
-            sha256: state.digested.sha256,
-            bytes: state.digested.bytes,
-            kind: self.sniffed.kind,
-            unit: if messages && columns.has(Field::Recipient) {
-                self.context.unit
-            } else {
-                Unit::Messages
-            },
-            rows: output.rows_read,
-            rejects: output.rejects,
-            span_ms: output.span_ms,
-            saw_tls: output.saw_tls,
-            notes: notes.into_iter().filter_map(|(note, holds)| holds.then_some(note)).collect(),
-            modified: self.input.modified,
-            path: self.input.path,
-            source: self.source,
-            usable: !state.bad,
-        };
-        (file, output.aggregates)
-    }
-}
-
-/// A part of a file that can be parsed by itself.
-enum Part {
-    Text { block: TextBlock, start: usize },
-    Rows { sequence: u64, rows: Vec<(u64, Vec<String>)> },
-}
-
-impl Part {
-    fn sequence(&self) -> u64 {
-        match self {
-            Self::Text { block, .. } => block.sequence,
-            Self::Rows { sequence, .. } => *sequence,
-        }
-    }
-}
-
-type Work<'a> = (&'a Job, Part);
-
-/// Reads all files on this thread and parses their parts on the others.
-fn run(
-    jobs: &[Job],
-    skip_bad_files: bool,
-    sink: &(dyn Fn(Block) + Sync),
-    skipped: &mut Vec<SkippedFile>,
-) -> Result<(), IngestError> {
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let (sender, receiver) = sync_channel::<Work<'_>>(2 * workers);
-    let receiver = Mutex::new(receiver);
-    let failed: Mutex<Option<IngestError>> = Mutex::new(None);
-    let pool = Pool::default();
-    let outcome = std::thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
-                if let Err(error) = parse_all(&receiver, &pool, sink) {
-                    failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-                }
-            });
-        }
-        let outcome = read_all(jobs, skip_bad_files, &pool, &sender, skipped);
-        drop(sender);
-        outcome
-    });
-    outcome?;
-    if let Some(error) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        return Err(error);
-    }
-    for job in jobs {
-        job.with_state(State::number_lines);
-        if let Some(error) = job.fault() {
-            if !skip_bad_files {
-                return Err(error);
-            }
-            skipped.push(skip(&job.input, &error));
-            job.with_state(|state| state.bad = true);
-        }
-    }
-    Ok(())
-}
-
-fn read_all<'a>(
-    jobs: &'a [Job],
-    skip_bad_files: bool,
-    pool: &Pool,
-    sender: &SyncSender<Work<'a>>,
-    skipped: &mut Vec<SkippedFile>,
-) -> Result<(), IngestError> {
-    for job in jobs {
-        // A worker is gone only when it failed; its error is reported by the caller.
-        let send = |part| drop(sender.send((job, part)));
-        match read_file(job, pool, send) {
-            Ok(digested) => job.with_state(|state| state.digested = digested),
-            Err(error) if skip_bad_files => {
-                skipped.push(skip(&job.input, &error));
-                job.with_state(|state| state.bad = true);
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-fn read_file(
-    job: &Job,
-    pool: &Pool,
-    mut send: impl FnMut(Part),
-) -> Result<open::Digested, IngestError> {
-    let input = &job.input;
-    let headers = job.sniffed.columns.headers();
-    match &job.sniffed.format {
-        Format::Csv(dialect) => read_text(input, true, dialect.rows_start, pool, &mut send),
-        Format::Json(json::Shape::Lines) => read_text(input, false, 0, pool, &mut send),
-        Format::Json(json::Shape::Document) => {
-            let ((), digested) = open::with_text(input, |reader| {
-                let mut rows = Vec::new();
-                let mut count = 0;
-                json::each_row(reader, &mut |row| {
-                    count += 1;
-                    rows.push((count, json::cells(row, headers)));
-                    if rows.len() == 4096 {
-                        send(Part::Rows { sequence: count, rows: std::mem::take(&mut rows) });
-                    }
-                })
-                .map_err(|source| IngestError::Json { file: input.name.clone(), source })?;
-                send(Part::Rows { sequence: count + 1, rows });
-                Ok(())
-            })?;
-            Ok(digested)
-        }
-        Format::Parquet => {
-            let used = job.sniffed.columns.used();
-            let mut sequence = 0;
-            parquet::each_slice(input, headers, &used, |rows| {
-                sequence += 1;
-                send(Part::Rows { sequence, rows });
-            })?;
-            open::digest(input)
-        }
-    }
-}
-
-fn read_text(
-    input: &Input,
-    quotes: bool,
-    rows_start: usize,
-    pool: &Pool,
-    send: &mut impl FnMut(Part),
-) -> Result<open::Digested, IngestError> {
-    let ((), digested) = open::with_text(input, |reader| {
-        let mut blocks = Blocks::new(reader, quotes, pool);
-        let mut start = rows_start;
-        let damaged = |source| open::corrupt(input, source);
-        while let Some(block) = blocks.next_block().map_err(damaged)? {
-            send(Part::Text { block, start: std::mem::take(&mut start) });
-        }
-        Ok(())
-    })?;
-    Ok(digested)
-}
-
-fn parse_all(
-    receiver: &Mutex<Receiver<Work<'_>>>,
-    pool: &Pool,
-    sink: &(dyn Fn(Block) + Sync),
-) -> Result<(), IngestError> {
-    // What words mean is remembered from block to block of one file.
-    let mut memos: Option<(u32, Memos)> = None;
-    loop {
-        let work = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok((job, part)) = work else { return Ok(()) };
-        let file = job.context.file;
-        let mut output = match memos.take() {
-            Some((held, memos)) if held == file => Output { memos, ..Output::default() },
-            _ => Output::default(),
-        };
-        let sequence = part.sequence();
-        parse(job, part, pool, &mut output);
-        memos = Some((file, std::mem::take(&mut output.memos)));
-        let rows = std::mem::take(&mut output.rows);
-        if !rows.is_empty() {
-            let context = &job.context;
-            sink(rows.finish(context.file, &context.names).map_err(IngestError::Frame)?);
-        }
-        job.add(sequence, output);
-    }
-}
-
-fn parse(job: &Job, part: Part, pool: &Pool, output: &mut Output) {
-    let context = &job.context;
-    match (part, &job.sniffed.format) {
-        (Part::Text { block, start }, Format::Csv(dialect)) => {
-            // Rows of these exports are rarely shorter.
-            output.rows = BlockBuilder::with_capacity(block.bytes.len() / 150);
-            csv::map_block(context, dialect, &block, start, output);
-            pool.give(block.bytes);
-        }
-        (Part::Text { block, .. }, _) => {
-            json::map_block(context, &block, output);
-            pool.give(block.bytes);
-        }
-        (Part::Rows { rows, .. }, _) => {
-            for (line, row) in rows {
-                output.rows_read += 1;
-                map_row(context, row.as_slice(), line, output);
-            }
-        }
-    }
-}
-
-/// Maps one row by the kind of its file.
-fn map_row<C: Cells + ?Sized>(context: &Context, cells: &C, line: u64, out: &mut Output) {
-    match context.kind {
-        Kind::ConnectorReport => connector_report::map(context, cells, line, out),
-        Kind::ConnectorReportDetail | Kind::MessageTrace | Kind::Table => {
-            messages::map(context, cells, line, out);
-        }
-        Kind::MessageTraceDetail => events::map_detail(context, cells, line, out),
-        Kind::MessageTraceEvents => events::map_mep(context, cells, line, out),
     }
 }

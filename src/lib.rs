@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!  trace files ──ingest──▶ canonical trace ──breakdown (polars)──▶ counts ──insight──▶ report ──render──▶ html · pdf · csv · json
-//!  (exports)               frames + rejects    day × direction ×     plain     rules    plain                  │
+//!  (exports, logs)         frames + rejects    day × direction ×     plain     rules    plain                  │
 //!                                              connector × TLS       structs            structs                ▼
 //!  schedules/*.toml ──schedule──▶ due ──▶ run (ledger) ─────────────────────────▶ archive ──▶ outbox ──deliver──▶ relay or folder
 //! ```

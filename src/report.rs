@@ -5,6 +5,7 @@
 //! bytes. `schema_version` grows when a field changes its meaning or goes.
 
 mod limited;
+mod sessions;
 
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use chrono_tz::Tz;
@@ -19,6 +20,7 @@ use crate::period::{Period, day_start};
 use crate::trace::{ConnectorType, Direction, Kind, Tls, TlsCounts};
 
 pub use self::limited::limited;
+pub use self::sessions::TlsRptReport;
 
 /// Version of the shape of `report.json`.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -58,6 +60,9 @@ pub struct Report {
     pub skipped: Vec<String>,
     /// Rows that could not be used.
     pub rejects: Vec<RejectReport>,
+    /// What other organisations reported on TLS sessions with this one; null without reports.
+    #[serde(default)]
+    pub tls_rpt: Option<TlsRptReport>,
 }
 
 /// What made the report.
@@ -315,6 +320,8 @@ pub struct SourceReport {
     pub outside_period: u64,
     /// Rows that could not be used.
     pub rejected: u64,
+    /// Of the counted rows of messages, those whose protection is known; null for totals.
+    pub tls_known: Option<u64>,
     /// First row, UTC.
     pub first: Option<String>,
     /// Last row, UTC.
@@ -397,6 +404,7 @@ pub fn build(breakdown: &Breakdown, reading: &Reading, settings: &Settings) -> R
         sources: sources(breakdown, reading),
         skipped: reading.skipped.iter().map(|file| file.name.clone()).collect(),
         rejects: rejects(breakdown, reading),
+        tls_rpt: breakdown.sessions.as_ref().map(TlsRptReport::from),
     }
 }
 
@@ -575,6 +583,8 @@ fn sources(breakdown: &Breakdown, reading: &Reading) -> Vec<SourceReport> {
             internal: counts.internal,
             outside_period: counts.outside_period,
             rejected: rejects.total(),
+            tls_known: (!file.notes.contains(&FileNote::DaysAsTheyStand))
+                .then_some(counts.tls_known),
             first: file.span_ms.and_then(|(first, _)| from_ms(first)),
             last: file.span_ms.and_then(|(_, last)| from_ms(last)),
             notes: file.notes.iter().map(|note| note.code().to_owned()).collect(),

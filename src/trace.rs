@@ -230,6 +230,9 @@ pub enum Role {
     /// Says that the message was written inside the organisation: what it was accepted
     /// from afterwards is a hop of its own servers, unless a connector is named.
     Submission,
+    /// A hand-over that is mail only where another row of the message says that the message
+    /// went this way; otherwise another event.
+    Supposed,
     /// A further recipient of the row before it, where recipients are counted: counted, but
     /// no row of the file.
     FurtherRecipient,
@@ -239,13 +242,14 @@ pub enum Role {
 
 impl Role {
     /// All roles, in the order of their codes.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Message,
         Self::MessageWithoutTls,
         Self::Anonymous,
         Self::EventIncoming,
         Self::Event,
         Self::Submission,
+        Self::Supposed,
         Self::FurtherRecipient,
         Self::FurtherPeer,
     ];
@@ -258,6 +262,7 @@ impl Role {
             Self::EventIncoming => "event_incoming",
             Self::Event => "event",
             Self::Submission => "submission",
+            Self::Supposed => "supposed",
             Self::FurtherRecipient => "further_recipient",
             Self::FurtherPeer => "further_peer",
         }
@@ -280,6 +285,27 @@ pub enum Kind {
     MessageTraceDetail,
     /// Event details of single messages (Get-MessageTraceDetailV2, Graph).
     MessageTraceEvents,
+    /// Message tracking logs of Exchange Server.
+    ExchangeTracking,
+    /// SMTP protocol logs of Exchange Server.
+    ExchangeSmtp,
+    /// Logs of Postfix.
+    Postfix,
+    /// Main logs of Exim.
+    Exim,
+    /// Logs of Sendmail.
+    Sendmail,
+    /// Logs of `OpenSMTPD`.
+    #[serde(rename = "opensmtpd")]
+    OpenSmtpd,
+    /// Gmail logs exported from `BigQuery`.
+    Gmail,
+    /// Mimecast SIEM logs.
+    Mimecast,
+    /// Proofpoint on Demand logs.
+    Proofpoint,
+    /// SMTP TLS reports of other organisations (RFC 8460): sessions, never messages.
+    TlsRpt,
     /// Any table with a column map.
     Table,
 }
@@ -293,17 +319,56 @@ impl Kind {
             Self::MessageTrace => "message-trace",
             Self::MessageTraceDetail => "message-trace-detail",
             Self::MessageTraceEvents => "message-trace-events",
+            Self::ExchangeTracking => "exchange-tracking",
+            Self::ExchangeSmtp => "exchange-smtp",
+            Self::Postfix => "postfix",
+            Self::Exim => "exim",
+            Self::Sendmail => "sendmail",
+            Self::OpenSmtpd => "opensmtpd",
+            Self::Gmail => "gmail",
+            Self::Mimecast => "mimecast",
+            Self::Proofpoint => "proofpoint",
+            Self::TlsRpt => "tls-rpt",
             Self::Table => "table",
         }
     }
 
+    /// Says whether files of this kind are logs: lines that make sense in their order only.
+    pub fn is_log(self) -> bool {
+        matches!(
+            self,
+            Self::ExchangeTracking
+                | Self::ExchangeSmtp
+                | Self::Postfix
+                | Self::Exim
+                | Self::Sendmail
+                | Self::OpenSmtpd
+        )
+    }
+
+    /// Says whether rows of this kind are records of a cloud service, each with fields of
+    /// its own.
+    pub fn is_cloud(self) -> bool {
+        matches!(self, Self::Gmail | Self::Mimecast | Self::Proofpoint)
+    }
+
     /// All kinds.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 16] = [
         Self::ConnectorReport,
         Self::ConnectorReportDetail,
         Self::MessageTrace,
         Self::MessageTraceDetail,
         Self::MessageTraceEvents,
+        Self::ExchangeTracking,
+        Self::ExchangeSmtp,
+        Self::Postfix,
+        Self::Exim,
+        Self::Sendmail,
+        Self::OpenSmtpd,
+        Self::Gmail,
+        Self::Mimecast,
+        Self::Proofpoint,
+        Self::TlsRpt,
         Self::Table,
     ];
 }
@@ -319,6 +384,9 @@ pub enum Unit {
     Messages,
     /// Recipients of messages, where the source names them.
     Recipients,
+    /// TLS sessions; only for sources that know nothing else.
+    #[serde(skip)]
+    Sessions,
 }
 
 impl Unit {
@@ -327,6 +395,7 @@ impl Unit {
         match self {
             Self::Messages => "messages",
             Self::Recipients => "recipients",
+            Self::Sessions => "sessions",
         }
     }
 

@@ -31,7 +31,7 @@ pub(super) struct Entry {
     key_low: u32,
     /// Seconds since 1970 UTC.
     time: u32,
-    /// File (24 bits), direction, band and role (two, three and three bits).
+    /// File (23 bits), direction, band and role (two, three and four bits).
     file_and_class: u32,
     connector: u32,
     remote: u32,
@@ -43,12 +43,12 @@ impl Entry {
     pub(super) fn new(row: &Row, file: u32) -> Self {
         let [h0, h1, h2, h3, l0, l1, l2, l3] = row.message_key.to_be_bytes();
         let role = row.role as u32;
-        let class = (row.direction as u32) << 6 | (row.tls as u32) << 3 | role;
+        let class = (row.direction as u32) << 7 | (row.tls as u32) << 4 | role;
         Self {
             key_high: u32::from_be_bytes([h0, h1, h2, h3]),
             key_low: u32::from_be_bytes([l0, l1, l2, l3]),
             time: u32::try_from(row.time_ms.div_euclid(1000)).unwrap_or(0),
-            file_and_class: file << 8 | class,
+            file_and_class: file << 9 | class,
             connector: row.connector,
             remote: row.remote,
             peer: row.peer,
@@ -66,21 +66,21 @@ impl Entry {
 
     fn direction(&self) -> Direction {
         Direction::ALL
-            .get((self.file_and_class >> 6 & 3) as usize)
+            .get((self.file_and_class >> 7 & 3) as usize)
             .copied()
             .unwrap_or(Direction::Internal)
     }
 
     fn tls(&self) -> Tls {
-        Tls::ALL.get((self.file_and_class >> 3 & 7) as usize).copied().unwrap_or(Tls::Unknown)
+        Tls::ALL.get((self.file_and_class >> 4 & 7) as usize).copied().unwrap_or(Tls::Unknown)
     }
 
     fn role(&self) -> Role {
-        Role::ALL.get((self.file_and_class & 7) as usize).copied().unwrap_or(Role::Event)
+        Role::ALL.get((self.file_and_class & 15) as usize).copied().unwrap_or(Role::Event)
     }
 
     fn file(&self) -> u32 {
-        self.file_and_class >> 8
+        self.file_and_class >> 9
     }
 }
 
@@ -129,8 +129,8 @@ impl Batch {
 pub(super) struct Rules<'a> {
     /// Local day of every instant that occurs.
     pub(super) days: &'a LocalDays,
-    /// Whether a file has any row with a TLS version.
-    pub(super) saw_tls: &'a [bool],
+    /// Per file and direction: whether a message without a TLS version had none.
+    pub(super) absent_is_no_tls: &'a [[bool; Direction::ALL.len()]],
     /// Whether the rows of a file may be used.
     pub(super) usable: &'a (dyn Fn(u32) -> bool + Sync),
     /// Connectors whose remote domains are counted.
@@ -242,11 +242,15 @@ impl Run<'_> {
             return self.settle_anonymous(run);
         }
         let submitted = run.iter().any(|entry| entry.role() == Role::Submission);
+        let goes = |way: Direction| {
+            run.iter().any(|entry| entry.role() != Role::Supposed && entry.direction() == way)
+        };
         let is_message = |entry: &Entry| {
-            let message = matches!(
-                entry.role(),
-                Role::Message | Role::MessageWithoutTls | Role::FurtherRecipient
-            );
+            let message = match entry.role() {
+                Role::Message | Role::MessageWithoutTls | Role::FurtherRecipient => true,
+                Role::Supposed => goes(entry.direction()),
+                _ => false,
+            };
             let own_hop =
                 submitted && entry.direction() == Direction::Inbound && entry.connector == NO_NAME;
             message && !own_hop && entry.direction() != Direction::Internal
@@ -298,10 +302,10 @@ impl Run<'_> {
 
     /// The band of a row whose file tells, as a whole, what an absent version means.
     fn band(&self, entry: &Entry) -> Tls {
-        let file_has_versions =
-            self.rules.saw_tls.get(entry.file() as usize).copied().unwrap_or(false);
+        let of_file = self.rules.absent_is_no_tls.get(entry.file() as usize);
+        let absent = of_file.and_then(|absent| absent.get(entry.direction() as usize));
         match entry.role() {
-            Role::MessageWithoutTls if file_has_versions => Tls::NoTls,
+            Role::MessageWithoutTls if absent == Some(&true) => Tls::NoTls,
             _ => entry.tls(),
         }
     }
@@ -333,6 +337,7 @@ impl Run<'_> {
                 counts.duplicates += 1;
             } else if still_to_count > 0 {
                 counts.counted += 1;
+                counts.tls_known += u64::from(message.tls != Tls::Unknown);
                 still_to_count -= 1;
             } else {
                 counts.merged += 1;

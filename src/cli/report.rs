@@ -1,6 +1,7 @@
 //! `intransit report`
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 
@@ -26,7 +27,9 @@ use crate::trace::{Direction, Kind};
 #[derive(Debug, clap::Args)]
 pub(super) struct SourceArgs {
     /// Kind of the files, where it is not to be told by their content: connector-report,
-    /// connector-report-detail, message-trace, message-trace-detail, message-trace-events, table
+    /// connector-report-detail, message-trace, message-trace-detail, message-trace-events,
+    /// exchange-tracking, exchange-smtp, postfix, exim, sendmail, opensmtpd, gmail, mimecast,
+    /// proofpoint, tls-rpt, table
     #[arg(long, value_name = "KIND", value_parser = kind)]
     kind: Option<Kind>,
     /// Column map: which header holds which field (TOML)
@@ -38,6 +41,9 @@ pub(super) struct SourceArgs {
     /// IANA zone of times that have none [default: UTC]
     #[arg(long, value_name = "ZONE")]
     source_timezone: Option<String>,
+    /// Year of the first line of logs whose stamps have none [default: told by the file's time]
+    #[arg(long, value_name = "YEAR", value_parser = year)]
+    year: Option<i32>,
     /// Dates such as 9/11/2026 have the day first
     #[arg(long, conflicts_with = "month_first")]
     day_first: bool,
@@ -103,6 +109,11 @@ pub(super) struct Args {
     schema: bool,
     #[command(flatten)]
     source: SourceArgs,
+}
+
+fn year(text: &str) -> Result<i32, String> {
+    let year: i32 = text.parse().map_err(|_| "a year such as 2026".to_owned())?;
+    settings::year(year)
 }
 
 fn kind(text: &str) -> Result<Kind, String> {
@@ -189,7 +200,8 @@ fn request(args: &Args, home: &Home, sources: Vec<Source>) -> Result<Request, Fa
 
 /// The sources: those of the command line, else those of the settings.
 fn sources(args: &Args, home: &Home) -> Result<(Vec<SourceConfig>, Vec<Source>), Failure> {
-    let given = given_settings(&args.source)?;
+    let connectors = settings::connectors(&home.config, &home.file_name())?;
+    let given = ingest::Settings { connectors, ..given_settings(&args.source)? };
     if args.sources.is_empty() && home.config.source.is_empty() {
         return Err(Failure::usage(
             "no SOURCE given, and no [[source]] in intransit.toml",
@@ -218,6 +230,7 @@ fn as_used(config: &SourceConfig, source: &Source) -> SourceConfig {
         direction: used.direction.map(|direction| direction.name().to_owned()),
         timezone: Some(used.zone.name().to_owned()),
         dates: order.map(|(name, _)| (*name).to_owned()),
+        year: used.year,
         columns: used.columns.clone(),
     }
 }
@@ -234,6 +247,8 @@ pub(super) fn given_settings(args: &SourceArgs) -> Result<ingest::Settings, Fail
             (_, true) => Some(DayOrder::MonthFirst),
             _ => None,
         },
+        year: args.year,
+        connectors: Arc::default(),
     })
 }
 

@@ -3,7 +3,10 @@
 //! Headers are compared without case, blanks, `_`, `-`, a trailing `?` and a trailing
 //! `(percentage)` or `%`. A user's column map goes before the built-in names.
 
+use std::collections::BTreeMap;
+
 use crate::config::ColumnMap;
+use crate::ingest::cloud;
 use crate::ingest::spelling::fold;
 use crate::trace::Kind;
 
@@ -118,9 +121,16 @@ pub(super) struct AbsentColumn(pub String);
 pub(super) struct Columns {
     positions: [Option<usize>; NAMES.len()],
     headers: Vec<String>,
+    /// Columns by their own names, in lower case.
+    names: BTreeMap<String, usize>,
 }
 
 impl Columns {
+    /// Those of what is no table.
+    pub(super) fn none() -> Self {
+        Self { positions: [None; NAMES.len()], headers: Vec::new(), names: BTreeMap::new() }
+    }
+
     /// Finds the fields in a header.
     ///
     /// # Errors
@@ -147,7 +157,10 @@ impl Columns {
                 *slot = None;
             }
         }
-        Ok(Self { positions, headers: headers.to_vec() })
+        // Of columns whose names differ in case only, the first one counts.
+        let named = headers.iter().enumerate().rev();
+        let names = named.map(|(at, name)| (name.trim().to_ascii_lowercase(), at)).collect();
+        Ok(Self { positions, headers: headers.to_vec(), names })
     }
 
     /// Position of a field.
@@ -178,15 +191,26 @@ impl Columns {
     }
 
     /// Names of the columns that hold a field, for readers that can leave others out.
-    pub(super) fn used(&self) -> Vec<String> {
+    pub(super) fn used(&self, kind: Kind) -> Vec<String> {
+        if kind.is_cloud() {
+            return self.headers.clone();
+        }
         let mut positions: Vec<usize> = self.positions.iter().copied().flatten().collect();
         positions.sort_unstable();
         positions.dedup();
         positions.into_iter().filter_map(|position| self.headers.get(position).cloned()).collect()
     }
 
+    /// The column of a name of its own, whatever the case of its ASCII letters.
+    pub(super) fn named(&self, name: &str) -> Option<usize> {
+        self.names.get(name).or_else(|| self.names.get(&name.to_ascii_lowercase())).copied()
+    }
+
     /// The kind of table that these columns make, if any.
     pub(super) fn kind(&self, mapped: bool) -> Option<Kind> {
+        if !mapped && let Some(kind) = cloud::rows::kind(&self.headers) {
+            return Some(kind);
+        }
         let has = |field| self.has(field);
         let connector = has(Field::Label) || has(Field::Connector);
         let bands = [Field::NoTls, Field::Tls1_0, Field::Tls1_1, Field::Tls1_2, Field::Tls1_3];
@@ -217,6 +241,17 @@ impl Columns {
             Kind::ConnectorReport => &[Field::Time, Field::Volume],
             Kind::ConnectorReportDetail | Kind::Table => &[Field::Time, Field::Tls],
             Kind::MessageTrace => &[Field::Time],
+            // Told by columns of their own, or no tables.
+            Kind::ExchangeTracking
+            | Kind::ExchangeSmtp
+            | Kind::Postfix
+            | Kind::Exim
+            | Kind::Sendmail
+            | Kind::OpenSmtpd
+            | Kind::Gmail
+            | Kind::Mimecast
+            | Kind::Proofpoint
+            | Kind::TlsRpt => &[],
             Kind::MessageTraceDetail => &[Field::Time, Field::EventId],
             Kind::MessageTraceEvents => &[Field::Time, Field::Event, Field::Data],
         };

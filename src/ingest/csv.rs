@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 use simd_csv::{ZeroCopyByteRecord, ZeroCopyReaderBuilder};
 
 use crate::ingest::blocks::{Blocks, Pool, TextBlock, newlines};
-use crate::ingest::map_row;
+use crate::ingest::parts::map_row;
 use crate::ingest::row::{Cells, Context, Output};
 use crate::trace::RejectReason;
 

@@ -11,7 +11,8 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use serde_json::Value;
 
 use crate::ingest::blocks::{TextBlock, newlines};
-use crate::ingest::map_row;
+use crate::ingest::cloud;
+use crate::ingest::parts::map_row;
 use crate::ingest::row::{Context, Output};
 use crate::trace::RejectReason;
 
@@ -84,6 +85,9 @@ pub(super) fn map_block(context: &Context, block: &TextBlock, out: &mut Output) 
         }
         out.rows_read += 1;
         match serde_json::from_slice::<Value>(text) {
+            Ok(row) if row.is_object() && context.kind.is_cloud() => {
+                cloud::rows::map_object(context, flat(&row), line, out);
+            }
             Ok(row) if row.is_object() => {
                 map_row(context, cells(&row, context.columns.headers()).as_slice(), line, out);
             }
@@ -99,7 +103,7 @@ pub(super) fn cells(row: &Value, columns: &[String]) -> Vec<String> {
 }
 
 /// Texts by name; nested objects as `outer.inner`, lists of plain values joined by `;`.
-fn flat(row: &Value) -> BTreeMap<String, String> {
+pub(super) fn flat(row: &Value) -> BTreeMap<String, String> {
     let mut out = BTreeMap::new();
     flatten(String::new(), row, 0, &mut out);
     out

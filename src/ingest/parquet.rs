@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use polars::prelude::{AnyValue, DataFrame, PolarsResult, TimeUnit};
+use polars::prelude::{
+    AnyValue, ArrowDataType, ArrowField, DataFrame, Field, PolarsResult, TimeUnit,
+};
 use polars_io::SerReader;
 use polars_io::parquet::read::ParquetReader;
+use serde_json::{Map, Value};
 
 use crate::ingest::IngestError;
 use crate::ingest::files::Input;
@@ -13,14 +16,70 @@ use crate::ingest::open;
 /// Rows read at once.
 const SLICE: usize = 1 << 16;
 
-/// Names of the columns.
+/// Names of the columns; those within a nested column as `outer.inner`.
 ///
 /// # Errors
 /// [`IngestError`] when the file is no readable Parquet.
 pub(super) fn columns(input: &Input) -> Result<Vec<String>, IngestError> {
     let mut reader = ParquetReader::new(open::open(input)?);
     let schema = reader.schema().map_err(|error| corrupt(input, error))?;
-    Ok(schema.iter_names().map(ToString::to_string).collect())
+    let mut names = Vec::new();
+    schema.iter_values().for_each(|field| flat_names("", field, &mut names));
+    Ok(names)
+}
+
+fn flat_names(outer: &str, field: &ArrowField, into: &mut Vec<String>) {
+    let name =
+        if outer.is_empty() { field.name.to_string() } else { format!("{outer}.{}", field.name) };
+    match &field.dtype {
+        ArrowDataType::Struct(fields) => {
+            for inner in fields {
+                flat_names(&name, inner, into);
+            }
+        }
+        _ => into.push(name),
+    }
+}
+
+/// Calls `each` with up to 65,536 rows at a time, as objects: nested columns and lists too.
+///
+/// # Errors
+/// [`IngestError`] when the file is damaged.
+pub(super) fn each_objects(
+    input: &Input,
+    mut each: impl FnMut(Vec<(u64, Value)>),
+) -> Result<(), IngestError> {
+    each_frame(input, None, |frame, start| {
+        let rows = (0..frame.height()).map(|index| {
+            let mut object = Map::new();
+            for column in frame.columns() {
+                object.insert(column.name().to_string(), value(&column.get(index)?));
+            }
+            Ok((start + index as u64 + 1, Value::Object(object)))
+        });
+        each(rows.collect::<PolarsResult<_>>()?);
+        Ok(())
+    })
+}
+
+/// A cell as JSON has it.
+fn value(cell: &AnyValue<'_>) -> Value {
+    match cell {
+        AnyValue::Null => Value::Null,
+        AnyValue::Boolean(flag) => Value::Bool(*flag),
+        AnyValue::List(items) => Value::Array(items.iter().map(|item| value(&item)).collect()),
+        AnyValue::Struct(..) => match cell.clone().into_static() {
+            AnyValue::StructOwned(held) => object(&held.0, &held.1),
+            other => Value::String(text(&other)),
+        },
+        AnyValue::StructOwned(held) => object(&held.0, &held.1),
+        other => Value::String(text(other)),
+    }
+}
+
+fn object(values: &[AnyValue<'_>], fields: &[Field]) -> Value {
+    let pairs = fields.iter().zip(values);
+    Value::Object(pairs.map(|(field, held)| (field.name().to_string(), value(held))).collect())
 }
 
 /// Calls `each` with up to 65,536 rows at a time, as texts in the order of `columns`.
@@ -34,19 +93,31 @@ pub(super) fn each_slice(
     used: &[String],
     mut each: impl FnMut(Vec<(u64, Vec<String>)>),
 ) -> Result<(), IngestError> {
+    each_frame(input, Some(used), |frame, start| {
+        each(texts(frame, columns, start)?);
+        Ok(())
+    })
+}
+
+/// Calls `each` with a frame of up to 65,536 rows at a time and the rows before it.
+fn each_frame(
+    input: &Input,
+    used: Option<&[String]>,
+    mut each: impl FnMut(&DataFrame, u64) -> PolarsResult<()>,
+) -> Result<(), IngestError> {
     let rows =
         ParquetReader::new(open::open(input)?).num_rows().map_err(|error| corrupt(input, error))?;
     let mut start = 0;
     while start < rows {
         let frame = ParquetReader::new(open::open(input)?)
-            .with_columns(Some(used.to_vec()))
+            .with_columns(used.map(<[String]>::to_vec))
             .with_slice(Some((start, SLICE)))
             .finish()
             .map_err(|error| corrupt(input, error))?;
         if frame.height() == 0 {
             break;
         }
-        each(texts(&frame, columns, start as u64).map_err(|error| corrupt(input, error))?);
+        each(&frame, start as u64).map_err(|error| corrupt(input, error))?;
         start += frame.height();
     }
     Ok(())

@@ -5,12 +5,15 @@
 //! the whole file unusable is a [`Fault`].
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::ingest::columns::{Columns, Field};
+use crate::ingest::log::Connectors;
 use crate::ingest::spelling;
 use crate::ingest::time::{DateMemo, TimeFault, TimeReader};
+use crate::ingest::tls_rpt::TlsReport;
 use crate::trace::{
     Aggregate, BlockBuilder, ConnectorType, Direction, Kind, NO_NAME, Names, RejectReason, Rejects,
     Tls, Unit,
@@ -97,6 +100,8 @@ pub(super) struct Context {
     pub unit: Unit,
     /// Names shared by all files.
     pub names: Names,
+    /// Names of connectors for logs.
+    pub connectors: Arc<Connectors>,
 }
 
 /// What the rows of one part of a file gave.
@@ -157,7 +162,7 @@ impl<const SLOTS: usize> Default for CodeMemo<SLOTS> {
 
 impl<const SLOTS: usize> CodeMemo<SLOTS> {
     /// The code of a name, found out by `code` where its slot holds another.
-    fn code(&mut self, name: &[u8], code: impl FnOnce(&str) -> u32) -> u32 {
+    pub(super) fn code(&mut self, name: &[u8], code: impl FnOnce(&str) -> u32) -> u32 {
         let slot = usize::try_from(xxh3_64(name) % SLOTS as u64).unwrap_or(0);
         match self.slots.get_mut(slot) {
             Some((held, code)) if held == name => *code,
@@ -202,6 +207,16 @@ impl<T: Copy> Memo<T> {
 }
 
 impl Output {
+    /// What a file of TLS reports gave: a row per report.
+    pub(super) fn of_reports(reports: &[TlsReport]) -> Self {
+        let mut output = Self { rows_read: reports.len() as u64, ..Self::default() };
+        for report in reports {
+            output.saw_time(report.start.timestamp_millis());
+            output.saw_time(report.end.timestamp_millis());
+        }
+        output
+    }
+
     /// Counts a row that cannot be used.
     pub(super) fn reject(&mut self, reason: RejectReason, line: u64, found: &str) {
         self.rejects.add(reason, line, found);
@@ -386,7 +401,7 @@ pub(super) fn remote_key(host: &str) -> u32 {
 }
 
 /// Hash of a text without regard to the case of its ASCII letters.
-fn hash_lower(text: &[u8]) -> u64 {
+pub(super) fn hash_lower(text: &[u8]) -> u64 {
     let mut lower = [0_u8; 64];
     match lower.get_mut(..text.len()) {
         Some(lower) => {

@@ -3,15 +3,19 @@
 use std::io::Read;
 use std::ops::ControlFlow;
 
+use chrono::{DateTime, Utc};
+
 use crate::config::ColumnMap;
 use crate::ingest::blocks::{BLOCK, MAX_LINE};
 use crate::ingest::columns::{AbsentColumn, Columns, Field};
 use crate::ingest::csv::{self, Dialect};
 use crate::ingest::files::Input;
 use crate::ingest::json::{self, Shape};
+use crate::ingest::log::stamp::{Stamps, YearRule};
+use crate::ingest::log::{self, LogStart};
 use crate::ingest::row::Identity;
 use crate::ingest::time::{DayOrder, is_iso, proven_order};
-use crate::ingest::{IngestError, Settings, open, parquet};
+use crate::ingest::{IngestError, Settings, open, parquet, tls_rpt};
 use crate::trace::Kind;
 
 /// How the rows of a file are stored.
@@ -23,6 +27,10 @@ pub(super) enum Format {
     Json(Shape),
     /// Parquet.
     Parquet,
+    /// Lines of a log.
+    Log,
+    /// TLS reports of other organisations.
+    TlsReport,
 }
 
 /// What a file is.
@@ -38,6 +46,8 @@ pub(super) struct Sniffed {
     pub order: Option<DayOrder>,
     /// The order was proven by the file, not given.
     pub order_proven: bool,
+    /// Where a log begins; none for tables.
+    pub log: Option<LogStart>,
 }
 
 impl Sniffed {
@@ -56,7 +66,13 @@ impl Sniffed {
 
     /// Says whether the file has message rows, not totals.
     pub(super) fn has_messages(&self) -> bool {
-        self.kind != Kind::ConnectorReport && !self.columns.has(Field::Messages)
+        let totals = matches!(self.kind, Kind::ConnectorReport | Kind::TlsRpt);
+        !totals && !self.columns.has(Field::Messages)
+    }
+
+    fn no_table(format: Format, kind: Kind, log: Option<LogStart>) -> Self {
+        let columns = Columns::none();
+        Self { format, columns, kind, order: None, order_proven: false, log }
     }
 }
 
@@ -65,7 +81,10 @@ impl Sniffed {
 /// # Errors
 /// [`IngestError`] when it is no trace, lacks a column that its kind needs, or is damaged.
 pub(super) fn sniff(input: &Input, settings: &Settings) -> Result<Sniffed, IngestError> {
-    let (format, headers, start) = format(input)?;
+    let (format, headers, start) = format(input, settings)?;
+    if let Some(sniffed) = log(input, settings, &format, &start)? {
+        return Ok(sniffed);
+    }
     let not_a_trace =
         || IngestError::NotATrace { file: input.name.clone(), found: headers.clone() };
     let map = settings.columns.as_ref();
@@ -85,7 +104,8 @@ pub(super) fn sniff(input: &Input, settings: &Settings) -> Result<Sniffed, Inges
             found: headers,
         });
     }
-    let mut sniffed = Sniffed { format, columns, kind, order: settings.order, order_proven: false };
+    let mut sniffed =
+        Sniffed { format, columns, kind, order: settings.order, order_proven: false, log: None };
     check_direction(input, settings, &sniffed)?;
     if settings.order.is_none() {
         sniffed.order = prove_order(input, &sniffed, &start)?;
@@ -120,14 +140,61 @@ fn check_direction(
     Ok(())
 }
 
+/// How the year of stamps without one is told: given, or by the time of the file.
+pub(super) fn year_rule(input: &Input, settings: &Settings) -> YearRule {
+    let modified = input.modified.map(|time| DateTime::<Utc>::from(time).timestamp_millis());
+    match (settings.year, modified) {
+        (Some(year), _) => YearRule::Given(year),
+        (None, Some(ms)) => YearRule::NotAfter(ms),
+        (None, None) => YearRule::Absent,
+    }
+}
+
+/// What a log is; `None` for tables.
+fn log(
+    input: &Input,
+    settings: &Settings,
+    format: &Format,
+    start: &[u8],
+) -> Result<Option<Sniffed>, IngestError> {
+    if *format == Format::TlsReport {
+        return Ok(Some(Sniffed::no_table(Format::TlsReport, Kind::TlsRpt, None)));
+    }
+    let kind = match settings.kind {
+        Some(kind) if kind.is_log() => kind,
+        Some(_) => return Ok(None),
+        None if *format != Format::Log => return Ok(None),
+        None => match log::detect(start) {
+            Some(kind) => kind,
+            None => return Ok(None),
+        },
+    };
+    let mut stamps = Stamps::new(settings.zone, year_rule(input, settings));
+    let begins = log::start(kind, start, &mut stamps);
+    if begins.without_year {
+        return Err(IngestError::NoYear { file: input.name.clone() });
+    }
+    Ok(Some(Sniffed::no_table(Format::Log, kind, Some(begins))))
+}
+
 /// How the rows are stored, the header, and the beginning of the text.
-fn format(input: &Input) -> Result<(Format, Vec<String>, Vec<u8>), IngestError> {
+fn format(
+    input: &Input,
+    settings: &Settings,
+) -> Result<(Format, Vec<String>, Vec<u8>), IngestError> {
     if input.member.is_none() && open::container(input)? == open::Container::Parquet {
         return Ok((Format::Parquet, parquet::columns(input)?, Vec::new()));
     }
     let start = beginning(input)?;
     if start.trim_ascii().is_empty() {
         return Err(IngestError::Empty { file: input.name.clone() });
+    }
+    let report = tls_rpt::is_tls_rpt(&start) || tls_rpt::is_tls_rpt_mail(&start);
+    if settings.kind == Some(Kind::TlsRpt) || (settings.kind.is_none() && report) {
+        return Ok((Format::TlsReport, Vec::new(), start));
+    }
+    if settings.kind.is_some_and(Kind::is_log) || log::detect(&start).is_some() {
+        return Ok((Format::Log, Vec::new(), start));
     }
     if let Some((shape, headers)) = json::sniff(&start) {
         return Ok((Format::Json(shape), headers, start));
@@ -195,7 +262,7 @@ fn prove_order(
             // The beginning may end within a row.
             drop(json::each_row(start, &mut look));
         }
-        Format::Parquet => {}
+        Format::Parquet | Format::Log | Format::TlsReport => {}
     }
     Ok(order)
 }

@@ -29,7 +29,7 @@ use self::layout::{Face, Heading, Layout, SIZE};
 use self::metadata::{Facts, plain};
 use self::tags::Role;
 use super::RenderError;
-use super::view::{self, Card, EvidenceView, InsightView, PeriodView, View};
+use super::view::{self, Card, EvidenceView, InsightView, PartView, PeriodView, View};
 use super::words::Words;
 use crate::period;
 use crate::report::Report;
@@ -51,6 +51,9 @@ pub(super) fn render(report: &Report) -> Result<Vec<u8>, RenderError> {
         draw_period(&mut layout, period);
     }
     layout.new_page();
+    if let Some(part) = &view.tls_rpt {
+        draw_part(&mut layout, part);
+    }
     draw_evidence(&mut layout, &view);
     layout.footers(&view.footer, &|page, pages| {
         words.fill("report.page", &[("page", &page.to_string()), ("pages", &pages.to_string())])
@@ -169,6 +172,17 @@ fn draw_insight(layout: &mut Layout, insight: &InsightView) {
         (&insight.advice, Face::Regular, layout::SOFT),
     ];
     layout.marked_block(colour, &parts);
+}
+
+/// A part of sentences and tables.
+fn draw_part(layout: &mut Layout, part: &PartView) {
+    layout.heading(Heading::Part, &part.title);
+    for line in &part.lines {
+        layout.paragraph(line, SIZE, Face::Regular, layout::INK);
+    }
+    for each in &part.tables {
+        table::draw(layout, each);
+    }
 }
 
 fn draw_evidence(layout: &mut Layout, view: &View) {

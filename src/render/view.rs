@@ -4,11 +4,12 @@
 
 mod evidence;
 mod period;
+mod sessions;
 
 use chrono::DateTime;
 use serde::Serialize;
 
-pub(super) use self::evidence::{SOURCE_COLUMNS, SourceColumn};
+pub(super) use self::evidence::{SOURCE_COLUMNS, SourceColumn, source_notes};
 use self::period::Builder;
 pub(super) use self::period::round_up;
 use super::words::Words;
@@ -30,7 +31,17 @@ pub(super) struct View {
     pub made_by: String,
     pub footer: String,
     pub periods: Vec<PeriodView>,
+    /// TLS reports of other organisations.
+    pub tls_rpt: Option<PartView>,
     pub evidence: EvidenceView,
+}
+
+/// Sentences and tables under a title.
+#[derive(Debug, Serialize)]
+pub(super) struct PartView {
+    pub title: String,
+    pub lines: Vec<String>,
+    pub tables: Vec<Table>,
 }
 
 /// One period.
@@ -232,6 +243,7 @@ pub(super) fn build(report: &Report) -> Result<View, RenderError> {
         footer: words.fill("report.footer", &[("organisation", &organisation), ("dates", &dates)]),
         organisation,
         periods: report.periods.iter().map(|period| Builder { words, period }.build()).collect(),
+        tls_rpt: sessions::sessions(report, words),
         evidence: evidence::evidence(report, words),
     })
 }

@@ -263,8 +263,6 @@ impl Book<'_> {
         let last = self.heads(&["column.sha256", "xlsx.first", "xlsx.last", "xlsx.notes"]);
         sheet.head(&[first, numbers, last].concat())?;
         for source in &self.report.sources {
-            let notes: Vec<String> =
-                source.notes.iter().map(|note| self.words.text(&format!("note.{note}"))).collect();
             let mut row = vec![
                 Value::Foreign(&source.file),
                 Value::Word(source.kind.name().to_owned()),
@@ -275,7 +273,7 @@ impl Book<'_> {
                 Value::Word(source.sha256.clone()),
                 source.first.as_deref().map_or(Value::Empty, Value::Instant),
                 source.last.as_deref().map_or(Value::Empty, Value::Instant),
-                Value::Word(self.words.join("semicolon", &notes)),
+                Value::Word(view::source_notes(source, self.words)),
             ]);
             sheet.row(&row)?;
         }

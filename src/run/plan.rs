@@ -180,7 +180,8 @@ fn sources(home: &Home, schedule: &ScheduleSettings) -> Result<Vec<ingest::Sourc
         let hint = "[[source]] path = \"traces/*.csv.gz\"";
         return Err(ConfigError::value(file, "source", "is missing", hint));
     }
-    let given = ingest::Settings::default();
+    let connectors = settings::connectors(config, file)?;
+    let given = ingest::Settings { connectors, ..ingest::Settings::default() };
     let one = |source| settings::source(source, &home.root, file, &given);
     config.source.iter().map(one).collect()
 }

@@ -176,7 +176,8 @@ fn source(
         }
         Err(_) => return Err(ReproduceError::Input { file: input.file.clone(), why: "is gone" }),
     }
-    let given = ingest::Settings::default();
+    let connectors = settings::connectors(config, file)?;
+    let given = ingest::Settings { connectors, ..ingest::Settings::default() };
     let settings = match config.source.get(input.source) {
         Some(source) => settings::source(source, Path::new(""), file, &given)?.settings,
         None => given,

@@ -1,17 +1,24 @@
 //! From what settings say to what a report is made of; errors name file and key.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::config::{self, Config, ConfigError, SourceConfig};
-use crate::ingest::{self, DayOrder, Source};
+use ipnet::IpNet;
+
+use crate::config::{self, Config, ConfigError, MapConfig, SourceConfig};
+use crate::ingest::{self, Connectors, DayOrder, Rule, Source};
 use crate::period::PeriodKind;
 use crate::render::{self, Format};
-use crate::trace::{Direction, Kind, Unit};
+use crate::trace::{ConnectorType, Direction, Kind, Unit};
 
 /// Name printed where none is given.
 pub const ORGANISATION: &str = "Organisation";
 /// Language where none is given.
 pub const LANGUAGE: &str = "en";
+
+/// The directions that mail can have.
+const WAYS: [Direction; 2] = [Direction::Inbound, Direction::Outbound];
 
 /// The one of `all` that has this name.
 ///
@@ -29,7 +36,7 @@ pub fn one_of<T: Copy>(text: &str, all: &[T], name: fn(T) -> &'static str) -> Re
 /// # Errors
 /// A sentence that lists the names.
 pub fn direction(text: &str) -> Result<Direction, String> {
-    one_of(text, &[Direction::Inbound, Direction::Outbound], Direction::name)
+    one_of(text, &WAYS, Direction::name)
 }
 
 /// A key of one of [`one_of`]'s lists.
@@ -127,6 +134,60 @@ fn dates(text: &str, file: &Path) -> Result<DayOrder, ConfigError> {
     })
 }
 
+/// `[[map]]`
+///
+/// # Errors
+/// [`ConfigError::Value`] naming file and key.
+pub fn connectors(config: &Config, file: &Path) -> Result<Arc<Connectors>, ConfigError> {
+    config.map.iter().map(|map| rule(map, file)).collect::<Result<_, _>>().map(|rules| {
+        let connectors: Connectors = Connectors::new(rules);
+        Arc::new(connectors)
+    })
+}
+
+fn rule(map: &MapConfig, file: &Path) -> Result<Rule, ConfigError> {
+    let types = [ConnectorType::Partner, ConnectorType::OnPremises];
+    let all = map.service.is_none() && map.relay.is_none();
+    if all && map.network.is_none() && map.domain.is_none() {
+        let found = format!("`{}` says no service, relay, network or domain", map.connector);
+        return Err(ConfigError::value(file, "map", found, "say which mail the connector has"));
+    }
+    let network = map.network.as_deref().map(|text| {
+        let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
+        text.parse().ok().or_else(address).ok_or_else(|| {
+            let hint = "write a network such as 198.51.100.0/24";
+            ConfigError::value(file, "map.network", format!("`{text}`"), hint)
+        })
+    });
+    let kind = map.connector_type.as_deref();
+    let direction = map.direction.as_deref();
+    Ok(Rule {
+        connector: map.connector.clone(),
+        connector_type: kind
+            .map(|text| choice(file, "map.type", text, &types, ConnectorType::name))
+            .transpose()?,
+        direction: direction
+            .map(|text| choice(file, "map.direction", text, &WAYS, Direction::name))
+            .transpose()?,
+        service: map.service.clone(),
+        relay: map.relay.clone(),
+        network: network.transpose()?,
+        domain: map.domain.clone(),
+    })
+}
+
+/// The year of `--year` and `source.year`.
+///
+/// # Errors
+/// A sentence that says which years there are.
+pub fn year(year: i32) -> Result<i32, String> {
+    if (1970..=2104).contains(&year) {
+        Ok(year)
+    } else {
+        Err("a year from 1970 to 2104".to_owned())
+    }
+}
+
 /// One `[[source]]`; what was `given` on the command line goes before what it says itself.
 ///
 /// # Errors
@@ -147,6 +208,11 @@ pub fn source(
     });
     let own_zone = source.timezone.as_deref().map(|text| zone(text, "source.timezone", file));
     let (own_direction, own_zone) = (own_direction.transpose()?, own_zone.transpose()?);
+    let own_year = source.year.map(|found| {
+        let value = |hint| ConfigError::value(file, "source.year", found.to_string(), hint);
+        year(found).map_err(value)
+    });
+    let own_year = own_year.transpose()?;
     let own_order = source.dates.as_deref().map(|text| dates(text, file)).transpose()?;
     Ok(Source {
         path: source.path.clone(),
@@ -158,6 +224,8 @@ pub fn source(
             direction: given.direction.or(own_direction),
             zone: own_zone.unwrap_or(given.zone),
             order: given.order.or(own_order),
+            year: given.year.or(own_year),
+            connectors: given.connectors.clone(),
         },
     })
 }

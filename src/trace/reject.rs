@@ -41,6 +41,8 @@ pub enum RejectReason {
     XmlUnreadable,
     /// An incoming message of which the traces hold no acceptance.
     NoAcceptance,
+    /// A line that has not the form of its log.
+    LineUnreadable,
 }
 
 impl RejectReason {
@@ -65,11 +67,12 @@ impl RejectReason {
             Self::JsonUnreadable => "json-unreadable",
             Self::XmlUnreadable => "xml-unreadable",
             Self::NoAcceptance => "no-acceptance",
+            Self::LineUnreadable => "line-unreadable",
         }
     }
 
     /// All reasons, in the order of their declaration.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::TimeUnreadable,
         Self::TimeOutOfRange,
         Self::DirectionMissing,
@@ -88,6 +91,7 @@ impl RejectReason {
         Self::JsonUnreadable,
         Self::XmlUnreadable,
         Self::NoAcceptance,
+        Self::LineUnreadable,
     ];
 }
 

@@ -8,6 +8,7 @@
 )]
 
 mod cli;
+mod cloud;
 mod crash;
 mod demo;
 mod evidence;
@@ -19,6 +20,7 @@ mod hostile;
 mod kinds;
 mod languages;
 mod laws;
+mod logs;
 mod office;
 mod outputs;
 mod page;
@@ -30,5 +32,6 @@ mod runs;
 mod schedule;
 mod smtp;
 mod support;
+mod tls_rpt;
 mod words;
 mod xlsx;

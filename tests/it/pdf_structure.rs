@@ -142,6 +142,7 @@ fn report(periods: &[&str], names: &[String]) -> Report {
         internal: 0,
         outside_period: 0,
         rejected: 1,
+        tls_known: Some(999_999),
         first: Some("2026-11-09T00:00:05Z".to_owned()),
         last: Some("2026-11-15T23:59:05Z".to_owned()),
         notes: Vec::new(),
@@ -173,6 +174,7 @@ fn report(periods: &[&str], names: &[String]) -> Report {
         },
         limits: Limits { no_tls_percent: 25, tls1_0_percent: 50, min_messages: 10 },
         periods: periods.iter().map(|id| period(id, names)).collect(),
+        tls_rpt: None,
         rejects: vec![RejectReport {
             file: source.file.clone(),
             line: Some(7),

@@ -226,6 +226,7 @@ impl Tally {
             let mut sum = Self { sources: std::mem::take(&mut whole.sources), ..Self::default() };
             let held = sum.source(file);
             held.counted += counts.counted;
+            held.tls_known += counts.tls_known;
             held.merged += counts.merged;
             held.duplicates += counts.duplicates;
             held.internal += counts.internal;

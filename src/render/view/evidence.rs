@@ -3,7 +3,7 @@
 use super::{Cell, Column, EvidenceView, Row, Table, cell, column, time};
 use crate::render::clean;
 use crate::render::words::{Words, number};
-use crate::report::{Report, SourceReport};
+use crate::report::{self, Report, SourceReport};
 
 /// Builds the evidence part.
 pub(super) fn evidence(report: &Report, words: &Words) -> EvidenceView {
@@ -93,6 +93,19 @@ pub(in crate::render) const SOURCE_COLUMNS: [SourceColumn; 7] = [
     ("rejected", |source| source.rejected),
 ];
 
+/// What a reader should know about a file, in words.
+pub(in crate::render) fn source_notes(source: &SourceReport, words: &Words) -> String {
+    let known = source.tls_known.filter(|known| source.kind.is_log() || *known < source.counted);
+    let known = known.and_then(|known| {
+        let share = words.percent(report::share(known, source.counted)?);
+        let (known, counted) = (number(known), number(source.counted));
+        let places = [("share", &*share), ("known", &*known), ("counted", &*counted)];
+        Some(words.fill("evidence.tls_known", &places))
+    });
+    let notes = source.notes.iter().map(|note| words.text(&format!("note.{note}")));
+    words.join("semicolon", &notes.chain(known).collect::<Vec<String>>())
+}
+
 fn sources(report: &Report, words: &Words) -> Table {
     let mut columns: Vec<Column> =
         ["file", "kind"].map(|key| column(words.text(&format!("column.{key}")), false)).into();
@@ -103,10 +116,8 @@ fn sources(report: &Report, words: &Words) -> Table {
         .sources
         .iter()
         .map(|source| {
-            let notes: Vec<String> =
-                source.notes.iter().map(|note| words.text(&format!("note.{note}"))).collect();
-            let kind =
-                Cell { text: source.kind.name().to_owned(), sub: words.join("semicolon", &notes) };
+            let notes = source_notes(source, words);
+            let kind = Cell { text: source.kind.name().to_owned(), sub: notes };
             let unit = words.text(&format!("unit.{}", source.unit));
             let file = Cell { text: clean(&source.file), sub: unit };
             let counts = SOURCE_COLUMNS.iter().map(|(_, value)| cell(number(value(source))));

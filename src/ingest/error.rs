@@ -1,0 +1,110 @@
+//! Why a reading could not go on, and what to do about it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::ingest::tls_rpt::TlsRptError;
+
+/// Why a whole reading could not go on.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are named in the messages")]
+pub enum IngestError {
+    /// A source matches no file.
+    #[error("`{source_name}` matches no file")]
+    Absent { source_name: String },
+    /// A source is no valid pattern.
+    #[error("`{source_name}` is not a valid pattern")]
+    Pattern { source_name: String, source: glob::PatternError },
+    /// A file could not be read.
+    #[error("cannot read `{}`", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    /// A file holds nothing.
+    #[error("`{file}` is empty")]
+    Empty { file: String },
+    /// A compressed file is damaged or cut off.
+    #[error("`{file}` is damaged or cut off")]
+    Corrupt { file: String, source: std::io::Error },
+    /// A Parquet file is damaged.
+    #[error("`{file}` is not readable as Parquet")]
+    Parquet { file: String, source: Arc<polars::prelude::PolarsError> },
+    /// A JSON document is damaged.
+    #[error("`{file}` is not readable as JSON")]
+    Json { file: String, source: serde_json::Error },
+    /// The columns are those of no known kind.
+    #[error("`{file}` is no mail trace: found {}", found_columns(found))]
+    NotATrace { file: String, found: Vec<String> },
+    /// A column that the kind or the user's map needs is absent.
+    #[error("`{file}` has no column `{column}`: found {}", found_columns(found))]
+    MissingColumn { file: String, column: String, found: Vec<String> },
+    /// Nothing says which way the messages went.
+    #[error("`{file}` does not say which way messages went: found {}", found_columns(found))]
+    NoDirection { file: String, found: Vec<String> },
+    /// Day and month could be either way round.
+    #[error(
+        "`{file}` line {line}: `{found}` could be day/month or month/day, and no date in the file tells"
+    )]
+    DayOrder { file: String, line: u64, found: String },
+    /// A label of the connector report is not known.
+    #[error(
+        "`{file}` line {line}: `{found}` does not say its direction (expected a label such as \"From partner - NAME\", or a Direction column)"
+    )]
+    Label { file: String, line: u64, found: String },
+    /// A TLS report of another organisation cannot be read.
+    #[error("`{file}` cannot be used")]
+    TlsReport { file: String, source: TlsRptError },
+    /// Stamps have no year, and nothing tells it.
+    #[error("the lines of `{file}` have no year")]
+    NoYear { file: String },
+    /// polars refused a frame.
+    #[error("a canonical frame could not be made")]
+    Frame(#[source] polars::prelude::PolarsError),
+}
+
+/// At most twelve header names, shortened.
+fn found_columns(found: &[String]) -> String {
+    const SHOWN: usize = 12;
+    if found.is_empty() {
+        return "no columns".to_owned();
+    }
+    let clean = |name: &String| {
+        let short: String =
+            name.chars().take(40).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+        format!("`{short}`")
+    };
+    let mut text = found.iter().take(SHOWN).map(clean).collect::<Vec<_>>().join(", ");
+    if found.len() > SHOWN {
+        text.push_str(&format!(" and {} more", found.len() - SHOWN));
+    }
+    text
+}
+
+impl IngestError {
+    /// What to do about it, where that is known.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Absent { .. } => Some("name a file, a folder, a glob in quotes, or `-`"),
+            Self::NotATrace { .. } => Some(
+                "expected the header of a Connector report (Date, Connector direction and name, No TLS, …, Volume), \
+                 a connector report detail (date_time_utc, direction, connector_name, tls_version), \
+                 or a message trace (summary or extended); for other tables give --columns MAP.toml",
+            ),
+            Self::MissingColumn { .. } => {
+                Some("give the column's real name with --columns MAP.toml, or another --kind")
+            }
+            Self::DayOrder { .. } => Some("give --day-first or --month-first"),
+            Self::NoYear { .. } => Some("give the year of its first line with --year"),
+            Self::NoDirection { .. } | Self::Label { .. } => {
+                Some("give --direction inbound or --direction outbound")
+            }
+            Self::Corrupt { .. } | Self::Parquet { .. } | Self::Json { .. } => {
+                Some("export the file again, or leave it out with --skip-bad-files")
+            }
+            _ => None,
+        }
+    }
+
+    /// A file that is no trace at all may lie in a folder of traces.
+    pub(super) fn is_no_trace(&self) -> bool {
+        matches!(self, Self::NotATrace { .. } | Self::Empty { .. })
+    }
+}

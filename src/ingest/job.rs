@@ -1,0 +1,211 @@
+//! One file on its way: what is known of it beforehand, what its parts gave, what it was.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+
+use super::columns::Field;
+use super::files::Input;
+use super::log::stamp::{Stamps, YearRule};
+use super::row::{Context, Fault, Identity, Output};
+use super::sniff::{Format, Sniffed, year_rule};
+use super::time::TimeReader;
+use super::{FileNote, IngestError, Settings, SourceFile, open};
+use crate::trace::{Aggregate, Direction, Kind, Names, Rejects, Unit};
+
+/// One file on its way through the threads.
+pub(super) struct Job {
+    pub input: Input,
+    pub source: usize,
+    pub sniffed: Sniffed,
+    pub context: Context,
+    year: YearRule,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    digested: open::Digested,
+    output: Output,
+    /// Lines of each block, and what was found at lines that count from its first.
+    blocks: BTreeMap<u64, BlockLines>,
+    notes: BTreeSet<FileNote>,
+    absent_is_no_tls: [bool; Direction::ALL.len()],
+    bad: bool,
+}
+
+struct BlockLines {
+    lines: u64,
+    aggregates: Vec<Aggregate>,
+    rejects: Rejects,
+    fault: Option<Fault>,
+}
+
+impl State {
+    /// Numbers the lines of all blocks, once all are there.
+    fn number_lines(&mut self) {
+        let mut above = 0;
+        for (_, mut block) in std::mem::take(&mut self.blocks) {
+            for total in &mut block.aggregates {
+                total.line += above;
+            }
+            self.output.aggregates.append(&mut block.aggregates);
+            block.rejects.move_down(above);
+            self.output.rejects.merge(block.rejects);
+            if self.output.fault.is_none() {
+                self.output.fault = block.fault.map(|fault| fault.moved_down(above));
+            }
+            above += block.lines;
+        }
+    }
+}
+
+/// What all files of a reading have in common.
+pub(super) struct Shared<'a> {
+    pub identity: Option<Identity>,
+    pub unit: Unit,
+    pub names: &'a Names,
+}
+
+impl Job {
+    pub(super) fn new(
+        file: u32,
+        source: usize,
+        (input, sniffed): (Input, Sniffed),
+        settings: &Settings,
+        shared: &Shared<'_>,
+    ) -> Self {
+        let context = Context {
+            file,
+            kind: sniffed.kind,
+            columns: sniffed.columns.clone(),
+            times: TimeReader { zone: settings.zone, order: sniffed.order },
+            direction: settings.direction,
+            identity: match sniffed.identity() {
+                Identity::None => Identity::None,
+                own => shared.identity.unwrap_or(own),
+            },
+            unit: shared.unit,
+            names: shared.names.clone(),
+            connectors: settings.connectors.clone(),
+        };
+        let year = year_rule(&input, settings);
+        Self { input, source, sniffed, context, year, state: Mutex::new(State::default()) }
+    }
+
+    /// Reads the stamps of a log, from its first line on.
+    pub(super) fn stamps(&self) -> Stamps {
+        Stamps::new(self.context.times.zone, self.year)
+    }
+
+    /// Says something that a reader should know.
+    pub(super) fn note(&self, note: FileNote) {
+        self.with_state(|state| state.notes.insert(note));
+    }
+
+    /// Says that a message of this direction without a version was sent in clear.
+    pub(super) fn absent_is_no_tls(&self, direction: Direction) {
+        self.with_state(|state| {
+            if let Some(absent) = state.absent_is_no_tls.get_mut(direction as usize) {
+                *absent = true;
+            }
+        });
+    }
+
+    pub(super) fn set_digested(&self, digested: open::Digested) {
+        self.with_state(|state| state.digested = digested);
+    }
+
+    /// Says that the file cannot be used as a whole.
+    pub(super) fn set_bad(&self) {
+        self.with_state(|state| state.bad = true);
+    }
+
+    /// Numbers the lines of all blocks, once all are there.
+    pub(super) fn number_lines(&self) {
+        self.with_state(State::number_lines);
+    }
+
+    fn with_state<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Adds what one block gave.
+    pub(super) fn add(&self, sequence: u64, part: Output) {
+        self.with_state(|state| {
+            let whole = &mut state.output;
+            whole.rows_read += part.rows_read;
+            whole.saw_tls |= part.saw_tls;
+            whole.windows_1252 += part.windows_1252;
+            for time_ms in part.span_ms.into_iter().flat_map(|(first, last)| [first, last]) {
+                whole.saw_time(time_ms);
+            }
+            let block = BlockLines {
+                lines: part.lines,
+                aggregates: part.aggregates,
+                rejects: part.rejects,
+                fault: part.fault,
+            };
+            state.blocks.insert(sequence, block);
+        });
+    }
+
+    pub(super) fn fault(&self) -> Option<IngestError> {
+        let file = self.input.name.clone();
+        self.with_state(|state| match state.output.fault.clone()? {
+            Fault::DayOrder { line, found } => Some(IngestError::DayOrder { file, line, found }),
+            Fault::LabelWithoutDirection { line, found } => {
+                Some(IngestError::Label { file, line, found })
+            }
+        })
+    }
+
+    pub(super) fn finish(self) -> (SourceFile, Vec<Aggregate>) {
+        let is_log = self.sniffed.format == Format::Log;
+        let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let output = state.output;
+        let columns = &self.sniffed.columns;
+        let in_custom_data =
+            matches!(self.sniffed.kind, Kind::MessageTraceDetail | Kind::MessageTraceEvents);
+        let messages = self.sniffed.has_messages();
+        let notes = [
+            (
+                FileNote::NoTlsColumn,
+                messages && !is_log && !in_custom_data && !columns.has(Field::Tls),
+            ),
+            (FileNote::NoIdentity, messages && !is_log && self.context.identity == Identity::None),
+            (FileNote::Windows1252, output.windows_1252 > 0),
+            (FileNote::DayOrderProven, self.sniffed.order_proven),
+            (FileNote::DaysAsTheyStand, !messages && self.sniffed.kind != Kind::TlsRpt),
+        ];
+        let mut noted = state.notes;
+        noted.extend(notes.into_iter().filter_map(|(note, holds)| holds.then_some(note)));
+        let notes: Vec<FileNote> = noted.into_iter().collect();
+        let file = SourceFile {
+            name: self.input.name,
+            sha256: state.digested.sha256,
+            bytes: state.digested.bytes,
+            kind: self.sniffed.kind,
+            unit: if self.sniffed.kind == Kind::TlsRpt {
+                Unit::Sessions
+            } else if messages && columns.has(Field::Recipient) {
+                self.context.unit
+            } else {
+                Unit::Messages
+            },
+            rows: output.rows_read,
+            rejects: output.rejects,
+            span_ms: output.span_ms,
+            absent_is_no_tls: if is_log {
+                state.absent_is_no_tls
+            } else {
+                [output.saw_tls; Direction::ALL.len()]
+            },
+            notes,
+            modified: self.input.modified,
+            path: self.input.path,
+            source: self.source,
+            usable: !state.bad,
+        };
+        (file, output.aggregates)
+    }
+}

@@ -1,0 +1,122 @@
+//! Logs of mail servers: lines -> mails, session by session.
+//!
+//! | in | out |
+//! |---|---|
+//! | lines of all files of one kind, in order of time | [`Mail`]s and rejects to a [`Sink`] |
+//!
+//! A row of a log source is a record: one acceptance, one delivery, or a line that could not
+//! be read. Lines that tell of no mail are no rows. Invariants: bounded state whatever the
+//! log holds; no line makes a reader fail; sender-chosen text is never taken for a fact.
+
+mod detect;
+mod exchange;
+mod exim;
+pub(crate) mod fields;
+#[cfg(test)]
+mod harness;
+mod mapping;
+mod opensmtpd;
+mod postfix;
+mod recent;
+mod rows;
+mod sendmail;
+pub(super) mod stamp;
+mod stream;
+mod syslog;
+
+use xxhash_rust::xxh3::Xxh3;
+
+pub(super) use self::detect::{LogStart, detect, start};
+pub use self::mapping::{Connectors, Rule};
+pub(super) use self::stream::run;
+
+use self::stamp::Stamps;
+use crate::trace::{Direction, RejectReason, Tls};
+
+/// Where a line stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    /// Index into the list of input files.
+    pub file: u32,
+    /// Line of the file, from 1.
+    pub line: u64,
+}
+
+/// What a log says about the protection of one mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protection {
+    /// The log says it.
+    Known(Tls),
+    /// The log has no TLS line for it: No TLS if the logger with this number is known to log
+    /// TLS (see [`Sink::proves`]) anywhere in the stream, else unknown.
+    NoLine(u64),
+}
+
+/// One mail that was accepted or handed over, as a log tells it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mail<'a> {
+    /// Milliseconds since 1970 UTC.
+    pub time_ms: i64,
+    /// Which way; internal for hops inside the organisation.
+    pub direction: Direction,
+    /// Connector: service, listener or transport. Empty = none.
+    pub connector: &'a [u8],
+    /// Whether TLS was forced, where the log says so.
+    pub forced_tls: Option<bool>,
+    /// Protection.
+    pub tls: Protection,
+    /// Cipher as logged; empty = not logged.
+    pub cipher: &'a [u8],
+    /// Whom to contact: the remote host of outbound mail, the sender's domain (or client
+    /// host) of inbound mail. Empty = not logged.
+    pub peer: &'a [u8],
+    /// Name and address of this side's client or server, for mapping to connector names:
+    /// the remote host name as logged, without address. Empty = not logged.
+    pub remote_host: &'a [u8],
+    /// The remote IP address as logged, without brackets and port. Empty = not logged.
+    pub remote_address: &'a [u8],
+    /// Domain of the recipient (outbound) or of the sender (inbound). Empty = not logged.
+    pub domain: &'a [u8],
+    /// Identity: see [`identity`]. Equal for all rows of one message in one direction.
+    pub key: u64,
+    /// The line that says so.
+    pub place: Place,
+}
+
+/// Takes in what a reader finds.
+pub(crate) trait Sink {
+    /// One mail; one row of its file.
+    fn mail(&mut self, mail: &Mail<'_>);
+    /// A line that could not be used; one row of its file.
+    fn reject(&mut self, reason: RejectReason, place: Place, found: &[u8]);
+    /// The log shows that this logger (host and daemon, by a number of the reader's choice)
+    /// writes TLS lines.
+    fn proves(&mut self, logger: u64);
+}
+
+/// Reads the lines of one kind of log.
+pub(crate) trait Reader {
+    /// One line, without its end.
+    fn line(&mut self, line: &[u8], stamps: &mut Stamps, place: Place, out: &mut dyn Sink);
+    /// The end of all lines: what is still open is decided now.
+    fn end(&mut self, out: &mut dyn Sink);
+}
+
+/// Hash of the parts of an identity, such as host, instance, queue id and time of arrival.
+pub(crate) fn identity(parts: &[&[u8]]) -> u64 {
+    let mut hasher = Xxh3::new();
+    for part in parts {
+        hasher.update(part);
+        hasher.update(&[0x1f]);
+    }
+    hasher.digest()
+}
+
+/// The band of a protocol version as servers log it (`TLSv1.2`, `TLS1.3`, `TLSv1/SSLv3`).
+pub(crate) fn band(version: &[u8]) -> Option<Tls> {
+    match version {
+        b"TLSv1.3" | b"TLS1.3" => Some(Tls::Tls1_3),
+        b"TLSv1.2" | b"TLS1.2" => Some(Tls::Tls1_2),
+        _ => crate::ingest::spelling::tls(std::str::from_utf8(version).ok()?),
+    }
+}

@@ -1,0 +1,106 @@
+//! Runs a reader over files held in memory, for tests.
+
+use std::collections::BTreeSet;
+
+use chrono_tz::Tz;
+
+use crate::ingest::log::stamp::{Stamps, YearRule};
+use crate::ingest::log::{Mail, Place, Protection, Reader, Sink};
+use crate::trace::{Direction, RejectReason, Tls};
+
+/// A mail with what the reader only lent.
+#[derive(Debug, Clone)]
+pub(crate) struct Owned {
+    pub time_ms: i64,
+    pub direction: Direction,
+    pub connector: String,
+    pub forced_tls: Option<bool>,
+    pub tls: Tls,
+    pub cipher: String,
+    pub peer: String,
+    pub remote_host: String,
+    pub remote_address: String,
+    pub domain: String,
+    pub key: u64,
+    pub place: Place,
+}
+
+/// What a reader found.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub mails: Vec<Owned>,
+    pub rejects: Vec<(RejectReason, Place, String)>,
+    doubtful: Vec<(usize, u64)>,
+    proven: BTreeSet<u64>,
+}
+
+impl Found {
+    /// Messages as the report counts them: one per key, direction, connector, band and
+    /// remote server.
+    pub(crate) fn messages(&self) -> Vec<&Owned> {
+        let mut seen = BTreeSet::new();
+        let of = |mail: &Owned| {
+            let server = (mail.direction == Direction::Outbound)
+                .then(|| (mail.remote_host.clone(), mail.remote_address.clone()));
+            (mail.key, mail.direction, mail.connector.clone(), mail.tls, server)
+        };
+        let outside = self.mails.iter().filter(|mail| mail.direction != Direction::Internal);
+        outside.filter(|mail| seen.insert(of(mail))).collect()
+    }
+}
+
+impl Sink for Found {
+    fn mail(&mut self, mail: &Mail<'_>) {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let tls = match mail.tls {
+            Protection::Known(tls) => tls,
+            Protection::NoLine(logger) => {
+                self.doubtful.push((self.mails.len(), logger));
+                Tls::Unknown
+            }
+        };
+        self.mails.push(Owned {
+            time_ms: mail.time_ms,
+            direction: mail.direction,
+            connector: text(mail.connector),
+            forced_tls: mail.forced_tls,
+            tls,
+            cipher: text(mail.cipher),
+            peer: text(mail.peer),
+            remote_host: text(mail.remote_host),
+            remote_address: text(mail.remote_address),
+            domain: text(mail.domain),
+            key: mail.key,
+            place: mail.place,
+        });
+    }
+
+    fn reject(&mut self, reason: RejectReason, place: Place, found: &[u8]) {
+        self.rejects.push((reason, place, String::from_utf8_lossy(found).into_owned()));
+    }
+
+    fn proves(&mut self, logger: u64) {
+        self.proven.insert(logger);
+    }
+}
+
+/// Reads files one after the other as one stream.
+pub(crate) fn read(reader: &mut dyn Reader, zone: Tz, rule: YearRule, files: &[&[u8]]) -> Found {
+    let mut found = Found::default();
+    for (file, text) in (0..).zip(files) {
+        let mut stamps = Stamps::new(zone, rule);
+        for (line, text) in (1..).zip(text.split(|byte| *byte == b'\n')) {
+            let text = text.strip_suffix(b"\r").unwrap_or(text);
+            if !text.is_empty() {
+                reader.line(text, &mut stamps, Place { file, line }, &mut found);
+            }
+        }
+    }
+    reader.end(&mut found);
+    for (index, logger) in std::mem::take(&mut found.doubtful) {
+        if found.proven.contains(&logger) {
+            found.mails[index].tls = Tls::NoTls;
+        }
+    }
+    found
+}

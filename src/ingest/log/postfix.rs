@@ -1,0 +1,200 @@
+//! Postfix: lines of its daemons -> mails.
+//!
+//! | daemon | line | what it tells |
+//! |---|---|---|
+//! | smtpd | `connect from HOST[IP]`, `disconnect from …` | a session of this process begins, ends |
+//! | smtpd | `… TLS connection established from HOST[IP]: TLSv1.3 with cipher …` | its protection |
+//! | smtpd | `QID: client=HOST[IP]` | a message may come; not that it was accepted |
+//! | pickup, cleanup | `QID: uid=0 from=<…>`, `QID: message-id=<…>` | a message begins here |
+//! | cleanup | `QID: hold: …`, `QID: discard: …` | accepted, unless its session breaks off |
+//! | qmgr | `QID: from=<…>, size=…, nrcpt=… (queue active)` | accepted; an attempt begins |
+//! | qmgr | `QID: removed` | the queue id is free again |
+//! | smtp | `… TLS connection established to HOST[IP]:PORT: …`, `… reused to …` | protection |
+//! | smtp | `QID: to=<…>, relay=HOST[IP]:PORT, …, status=sent (…)` | handed over |
+//! | lmtp, local, … | the same | delivered inside: internal |
+//!
+//! A TLS line has no queue id: inbound it belongs to the session of its process, outbound to
+//! the delivery that its process prints next for the same server. Sender-chosen text (message
+//! ids, headers, addresses) is only ever behind the words looked at here.
+//!
+//! Deliberately absent: `starttls=` counters of `disconnect` lines (a log without TLS lines is
+//! unknown, however TLS was used), and everything that postscreen and tlsproxy say of sessions.
+
+mod delivery;
+mod inbound;
+mod outbound;
+mod program;
+mod proof;
+mod queue;
+mod text;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use self::inbound::Server;
+use self::outbound::Client;
+use self::program::{Daemon, Program, Programs};
+use self::proof::Proofs;
+use self::queue::{Message, Removed};
+use super::recent::Recent;
+use super::stamp::Stamps;
+use super::syslog::{LineFault, split};
+use super::{Place, Reader, Sink};
+use crate::trace::RejectReason;
+
+/// Messages that are followed at once, at least.
+const MOST_MESSAGES: usize = 1 << 18;
+/// Messages that are remembered after their removal, at least.
+const MOST_REMOVED: usize = 1 << 17;
+/// Processes that are followed at once, at least.
+const MOST_PROCESSES: usize = 1 << 16;
+/// Cipher names, and the length of one.
+const MOST_CIPHERS: usize = 256;
+const LONGEST_CIPHER: usize = 64;
+
+/// Follows the sessions and queues of all hosts of a stream.
+#[derive(Debug)]
+pub(crate) struct Postfix {
+    programs: Programs,
+    /// By host, instance and queue id.
+    messages: Recent<u64, Message>,
+    /// Those that were removed.
+    removed: Recent<u64, Removed>,
+    /// Sessions of smtpd, by host, program and process.
+    servers: Recent<u64, Server>,
+    /// Connections of smtp, by host, program and process.
+    clients: Recent<u64, Client>,
+    /// Messages on hold or discarded whose session goes on, and the line that says so.
+    held: BTreeMap<u64, Place>,
+    proofs: Proofs,
+    ciphers: Ciphers,
+    /// A domain in lower case.
+    domain: Vec<u8>,
+}
+
+/// A line of a daemon.
+#[derive(Debug)]
+struct Event<'a> {
+    time_ms: i64,
+    program: Arc<Program>,
+    pid: u32,
+    /// Which copy of the host's log: what stands in another one tells nothing of this line.
+    copy: u32,
+    text: &'a [u8],
+    place: Place,
+}
+
+impl Event<'_> {
+    /// Key of the process.
+    fn process(&self) -> u64 {
+        self.program.seed ^ u64::from(self.pid).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+}
+
+impl Default for Postfix {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Postfix {
+    /// Before the first line.
+    pub(crate) fn new() -> Self {
+        Self {
+            programs: Programs::new(),
+            messages: Recent::new(MOST_MESSAGES),
+            removed: Recent::new(MOST_REMOVED),
+            servers: Recent::new(MOST_PROCESSES),
+            clients: Recent::new(MOST_PROCESSES),
+            held: BTreeMap::new(),
+            proofs: Proofs::default(),
+            ciphers: Ciphers::default(),
+            domain: Vec::new(),
+        }
+    }
+}
+
+impl Reader for Postfix {
+    fn line(&mut self, line: &[u8], stamps: &mut Stamps, place: Place, out: &mut dyn Sink) {
+        let line = match split(line, stamps) {
+            Ok(line) => line,
+            Err(_) if is_no_entry(line) => return,
+            Err(LineFault::Time) => return out.reject(RejectReason::TimeUnreadable, place, line),
+            Err(LineFault::Shape) => return out.reject(RejectReason::LineUnreadable, place, line),
+        };
+        let Some(program) = self.programs.take(&line.host, &line.program) else { return };
+        let copy = self.programs.saw(&program, line.time_ms, place.file);
+        let text = text::without_message_number(&line.text);
+        let event = Event { time_ms: line.time_ms, program, pid: line.pid, copy, text, place };
+        match event.program.daemon {
+            Daemon::Server => self.server(&event, out),
+            Daemon::Cleanup => self.cleanup(&event, out),
+            Daemon::Queue => self.queue(&event, out),
+            Daemon::Pickup => self.pickup(&event),
+            Daemon::Client => self.client(&event, out),
+            Daemon::Inside => self.inside(&event, out),
+            Daemon::Proxy => self.tls_proxy(&event),
+            Daemon::Other => {}
+        }
+        self.programs.give_back(event.program);
+    }
+
+    fn end(&mut self, out: &mut dyn Sink) {
+        let mut held: Vec<(u64, Place)> = std::mem::take(&mut self.held).into_iter().collect();
+        held.sort_unstable_by_key(|(_, place)| *place);
+        for (key, place) in held {
+            self.accept(key, place, out);
+        }
+        self.proofs.end(out);
+    }
+}
+
+/// Lines that syslog daemons and `journalctl` write about themselves, and blank ones.
+fn is_no_entry(line: &[u8]) -> bool {
+    let line = line.trim_ascii();
+    if line.is_empty() || line.starts_with(b"-- ") {
+        return true;
+    }
+    let stamp = if line.first().is_some_and(u8::is_ascii_digit) {
+        memchr::memchr(b' ', line).map_or(line.len(), |end| end + 1)
+    } else {
+        16
+    };
+    let text = line.get(stamp..).unwrap_or_default();
+    let behind_host = memchr::memchr(b' ', text).and_then(|end| text.get(end + 1..));
+    [Some(text), behind_host].into_iter().flatten().any(|text| {
+        text.starts_with(b"last message repeated ")
+            || text.starts_with(b"message repeated ")
+            || text.starts_with(b"-- MARK --")
+            || text.starts_with(b"syslogd ")
+    })
+}
+
+/// Names of ciphers, each held once.
+#[derive(Debug, Default)]
+struct Ciphers {
+    names: Vec<Box<[u8]>>,
+}
+
+impl Ciphers {
+    /// The number of a name; 0 = none, as for names that are too long or too many.
+    fn number(&mut self, name: &[u8]) -> u16 {
+        let known = self.names.iter().position(|held| **held == *name);
+        let index = known.or_else(|| {
+            let new = !name.is_empty() && name.len() <= LONGEST_CIPHER;
+            (new && self.names.len() < MOST_CIPHERS).then(|| {
+                self.names.push(name.into());
+                self.names.len() - 1
+            })
+        });
+        index.and_then(|index| u16::try_from(index + 1).ok()).unwrap_or(0)
+    }
+
+    fn name(&self, number: u16) -> &[u8] {
+        let index = usize::from(number).checked_sub(1);
+        index.and_then(|index| self.names.get(index)).map_or(&[], |name| name)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,219 @@
+//! `to=` lines: `to=<…>, relay=HOST[IP]:PORT, delay=…, delays=a/b/c/d, dsn=…, status=sent (…)`.
+
+use memchr::{memchr, memchr_iter, memrchr};
+
+use super::text::address;
+use crate::trace::Tls;
+
+/// One recipient of one attempt.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Delivery<'a> {
+    /// Address of the recipient.
+    pub to: &'a [u8],
+    /// Server, as logged.
+    pub relay: &'a [u8],
+    /// The times before the transfer: equal on all lines of one delivery.
+    pub start: &'a [u8],
+    /// For how long the connection was set up and used, at most.
+    pub took_ms: Option<i64>,
+    /// TLS level, from version 3.11 on.
+    pub level: Level,
+    /// Whether the recipient was handed over.
+    pub sent: bool,
+}
+
+/// What a `tls=` attribute says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Level {
+    /// No TLS, or TLS of any version.
+    pub tls: Option<Tls>,
+    /// TLS was a must.
+    pub forced: Option<bool>,
+}
+
+impl<'a> Delivery<'a> {
+    /// Of the text behind the queue id. Lines that are cut before their status are none.
+    pub(super) fn parse(text: &'a [u8]) -> Option<Self> {
+        let mut delivery = Self::default();
+        let mut rest = text.strip_prefix(b"to=")?;
+        (delivery.to, rest) = recipient(rest)?;
+        loop {
+            let field = rest.strip_prefix(b", ")?;
+            let (key, value) = field.split_at_checked(memchr(b'=', field)? + 1)?;
+            if key == b"status=" {
+                let (status, reply) = value.split_at_checked(memchr(b' ', value)?)?;
+                delivery.sent = status == b"sent" && reply.starts_with(b" (");
+                return Some(delivery);
+            }
+            let (value, behind) =
+                if key == b"orig_to=" { recipient(value)? } else { until_comma(value)? };
+            rest = behind;
+            match key {
+                b"relay=" => delivery.relay = value,
+                b"delay=" => delivery.took_ms = seconds_ms(value),
+                b"delays=" => delivery.delays(value),
+                b"tls=" => delivery.level = Level::parse(value),
+                _ => {}
+            }
+        }
+    }
+
+    fn delays(&mut self, value: &'a [u8]) {
+        let Some(last) = memrchr(b'/', value) else { return };
+        let (start, transfer) = value.split_at_checked(last).unwrap_or_default();
+        let setup = start.rsplit(|byte| *byte == b'/').next();
+        let transfer = transfer.get(1..).and_then(seconds_ms);
+        if let (Some(setup), Some(transfer)) = (setup.and_then(seconds_ms), transfer) {
+            self.start = start;
+            self.took_ms = Some(setup.saturating_add(transfer));
+        }
+    }
+}
+
+/// `<address>`, or in very old lines `address`, and what follows.
+fn recipient(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    match text.strip_prefix(b"<") {
+        Some(text) => address(text),
+        None => until_comma(text),
+    }
+}
+
+/// What stands before `, `, and the rest from there on.
+fn until_comma(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = memchr_iter(b',', text).find(|end| text.get(end + 1) == Some(&b' '))?;
+    text.split_at_checked(end)
+}
+
+/// Milliseconds of `0.02`, `8.3`, `63350`.
+fn seconds_ms(text: &[u8]) -> Option<i64> {
+    let point = memchr(b'.', text).unwrap_or(text.len());
+    let (whole, fraction) = text.split_at_checked(point)?;
+    if whole.is_empty() || whole.len() > 9 {
+        return None;
+    }
+    let digit = |byte: &u8| byte.is_ascii_digit().then(|| i64::from(byte - b'0'));
+    let seconds = whole.iter().try_fold(0, |sum, byte| Some(sum * 10 + digit(byte)?))?;
+    let mut ms = seconds * 1000;
+    let mut unit = 100;
+    for byte in fraction.iter().skip(1) {
+        ms += digit(byte)? * unit;
+        unit /= 10;
+    }
+    Some(ms)
+}
+
+impl Level {
+    /// `may`, `may:none` (fell back to none), `dane/requiretls`, `may?` (never decided).
+    fn parse(value: &[u8]) -> Self {
+        let level = value.split(|byte| *byte == b'/').next().unwrap_or_default();
+        let used = level.rsplit(|byte| *byte == b':').next().unwrap_or_default();
+        match used {
+            b"none" => Self { tls: Some(Tls::NoTls), forced: None },
+            b"may" | b"dane" => Self { tls: Some(Tls::Unspecified), forced: None },
+            b"encrypt" | b"dane-only" | b"fingerprint" | b"verify" | b"secure" => {
+                Self { tls: Some(Tls::Unspecified), forced: Some(true) }
+            }
+            _ => Self::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Option<Delivery<'_>> {
+        Delivery::parse(text.as_bytes())
+    }
+
+    #[test]
+    fn a_line_of_each_age() {
+        let new = "to=<a@example.net>, orig_to=<b@example.net>, relay=mx[203.0.113.1]:25, \
+                   conn_use=2, delay=3.6, delays=0.08/0.02/0.85/0.14, tls=dane, dsn=2.1.5, \
+                   status=sent (250 ok, status=deferred (x))";
+        let expected = Delivery {
+            to: b"a@example.net",
+            relay: b"mx[203.0.113.1]:25",
+            start: b"0.08/0.02/0.85",
+            took_ms: Some(990),
+            level: Level { tls: Some(Tls::Unspecified), forced: None },
+            sent: true,
+        };
+        assert_eq!(parse(new), Some(expected));
+        let old = "to=<a@example.net>, relay=mx[203.0.113.1], delay=3, status=sent (250 ok)";
+        let expected = Delivery {
+            to: b"a@example.net",
+            relay: b"mx[203.0.113.1]",
+            took_ms: Some(3000),
+            sent: true,
+            ..Delivery::default()
+        };
+        assert_eq!(parse(old), Some(expected));
+        let bare = "to=root@example.net, orig_to=root, relay=local, delay=1, status=sent (done)";
+        assert_eq!(
+            parse(bare).map(|found| (found.to, found.sent)),
+            Some((&b"root@example.net"[..], true))
+        );
+    }
+
+    #[test]
+    fn what_is_no_delivery() {
+        let sent = |text: &str| parse(text).is_some_and(|found| found.sent);
+        assert!(sent("to=<a@b>, relay=r, status=sent (x)"));
+        for text in [
+            "to=<a@b>, relay=r, status=sent",
+            "to=<a@b>, relay=r, status=sent ",
+            "to=<a@b>, relay=r, status=sen",
+            "to=<a@b>, relay=r, status=deferred (status=sent (x))",
+            "to=<a@b>, relay=r, status=bounced (, status=sent (x))",
+            "to=<a@b>, relay=r, status=deliverable (x)",
+            "to=<\"a>, relay=r, status=sent (x)\"@b>, relay=r, status=bounced (x)",
+            "to=<\"a>, relay=r, status=sent (x)",
+            "to=<a@b> relay=r, status=sent (x)",
+            "from=<a@b>, relay=r, status=sent (x)",
+        ] {
+            assert!(!sent(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn seconds() {
+        let cases = [
+            ("0", Some(0)),
+            ("0.02", Some(20)),
+            ("8.3", Some(8300)),
+            ("63350", Some(63_350_000)),
+            ("0.000999", Some(0)),
+            ("999999999.9999999999999999999999", Some(999_999_999_999)),
+            ("9999999999", None),
+            ("", None),
+            (".5", None),
+            ("1.2.3", None),
+            ("-1", None),
+        ];
+        for (text, ms) in cases {
+            assert_eq!(seconds_ms(text.as_bytes()), ms, "{text}");
+        }
+    }
+
+    #[test]
+    fn levels() {
+        let (plain, used) = (Some(Tls::NoTls), Some(Tls::Unspecified));
+        let cases = [
+            ("none", plain, None),
+            ("may:none", plain, None),
+            ("encrypt:none", plain, None),
+            ("may", used, None),
+            ("dane/requiretls", used, None),
+            ("encrypt", used, Some(true)),
+            ("secure/requiretls", used, Some(true)),
+            ("dane/!requiretls:nocertmatch", used, None),
+            ("may?", None, None),
+            ("other", None, None),
+            ("", None, None),
+        ];
+        for (value, tls, forced) in cases {
+            assert_eq!(Level::parse(value.as_bytes()), Level { tls, forced }, "{value}");
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! Programs and hosts: `postfix-out/submission/smtpd` on `mx1` -> daemon, instance, connector.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::super::identity;
+
+/// Programs looked up last; a power of two.
+const SLOTS: usize = 1 << 10;
+/// Hosts that are told apart; the others share one.
+const MOST_HOSTS: usize = 1 << 12;
+/// Instances per host that are told apart.
+const MOST_INSTANCES: usize = 16;
+/// The longest name of a host or a program.
+const LONGEST_NAME: usize = 255;
+/// A log of a host that says nothing for so long may have a hole.
+const HOLE_MS: i64 = 10 * 60_000;
+
+/// Lines of one file may stand in disorder by so much.
+const DISORDER_MS: i64 = 1_000;
+
+/// What a program does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Daemon {
+    /// smtpd: takes mail in.
+    Server,
+    /// smtp: hands mail over.
+    Client,
+    /// qmgr.
+    Queue,
+    /// cleanup.
+    Cleanup,
+    /// pickup: takes in mail of local programs.
+    Pickup,
+    /// tlsproxy.
+    Proxy,
+    /// lmtp, local, virtual, pipe, discard, error: deliver without SMTP.
+    Inside,
+    /// Any other daemon of Postfix.
+    Other,
+}
+
+/// One program of one host.
+#[derive(Debug)]
+pub(super) struct Program {
+    /// What it does.
+    pub daemon: Daemon,
+    /// Name of the service or transport.
+    pub connector: Box<[u8]>,
+    /// Host, as logged.
+    pub host: Box<[u8]>,
+    /// Instance: the first part of the program's name.
+    pub instance: Box<[u8]>,
+    /// Hash of the host.
+    pub host_seed: u64,
+    /// Hash of host and program.
+    pub seed: u64,
+    /// Hash of host and instance.
+    pub instance_seed: u64,
+    /// The smtpd or smtp of this host and instance, as a logger of TLS lines.
+    pub logger: u64,
+    host_index: usize,
+}
+
+/// All programs of the stream.
+#[derive(Debug)]
+pub(super) struct Programs {
+    /// Answers by hash of host and program.
+    slots: Vec<Slot>,
+    hosts: Vec<Host>,
+    index: BTreeMap<u64, usize>,
+}
+
+/// A program looked up lately.
+#[derive(Debug)]
+enum Slot {
+    Empty,
+    /// No daemon of Postfix: the hash of its names.
+    None(u64),
+    Of(Arc<Program>),
+}
+
+/// What is known of a host.
+#[derive(Debug, Default)]
+struct Host {
+    /// No hole in the log since then.
+    since_ms: i64,
+    last_ms: i64,
+    file: u32,
+    copy: u32,
+    instances: Vec<Instance>,
+}
+
+/// A first part of program names.
+#[derive(Debug)]
+struct Instance {
+    seed: u64,
+    /// Whether a queue manager, cleanup or pickup has this name. A name that only services
+    /// have (`-o syslog_name=…`) shares the queue of another one.
+    has_queue: bool,
+}
+
+impl Programs {
+    pub(super) fn new() -> Self {
+        Self {
+            slots: std::iter::repeat_with(|| Slot::Empty).take(SLOTS).collect(),
+            hosts: vec![Host::default()],
+            index: BTreeMap::new(),
+        }
+    }
+
+    /// The daemon that logged a line; `None` for programs that are not of Postfix.
+    ///
+    /// It is handed out until [`Programs::give_back`], which is cheaper than sharing it.
+    pub(super) fn take(&mut self, host: &[u8], program: &[u8]) -> Option<Arc<Program>> {
+        let host_hash = xxh3_64_with_seed(host, 0);
+        let seed = xxh3_64_with_seed(program, host_hash);
+        match self.slots.get_mut(slot_of(seed)) {
+            Some(Slot::Of(held)) if held.seed == seed => {}
+            Some(Slot::None(held)) if *held == seed => return None,
+            _ => return self.classified(host, host_hash, program, seed),
+        }
+        match std::mem::replace(self.slots.get_mut(slot_of(seed))?, Slot::Empty) {
+            Slot::Of(held) => Some(held),
+            _ => None,
+        }
+    }
+
+    /// Takes a program back.
+    pub(super) fn give_back(&mut self, program: Arc<Program>) {
+        if let Some(slot) = self.slots.get_mut(slot_of(program.seed)) {
+            *slot = Slot::Of(program);
+        }
+    }
+
+    fn classified(
+        &mut self,
+        host: &[u8],
+        host_hash: u64,
+        program: &[u8],
+        seed: u64,
+    ) -> Option<Arc<Program>> {
+        let found = self.classify(host, host_hash, program, seed);
+        if let Some(slot) = self.slots.get_mut(slot_of(seed)).filter(|_| found.is_none()) {
+            *slot = Slot::None(seed);
+        }
+        found.map(Arc::new)
+    }
+
+    fn classify(&mut self, host: &[u8], hash: u64, program: &[u8], seed: u64) -> Option<Program> {
+        if host.len() > LONGEST_NAME || program.len() > LONGEST_NAME {
+            return None;
+        }
+        let (daemon, instance, connector) = parts(program)?;
+        let host_index = self.host_index(hash);
+        let instance_seed = xxh3_64_with_seed(instance, hash);
+        let has_queue = matches!(daemon, Daemon::Queue | Daemon::Cleanup | Daemon::Pickup);
+        if let Some(host) = self.hosts.get_mut(host_index).filter(|_| host_index > 0) {
+            let room = host.instances.len() < MOST_INSTANCES;
+            match host.instances.iter_mut().find(|held| held.seed == instance_seed) {
+                Some(held) => held.has_queue |= has_queue,
+                None if room => host.instances.push(Instance { seed: instance_seed, has_queue }),
+                None => {}
+            }
+        }
+        let role: &[u8] = if daemon == Daemon::Server { b"smtpd" } else { b"smtp" };
+        Some(Program {
+            daemon,
+            connector: connector.into(),
+            host: host.into(),
+            instance: instance.into(),
+            host_seed: hash,
+            seed,
+            instance_seed,
+            logger: identity(&[host, instance, role]),
+            host_index,
+        })
+    }
+
+    fn host_index(&mut self, hash: u64) -> usize {
+        if let Some(index) = self.index.get(&hash) {
+            return *index;
+        }
+        if self.hosts.len() > MOST_HOSTS {
+            return 0;
+        }
+        self.hosts.push(Host { last_ms: i64::MIN, ..Host::default() });
+        let index = self.hosts.len() - 1;
+        self.index.insert(hash, index);
+        index
+    }
+
+    /// Notes that the log of a program's host reaches to this instant, and gives the number
+    /// of the copy that is read: files may overlap, and are read one after the other.
+    pub(super) fn saw(&mut self, program: &Program, time_ms: i64, file: u32) -> u32 {
+        let Some(host) = self.hosts.get_mut(program.host_index) else { return 0 };
+        let ahead_ms = time_ms.saturating_sub(host.last_ms);
+        let begins_again = file != host.file && ahead_ms < -DISORDER_MS;
+        if begins_again || ahead_ms.abs() > HOLE_MS {
+            host.since_ms = time_ms;
+        }
+        host.copy += u32::from(begins_again);
+        host.last_ms = time_ms;
+        host.file = file;
+        host.copy
+    }
+
+    /// Whether the log of a program's host has all lines since an instant.
+    pub(super) fn covers(&self, program: &Program, from_ms: i64) -> bool {
+        // Hosts that are not told apart vouch for nothing.
+        let host = self.hosts.get(program.host_index).filter(|_| program.host_index > 0);
+        host.is_some_and(|host| from_ms >= host.since_ms)
+    }
+
+    /// Other instances of a program's host that may be about the same queue.
+    pub(super) fn same_queue(&self, program: &Program) -> impl Iterator<Item = u64> {
+        let host = self.hosts.get(program.host_index);
+        let instances = host.map_or(&[][..], |host| &host.instances);
+        let own = program.instance_seed;
+        let own_queue = instances.iter().any(|held| held.seed == own && held.has_queue);
+        let others = instances.iter().filter(move |held| held.seed != own);
+        others.filter(move |held| !(held.has_queue && own_queue)).map(|held| held.seed)
+    }
+}
+
+/// Where an answer is kept: cut on purpose.
+#[expect(clippy::cast_possible_truncation, reason = "only the low bits are used")]
+fn slot_of(seed: u64) -> usize {
+    seed as usize & (SLOTS - 1)
+}
+
+/// Daemon, instance and connector of `postfix[-instance][/service]/daemon`.
+fn parts(program: &[u8]) -> Option<(Daemon, &[u8], &[u8])> {
+    let slash = memchr::memrchr(b'/', program)?;
+    let (before, name) = (program.get(..slash)?, program.get(slash + 1..)?);
+    let first = memchr::memchr(b'/', before).unwrap_or(before.len());
+    let instance = before.get(..first)?;
+    let daemon = match name {
+        b"smtpd" => Daemon::Server,
+        b"smtp" => Daemon::Client,
+        b"qmgr" | b"oqmgr" | b"nqmgr" => Daemon::Queue,
+        b"cleanup" => Daemon::Cleanup,
+        b"pickup" => Daemon::Pickup,
+        b"tlsproxy" => Daemon::Proxy,
+        b"lmtp" | b"local" | b"virtual" | b"pipe" | b"discard" | b"error" => Daemon::Inside,
+        _ if instance.starts_with(b"postfix") => Daemon::Other,
+        _ => return None,
+    };
+    let connector = match before.strip_prefix(b"postfix") {
+        Some(b"") => name,
+        Some(rest) => rest.strip_prefix(b"/").unwrap_or(before),
+        None => before,
+    };
+    (!before.is_empty()).then_some((daemon, instance, connector))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_daemon_instance_and_connector() {
+        let cases: [(&str, Daemon, &str, &str); 9] = [
+            ("postfix/smtpd", Daemon::Server, "postfix", "smtpd"),
+            ("postfix/submission/smtpd", Daemon::Server, "postfix", "submission"),
+            ("postfix/a/b/smtpd", Daemon::Server, "postfix", "a/b"),
+            ("postfix/smtp", Daemon::Client, "postfix", "smtp"),
+            ("postfix/relay/smtp", Daemon::Client, "postfix", "relay"),
+            ("postfix-out/smtp", Daemon::Client, "postfix-out", "postfix-out"),
+            (
+                "postfix-out/submission/smtpd",
+                Daemon::Server,
+                "postfix-out",
+                "postfix-out/submission",
+            ),
+            ("mta-out/smtp", Daemon::Client, "mta-out", "mta-out"),
+            ("postfix/anvil", Daemon::Other, "postfix", "anvil"),
+        ];
+        for (program, daemon, instance, connector) in cases {
+            let expected = Some((daemon, instance.as_bytes(), connector.as_bytes()));
+            assert_eq!(parts(program.as_bytes()), expected, "{program}");
+        }
+        for program in ["smtpd", "dovecot", "CRON", "cyrus/imap", "/smtpd", "acme/anvil", ""] {
+            assert_eq!(parts(program.as_bytes()), None, "{program}");
+        }
+    }
+
+    #[test]
+    fn a_name_of_services_shares_the_queue_of_another() {
+        let mut programs = Programs::new();
+        let service = programs.take(b"mx1", b"acme/smtpd").unwrap();
+        let queue = programs.take(b"mx1", b"postfix/qmgr").unwrap();
+        let other = programs.take(b"mx1", b"postfix-out/qmgr").unwrap();
+        let elsewhere = programs.take(b"mx2", b"postfix/qmgr").unwrap();
+        let shared = |program| programs.same_queue(program).collect::<Vec<_>>();
+        assert_eq!(shared(&queue), [service.instance_seed]);
+        assert_eq!(shared(&other), [service.instance_seed]);
+        assert_eq!(shared(&service), [queue.instance_seed, other.instance_seed]);
+        assert!(shared(&elsewhere).is_empty());
+    }
+
+    #[test]
+    fn a_host_is_covered_since_the_last_hole() {
+        let mut programs = Programs::new();
+        let program = programs.take(b"mx1", b"postfix/qmgr").unwrap();
+        programs.saw(&program, 1_000_000, 0);
+        programs.saw(&program, 1_500_000, 0);
+        assert!(programs.covers(&program, 1_000_000));
+        assert!(!programs.covers(&program, 999_999));
+        programs.saw(&program, 2_200_000, 0);
+        assert!(!programs.covers(&program, 2_199_999));
+        assert!(programs.covers(&program, 2_200_000));
+        // A line in disorder, and another file about an earlier time.
+        assert_eq!(programs.saw(&program, 2_198_000, 0), 0);
+        assert_eq!(programs.saw(&program, 2_197_000, 1), 0);
+        assert!(programs.covers(&program, 2_200_000));
+        assert_eq!(programs.saw(&program, 2_195_000, 2), 1);
+        assert!(programs.covers(&program, 2_195_000));
+        assert!(!programs.covers(&program, 2_194_999));
+    }
+
+    #[test]
+    fn many_hosts_are_bounded() {
+        let mut programs = Programs::new();
+        for number in 0..MOST_HOSTS + 100 {
+            let program = programs.take(format!("h{number}").as_bytes(), b"postfix/smtp").unwrap();
+            programs.saw(&program, 5, 0);
+            assert_eq!(programs.covers(&program, 5), number < MOST_HOSTS, "{number}");
+        }
+        assert_eq!(programs.hosts.len(), MOST_HOSTS + 1);
+    }
+}

@@ -1,0 +1,150 @@
+//! Messages by queue id, from their beginning until they are removed.
+
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::super::{Protection, identity};
+use super::program::Program;
+use super::text::Peer;
+use super::{Event, Postfix};
+
+/// A message in the queue.
+#[derive(Debug)]
+pub(super) struct Message {
+    /// Time of its first line.
+    pub begun_ms: i64,
+    /// Where it is in its life.
+    pub state: State,
+    /// cleanup has read its header.
+    pub headed: bool,
+    /// How it came, until it is known to be accepted.
+    pub arrival: Option<Box<Arrival>>,
+}
+
+/// What is known of a message when it is delivered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct State {
+    /// Identity.
+    pub key: u64,
+    /// Attempts that the queue manager began.
+    pub attempt: u32,
+    /// The newest line that shows that a delivery was still to come: copy of the log, time.
+    pub expected: Option<(u32, i64)>,
+}
+
+/// A message that is no longer in the queue.
+#[derive(Debug)]
+pub(super) struct Removed {
+    state: State,
+    time_ms: i64,
+}
+
+/// How a message came by SMTP.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    /// The service that took it in.
+    pub program: Arc<Program>,
+    pub time_ms: i64,
+    pub tls: Protection,
+    /// Number of the cipher.
+    pub cipher: u16,
+    /// Name and address of the client, one after the other.
+    client: Box<[u8]>,
+    host_length: usize,
+}
+
+impl Arrival {
+    pub(super) fn new(event: &Event<'_>, peer: &Peer<'_>, tls: Protection, cipher: u16) -> Self {
+        Self {
+            program: Arc::clone(&event.program),
+            time_ms: event.time_ms,
+            tls,
+            cipher,
+            client: [peer.host, peer.address].concat().into(),
+            host_length: peer.host.len(),
+        }
+    }
+
+    /// Name and address of the client.
+    pub(super) fn client(&self) -> (&[u8], &[u8]) {
+        self.client.split_at_checked(self.host_length).unwrap_or_default()
+    }
+}
+
+/// Where a queue id of an instance is held.
+pub(super) fn place_of(id: &[u8], instance_seed: u64) -> u64 {
+    xxh3_64_with_seed(id, instance_seed)
+}
+
+impl Postfix {
+    /// Where the message of a line is held, or would be.
+    pub(super) fn find(&mut self, program: &Program, id: &[u8]) -> u64 {
+        let own = place_of(id, program.instance_seed);
+        let Self { messages, removed, programs, .. } = self;
+        let mut others = programs.same_queue(program).peekable();
+        if others.peek().is_none() {
+            return own;
+        }
+        let mut held = |at: &u64| messages.get(at).is_some() || removed.get(at).is_some();
+        if held(&own) {
+            return own;
+        }
+        others.map(|seed| place_of(id, seed)).find(held).unwrap_or(own)
+    }
+
+    /// A message begins with this line, or is met with it.
+    pub(super) fn begin(&mut self, event: &Event<'_>, at: u64, id: &[u8], met: Met) -> State {
+        let Program { host, instance, .. } = &*event.program;
+        let state = State {
+            key: identity(&[host, instance, id, &event.time_ms.to_le_bytes()]),
+            attempt: 0,
+            expected: (!matches!(met, Met::Midway)).then_some((event.copy, event.time_ms)),
+        };
+        let headed = matches!(met, Met::Headed);
+        let arrival = if let Met::Arrived(arrival) = met { Some(arrival) } else { None };
+        let message = Message { begun_ms: event.time_ms, state, headed, arrival };
+        self.messages.insert(at, message);
+        state
+    }
+
+    /// The message of a line that does not begin one. It may have begun before the log; or it
+    /// was removed, and this is an overlapping copy of what was read before.
+    pub(super) fn state(&mut self, event: &Event<'_>, at: u64, id: &[u8]) -> State {
+        if let Some(message) = self.messages.get(&at) {
+            return message.state;
+        }
+        let removed = self.removed.get(&at).filter(|removed| event.time_ms <= removed.time_ms);
+        let Some(state) = removed.map(|removed| removed.state) else {
+            return self.begin(event, at, id, Met::Midway);
+        };
+        let message = Message { begun_ms: event.time_ms, state, headed: true, arrival: None };
+        self.messages.insert(at, message);
+        state
+    }
+
+    /// Whether this line is about a message that was removed: see [`Self::state`].
+    pub(super) fn was_there(&mut self, event: &Event<'_>, at: u64) -> bool {
+        self.removed.get(&at).is_some_and(|removed| event.time_ms <= removed.time_ms)
+    }
+
+    /// A message leaves the queue.
+    pub(super) fn remove(&mut self, event: &Event<'_>, at: u64) {
+        if let Some(message) = self.messages.remove(&at) {
+            self.removed.insert(at, Removed { state: message.state, time_ms: event.time_ms });
+        }
+    }
+}
+
+/// How much of a message was seen when it is met.
+#[derive(Debug)]
+pub(super) enum Met {
+    /// It may have begun before the log.
+    Midway,
+    /// Its beginning.
+    Begun,
+    /// Its beginning, which is its header: it was made here.
+    Headed,
+    /// Its beginning, by SMTP.
+    Arrived(Box<Arrival>),
+}

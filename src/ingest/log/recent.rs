@@ -1,0 +1,98 @@
+//! A map that remembers what was used lately and forgets the rest, so that its size is
+//! bounded whatever a log holds.
+
+#![expect(clippy::disallowed_types, reason = "looked up in the hot path; who drains it sorts")]
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hash};
+
+use xxhash_rust::xxh3::Xxh3;
+
+type Map<K, V> = HashMap<K, V, BuildHasherDefault<Xxh3>>;
+
+/// Two generations: when the young one is full, the old one is forgotten and the young one
+/// takes its place. What is looked up becomes young again.
+#[derive(Debug)]
+pub(crate) struct Recent<K, V> {
+    young: Map<K, V>,
+    old: Map<K, V>,
+    most: usize,
+}
+
+impl<K: Eq + Hash, V> Recent<K, V> {
+    /// A map that holds at least the `most` keys used last, and never more than twice as many.
+    pub(crate) fn new(most: usize) -> Self {
+        Self { young: Map::default(), old: Map::default(), most: most.max(1) }
+    }
+
+    /// The value of a key, made young.
+    pub(crate) fn get(&mut self, key: &K) -> Option<&mut V> {
+        if !self.young.contains_key(key) {
+            let (key, value) = self.old.remove_entry(key)?;
+            self.make_room();
+            self.young.insert(key, value);
+        }
+        self.young.get_mut(key)
+    }
+
+    /// Sets the value of a key.
+    pub(crate) fn insert(&mut self, key: K, value: V) {
+        self.old.remove(&key);
+        if !self.young.contains_key(&key) {
+            self.make_room();
+        }
+        self.young.insert(key, value);
+    }
+
+    /// Forgets a key.
+    pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
+        self.young.remove(key).or_else(|| self.old.remove(key))
+    }
+
+    /// Number of keys held.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.young.len() + self.old.len()
+    }
+
+    /// Forgets everything, and gives it away in no particular order.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = (K, V)> {
+        let old = std::mem::take(&mut self.old);
+        let young = std::mem::take(&mut self.young);
+        old.into_iter().chain(young)
+    }
+
+    fn make_room(&mut self) {
+        if self.young.len() >= self.most {
+            self.old = std::mem::take(&mut self.young);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_are_held_and_the_size_is_bounded() {
+        let mut recent = Recent::new(100);
+        for key in 0..10_000_u32 {
+            recent.insert(key, key);
+            assert!(recent.len() <= 200);
+            assert_eq!(recent.get(&key.saturating_sub(49)), Some(&mut key.saturating_sub(49)));
+        }
+        assert_eq!(recent.get(&0), None);
+        assert_eq!(recent.remove(&9_999), Some(9_999));
+        assert_eq!(recent.get(&9_999), None);
+    }
+
+    #[test]
+    fn what_is_used_stays() {
+        let mut recent = Recent::new(10);
+        recent.insert(0, "kept");
+        for key in 1..1_000 {
+            recent.insert(key, "new");
+            assert_eq!(recent.get(&0), Some(&mut "kept"));
+        }
+    }
+}

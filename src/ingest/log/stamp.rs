@@ -1,0 +1,181 @@
+//! Times of log lines: with date, year and zone, or without.
+
+use chrono::{DateTime, Datelike, MappedLocalTime, NaiveDate, NaiveDateTime, TimeDelta, TimeZone};
+use chrono_tz::Tz;
+
+use crate::ingest::time::{TimeFault, TimeReader};
+
+/// How the year of stamps without one is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum YearRule {
+    /// The year of the first line of the file.
+    Given(i32),
+    /// No line is newer than this instant (the file's time, ms since 1970), give or take a day.
+    NotAfter(i64),
+    /// Nothing tells.
+    Absent,
+}
+
+/// Reads the stamps of one file, in the order of its lines.
+#[derive(Debug)]
+pub(crate) struct Stamps {
+    zone: Tz,
+    rule: YearRule,
+    /// The year-less stamp read last, with its year.
+    last: Option<NaiveDateTime>,
+    /// A stamp cut to ten minutes, and its instant: most lines share it.
+    memo: Memo,
+    /// Whether a year was told by the rule.
+    pub inferred_year: bool,
+    /// Whether a stamp without a zone was read.
+    pub without_zone: bool,
+}
+
+#[derive(Debug, Default)]
+struct Memo {
+    text: Vec<u8>,
+    base_ms: i64,
+}
+
+impl Stamps {
+    /// For one file.
+    pub(crate) fn new(zone: Tz, rule: YearRule) -> Self {
+        Self {
+            zone,
+            rule,
+            last: None,
+            memo: Memo::default(),
+            inferred_year: false,
+            without_zone: false,
+        }
+    }
+
+    /// Whether nothing tells the year of stamps without one.
+    pub(crate) fn lacks_year(&self) -> bool {
+        self.rule == YearRule::Absent
+    }
+
+    /// `Nov 21 16:53:10` (RFC 3164, 15 bytes): milliseconds since 1970 UTC.
+    pub(crate) fn traditional(&mut self, text: &[u8]) -> Option<i64> {
+        // All but the last digit of the minutes and the seconds.
+        let (head, tail) = text.split_at_checked(11)?;
+        let &[minute, b':', tens, ones] = tail else { return None };
+        let digit = |byte: u8| byte.is_ascii_digit().then(|| i64::from(byte - b'0'));
+        let within = digit(minute)? * 60 + digit(tens)? * 10 + digit(ones)?;
+        if !(digit(tens)? < 6 || within % 60 == 60) {
+            return None;
+        }
+        if self.memo.text != head {
+            let naive = self.with_year(head)?;
+            let base_ms = self.local_ms(naive)?;
+            self.memo = Memo { text: head.to_vec(), base_ms };
+        }
+        Some(self.memo.base_ms + within * 1000)
+    }
+
+    /// ISO 8601 with date and time, blank or `T` between them, with or without a zone
+    /// (`+00:00`, `+0000`, ` -0500`, `Z`), up to nine fractional digits.
+    pub(crate) fn iso(&mut self, text: &[u8]) -> Option<i64> {
+        let text = std::str::from_utf8(text).ok()?;
+        let tail = text.get(19..)?.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
+        self.without_zone |= tail.trim().is_empty();
+        let reader = TimeReader { zone: self.zone, order: None };
+        reader.instant_ms(text).map_err(|_: TimeFault| ()).ok()
+    }
+
+    /// The ten minutes that `Nov 21 16:5` begins, with their year.
+    fn with_year(&mut self, head: &[u8]) -> Option<NaiveDateTime> {
+        let head = std::str::from_utf8(head).ok()?;
+        let mut words = head.split_ascii_whitespace();
+        let (month, day, clock) = (words.next()?, words.next()?, words.next()?);
+        let month = month_of(month)?;
+        let day: u32 = day.parse().ok()?;
+        let (hour, tens) = clock.split_once(':')?;
+        let (hour, tens): (u32, u32) = (hour.parse().ok()?, tens.parse().ok()?);
+        let at = |year| NaiveDate::from_ymd_opt(year, month, day)?.and_hms_opt(hour, tens * 10, 0);
+        let found = match self.last {
+            // Lines of a file follow each other: the year that lies nearest.
+            Some(last) => (last.year() - 1..=last.year() + 1)
+                .filter_map(at)
+                .min_by_key(|naive| (*naive - last).abs())?,
+            None => match self.rule {
+                YearRule::Given(year) => at(year)?,
+                YearRule::NotAfter(ms) => {
+                    let newest = DateTime::from_timestamp_millis(ms)?.naive_utc();
+                    let newest = newest + TimeDelta::days(1);
+                    // A 29th of February may lie up to eight years back.
+                    (0..=8).filter_map(|back| at(newest.year() - back)).find(|n| *n <= newest)?
+                }
+                YearRule::Absent => return None,
+            },
+        };
+        self.inferred_year |= matches!(self.rule, YearRule::NotAfter(_));
+        self.last = Some(found);
+        Some(found)
+    }
+
+    fn local_ms(&mut self, naive: NaiveDateTime) -> Option<i64> {
+        self.without_zone = true;
+        match self.zone.from_local_datetime(&naive) {
+            MappedLocalTime::Single(at) | MappedLocalTime::Ambiguous(at, _) => {
+                Some(at.timestamp_millis())
+            }
+            // As if the clocks had not changed yet.
+            MappedLocalTime::None => {
+                let before = self.zone.from_local_datetime(&(naive - TimeDelta::hours(3)));
+                Some((before.earliest()? + TimeDelta::hours(3)).timestamp_millis())
+            }
+        }
+    }
+}
+
+fn month_of(name: &str) -> Option<u32> {
+    const NAMES: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    (1..).zip(NAMES).find(|(_, held)| *held == name).map(|(month, _)| month)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(text: &str) -> i64 {
+        DateTime::parse_from_rfc3339(text).unwrap().timestamp_millis()
+    }
+
+    #[test]
+    fn the_year_is_that_of_the_file_across_new_year() {
+        let rule = YearRule::NotAfter(ms("2026-01-02T10:00:00Z"));
+        let mut stamps = Stamps::new(Tz::UTC, rule);
+        assert_eq!(stamps.traditional(b"Dec 31 23:59:59"), Some(ms("2025-12-31T23:59:59Z")));
+        assert_eq!(stamps.traditional(b"Jan  1 00:00:01"), Some(ms("2026-01-01T00:00:01Z")));
+        // A line that comes late.
+        assert_eq!(stamps.traditional(b"Dec 31 23:59:58"), Some(ms("2025-12-31T23:59:58Z")));
+        let mut stamps = Stamps::new(Tz::UTC, YearRule::Given(2023));
+        assert_eq!(stamps.traditional(b"Dec 31 23:59:59"), Some(ms("2023-12-31T23:59:59Z")));
+        assert_eq!(stamps.traditional(b"Feb 29 00:00:00"), Some(ms("2024-02-29T00:00:00Z")));
+        assert_eq!(Stamps::new(Tz::UTC, YearRule::Absent).traditional(b"Dec 31 23:59:59"), None);
+    }
+
+    #[test]
+    fn a_zone_is_used_where_the_stamp_has_none() {
+        let mut stamps = Stamps::new(Tz::America__Sao_Paulo, YearRule::Given(2026));
+        assert_eq!(stamps.traditional(b"Nov 21 16:53:10"), Some(ms("2026-11-21T19:53:10Z")));
+        assert_eq!(stamps.iso(b"2026-11-21 16:53:10"), Some(ms("2026-11-21T19:53:10Z")));
+        assert!(stamps.without_zone);
+        let mut stamps = Stamps::new(Tz::America__Sao_Paulo, YearRule::Given(2026));
+        let stamp = b"2026-11-21T16:53:28.963467+00:00";
+        assert_eq!(stamps.iso(stamp), Some(ms("2026-11-21T16:53:28.963Z")));
+        assert!(!stamps.without_zone);
+        assert_eq!(stamps.iso(b"2026-11-21 16:53:28 -0500"), Some(ms("2026-11-21T21:53:28Z")));
+    }
+
+    #[test]
+    fn what_is_no_stamp() {
+        let mut stamps = Stamps::new(Tz::UTC, YearRule::Given(2026));
+        for text in ["", "Nov 31 00:00:00", "Xyz 21 16:53:10", "Nov 21 16:53:71", "Nov 21 26:53:11"]
+        {
+            assert_eq!(stamps.traditional(text.as_bytes()), None, "{text}");
+        }
+    }
+}

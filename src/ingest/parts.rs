@@ -1,0 +1,271 @@
+//! Files of tables, read on one thread and parsed part by part on the others.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
+
+use super::blocks::{Blocks, Pool, TextBlock};
+use super::files::Input;
+use super::job::Job;
+use super::row::{Cells, Context, Memos, Output};
+use super::sniff::Format;
+use super::{
+    IngestError, SkippedFile, cloud, connector_report, csv, events, json, messages, open, parquet,
+    skip,
+};
+use crate::trace::{Block, BlockBuilder, Kind};
+
+/// A part of a file that can be parsed by itself.
+enum Part {
+    Text { block: TextBlock, start: usize },
+    Rows { sequence: u64, rows: Vec<(u64, Vec<String>)> },
+    Objects { sequence: u64, rows: Vec<(u64, BTreeMap<String, String>)> },
+}
+
+impl Part {
+    fn sequence(&self) -> u64 {
+        match self {
+            Self::Text { block, .. } => block.sequence,
+            Self::Rows { sequence, .. } | Self::Objects { sequence, .. } => *sequence,
+        }
+    }
+}
+
+type Work<'a> = (&'a Job, Part);
+
+/// Reads all tables on this thread and parses their parts on the others.
+///
+/// # Errors
+/// [`IngestError`] for the first file that cannot be used as a whole, unless `skip_bad_files`.
+pub(super) fn run(
+    jobs: &[Job],
+    skip_bad_files: bool,
+    sink: &(dyn Fn(Block) + Sync),
+    skipped: &mut Vec<SkippedFile>,
+) -> Result<(), IngestError> {
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let (sender, receiver) = sync_channel::<Work<'_>>(2 * workers);
+    let receiver = Mutex::new(receiver);
+    let failed: Mutex<Option<IngestError>> = Mutex::new(None);
+    let pool = Pool::default();
+    let outcome = std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                if let Err(error) = parse_all(&receiver, &pool, sink) {
+                    failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                }
+            });
+        }
+        let outcome = read_all(jobs, skip_bad_files, &pool, &sender, skipped);
+        drop(sender);
+        outcome
+    });
+    outcome?;
+    if let Some(error) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(error);
+    }
+    for job in tables(jobs) {
+        job.number_lines();
+        if let Some(error) = job.fault() {
+            if !skip_bad_files {
+                return Err(error);
+            }
+            skipped.push(skip(&job.input, &error));
+            job.set_bad();
+        }
+    }
+    Ok(())
+}
+
+fn tables(jobs: &[Job]) -> impl Iterator<Item = &Job> {
+    let is_table = |job: &&Job| !matches!(job.sniffed.format, Format::Log | Format::TlsReport);
+    jobs.iter().filter(is_table)
+}
+
+fn read_all<'a>(
+    jobs: &'a [Job],
+    skip_bad_files: bool,
+    pool: &Pool,
+    sender: &SyncSender<Work<'a>>,
+    skipped: &mut Vec<SkippedFile>,
+) -> Result<(), IngestError> {
+    for job in tables(jobs) {
+        // A worker is gone only when it failed; its error is reported by the caller.
+        let send = |part| drop(sender.send((job, part)));
+        match read_file(job, pool, send) {
+            Ok(digested) => job.set_digested(digested),
+            Err(error) if skip_bad_files => {
+                skipped.push(skip(&job.input, &error));
+                job.set_bad();
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn read_file(
+    job: &Job,
+    pool: &Pool,
+    mut send: impl FnMut(Part),
+) -> Result<open::Digested, IngestError> {
+    let input = &job.input;
+    let headers = job.sniffed.columns.headers();
+    match &job.sniffed.format {
+        Format::Csv(dialect) => read_text(input, true, dialect.rows_start, pool, &mut send),
+        Format::Json(json::Shape::Lines) => read_text(input, false, 0, pool, &mut send),
+        Format::Json(json::Shape::Document) if job.sniffed.kind.is_cloud() => {
+            read_objects(input, &mut send)
+        }
+        Format::Json(json::Shape::Document) => {
+            let ((), digested) = open::with_text(input, |reader| {
+                let mut rows = Vec::new();
+                let mut count = 0;
+                json::each_row(reader, &mut |row| {
+                    count += 1;
+                    rows.push((count, json::cells(row, headers)));
+                    if rows.len() == 4096 {
+                        send(Part::Rows { sequence: count, rows: std::mem::take(&mut rows) });
+                    }
+                })
+                .map_err(|source| IngestError::Json { file: input.name.clone(), source })?;
+                send(Part::Rows { sequence: count + 1, rows });
+                Ok(())
+            })?;
+            Ok(digested)
+        }
+        Format::Log | Format::TlsReport => open::digest(input),
+        Format::Parquet if job.sniffed.kind.is_cloud() => {
+            parquet::each_objects(input, |rows| {
+                let sequence = rows.last().map_or(0, |(row, _)| *row);
+                let rows = rows.iter().map(|(row, object)| (*row, json::flat(object))).collect();
+                send(Part::Objects { sequence, rows });
+            })?;
+            open::digest(input)
+        }
+        Format::Parquet => {
+            let used = job.sniffed.columns.used(job.sniffed.kind);
+            let mut sequence = 0;
+            parquet::each_slice(input, headers, &used, |rows| {
+                sequence += 1;
+                send(Part::Rows { sequence, rows });
+            })?;
+            open::digest(input)
+        }
+    }
+}
+
+/// Reads a document whose objects have fields of their own.
+fn read_objects(input: &Input, send: &mut impl FnMut(Part)) -> Result<open::Digested, IngestError> {
+    let ((), digested) = open::with_text(input, |reader| {
+        let mut rows = Vec::new();
+        let mut sequence = 0;
+        json::each_row(reader, &mut |row| {
+            sequence += 1;
+            rows.push((sequence, json::flat(row)));
+            if rows.len() == 4096 {
+                send(Part::Objects { sequence, rows: std::mem::take(&mut rows) });
+            }
+        })
+        .map_err(|source| IngestError::Json { file: input.name.clone(), source })?;
+        send(Part::Objects { sequence: sequence + 1, rows });
+        Ok(())
+    })?;
+    Ok(digested)
+}
+
+fn read_text(
+    input: &Input,
+    quotes: bool,
+    rows_start: usize,
+    pool: &Pool,
+    send: &mut impl FnMut(Part),
+) -> Result<open::Digested, IngestError> {
+    let ((), digested) = open::with_text(input, |reader| {
+        let mut blocks = Blocks::new(reader, quotes, pool);
+        let mut start = rows_start;
+        let damaged = |source| open::corrupt(input, source);
+        while let Some(block) = blocks.next_block().map_err(damaged)? {
+            send(Part::Text { block, start: std::mem::take(&mut start) });
+        }
+        Ok(())
+    })?;
+    Ok(digested)
+}
+
+fn parse_all(
+    receiver: &Mutex<Receiver<Work<'_>>>,
+    pool: &Pool,
+    sink: &(dyn Fn(Block) + Sync),
+) -> Result<(), IngestError> {
+    // What words mean is remembered from block to block of one file.
+    let mut memos: Option<(u32, Memos)> = None;
+    loop {
+        let work = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok((job, part)) = work else { return Ok(()) };
+        let file = job.context.file;
+        let mut output = match memos.take() {
+            Some((held, memos)) if held == file => Output { memos, ..Output::default() },
+            _ => Output::default(),
+        };
+        let sequence = part.sequence();
+        parse(job, part, pool, &mut output);
+        memos = Some((file, std::mem::take(&mut output.memos)));
+        let rows = std::mem::take(&mut output.rows);
+        if !rows.is_empty() {
+            let context = &job.context;
+            sink(rows.finish(context.file, &context.names).map_err(IngestError::Frame)?);
+        }
+        job.add(sequence, output);
+    }
+}
+
+fn parse(job: &Job, part: Part, pool: &Pool, output: &mut Output) {
+    let context = &job.context;
+    match (part, &job.sniffed.format) {
+        (Part::Text { block, start }, Format::Csv(dialect)) => {
+            // Rows of these exports are rarely shorter.
+            output.rows = BlockBuilder::with_capacity(block.bytes.len() / 150);
+            csv::map_block(context, dialect, &block, start, output);
+            pool.give(block.bytes);
+        }
+        (Part::Text { block, .. }, _) => {
+            json::map_block(context, &block, output);
+            pool.give(block.bytes);
+        }
+        (Part::Objects { rows, .. }, _) => {
+            for (line, fields) in rows {
+                output.rows_read += 1;
+                cloud::rows::map_object(context, fields, line, output);
+            }
+        }
+        (Part::Rows { rows, .. }, _) => {
+            for (line, row) in rows {
+                output.rows_read += 1;
+                map_row(context, row.as_slice(), line, output);
+            }
+        }
+    }
+}
+
+/// Maps one row by the kind of its file.
+pub(super) fn map_row<C: Cells + ?Sized>(
+    context: &Context,
+    cells: &C,
+    line: u64,
+    out: &mut Output,
+) {
+    match context.kind {
+        Kind::ConnectorReport => connector_report::map(context, cells, line, out),
+        Kind::ConnectorReportDetail | Kind::MessageTrace | Kind::Table => {
+            messages::map(context, cells, line, out);
+        }
+        Kind::MessageTraceDetail => events::map_detail(context, cells, line, out),
+        Kind::MessageTraceEvents => events::map_mep(context, cells, line, out),
+        Kind::Gmail | Kind::Mimecast | Kind::Proofpoint => {
+            cloud::rows::map(context, cells, line, out);
+        }
+        // Logs are read line by line, elsewhere.
+        _ => {}
+    }
+}
