@@ -10,6 +10,7 @@
 mod cli;
 mod crash;
 mod demo;
+mod dependencies;
 mod evidence;
 mod evidence_verify;
 mod fault_server;
