@@ -11,6 +11,7 @@ mod cli;
 mod cloud;
 mod crash;
 mod demo;
+mod dependencies;
 mod evidence;
 mod evidence_verify;
 mod fault_server;
