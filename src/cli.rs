@@ -109,6 +109,17 @@ fn perform(cli: Cli) -> Result<Done, Failure> {
 
 /// Writes a line to stderr.
 fn say(line: &str) {
+    // Names of files and words of others may hold what steers a terminal.
+    let line: String = line
+        .chars()
+        .map(|letter| {
+            if letter.is_control() && letter != '\n' && letter != '\t' {
+                '\u{fffd}'
+            } else {
+                letter
+            }
+        })
+        .collect();
     // There is nowhere left to say that stderr is closed.
     drop(writeln!(std::io::stderr().lock(), "{line}"));
 }

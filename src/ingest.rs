@@ -239,7 +239,12 @@ pub fn read(
     for (index, source) in sources.iter().enumerate() {
         let expanded = expand(source, spool.path())?;
         for input in with_members(expanded)? {
-            if known.iter().any(|(held, ..)| held.name == input.name) {
+            // Names that are no UTF-8 may look alike.
+            let same = |held: &Input| {
+                let alike = held.path == input.path || !input.name.contains('\u{fffd}');
+                held.name == input.name && alike
+            };
+            if known.iter().any(|(held, ..)| same(held)) {
                 continue;
             }
             match sniff(&input, &source.settings) {

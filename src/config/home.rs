@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::{Config, ConfigError, FILE_NAME, SourceConfig, nearest, parse, read_text};
 
+/// Longest name of a schedule.
+const MAX_NAME: usize = 80;
 /// Folder of the schedules, beside `intransit.toml`.
 pub const SCHEDULES: &str = "schedules";
 
@@ -125,8 +127,10 @@ impl Home {
     pub fn read_schedule(&self, file: &Path) -> Result<ScheduleSettings, ConfigError> {
         let name = stem(file);
         let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
-        if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
-            let hint = "name the file with letters, digits, - _ and . only";
+        // It is part of the names of bags, whose length is limited.
+        let fits = name.len() <= MAX_NAME && !name.starts_with('.') && name.chars().all(plain);
+        if name.is_empty() || !fits {
+            let hint = "name the file with letters, digits, - _ and . only, at most 80 of them";
             return Err(ConfigError::value(file, "name", format!("`{name}`"), hint));
         }
         let text = read_text(file)?;

@@ -3,6 +3,7 @@
 //! The list is sorted by name and holds every file once, so that the same folder gives the
 //! same report whatever order the file system lists it in.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -52,6 +53,12 @@ fn expand_one(source: &str, spool: &Path) -> Result<Vec<Input>, IngestError> {
         list(path, &mut found)?;
         return Ok(found);
     }
+    if path.exists() && !path.is_file() {
+        // A pipe or a device can be read once: its kind is told by a copy.
+        let stream = std::fs::File::open(path)
+            .map_err(|error| IngestError::Read { path: path.to_owned(), source: error })?;
+        return Ok(vec![spool_stream(source, stream, spool)?]);
+    }
     if path.exists() {
         return Ok(vec![input(path, true)]);
     }
@@ -68,7 +75,8 @@ fn expand_one(source: &str, spool: &Path) -> Result<Vec<Input>, IngestError> {
         })?;
         if path.is_dir() {
             list(&path, &mut found)?;
-        } else {
+        } else if path.is_file() {
+            // A pipe that nobody writes to would be waited for without end.
             found.push(input(&path, false));
         }
     }
@@ -107,9 +115,14 @@ fn input(path: &Path, named: bool) -> Input {
 /// Standard input is read to a temporary file first: its kind is told by a first look, its
 /// rows by a second.
 fn spool_stdin(spool: &Path) -> Result<Input, IngestError> {
-    let path = spool.join("stdin");
-    let write = |source| IngestError::Read { path: PathBuf::from("-"), source };
-    let mut file = std::fs::File::create(&path).map_err(write)?;
-    std::io::copy(&mut std::io::stdin().lock(), &mut file).map_err(write)?;
-    Ok(Input { name: "-".to_owned(), path, member: None, named: true, modified: None })
+    spool_stream("-", std::io::stdin().lock(), spool)
+}
+
+fn spool_stream(name: &str, mut stream: impl Read, spool: &Path) -> Result<Input, IngestError> {
+    let write = |source| IngestError::Read { path: PathBuf::from(name), source };
+    let (mut file, path) = tempfile::NamedTempFile::new_in(spool)
+        .and_then(|file| file.keep().map_err(|error| error.error))
+        .map_err(write)?;
+    std::io::copy(&mut stream, &mut file).map_err(write)?;
+    Ok(Input { name: name.to_owned(), path, member: None, named: true, modified: None })
 }

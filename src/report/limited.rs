@@ -6,17 +6,43 @@ use crate::trace::{Direction, TlsCounts};
 
 /// The same figures, of these connectors only. Nothing is counted anew: totals are sums of
 /// what the whole report says. Remote domains are left out, since they are not known per
-/// connector; files and rejected rows stay those of the whole report.
+/// connector; files and the number of rejected rows stay those of the whole report.
 pub fn limited(report: &Report, connectors: &[String]) -> Report {
     if connectors.is_empty() {
         return report.clone();
     }
     let mut limited = report.clone();
     limited.only = connectors.to_vec();
+    // What rejected rows held, what others reported and whom else the settings name is not
+    // for this reader.
+    for reject in &mut limited.rejects {
+        reject.found.clear();
+    }
+    limited.tls_rpt = None;
+    if let Some(changes) = limited.archive.as_mut().and_then(|archive| archive.changes.as_mut()) {
+        changes.retain(|change| is_for_everyone(&change.key));
+    }
     for period in &mut limited.periods {
         limit(period, connectors);
     }
     limited
+}
+
+/// Whether a setting says nothing about other readers, connectors or servers.
+fn is_for_everyone(key: &str) -> bool {
+    let table = key.split('.').next().unwrap_or(key);
+    matches!(
+        table,
+        "cron"
+            | "missed"
+            | "missed_window"
+            | "paused"
+            | "wait_for_data"
+            | "timezone"
+            | "periods"
+            | "count"
+            | "insights"
+    )
 }
 
 fn limit(period: &mut PeriodReport, connectors: &[String]) {

@@ -15,6 +15,10 @@ const MOST: u64 = 1 << 20;
 /// # Errors
 /// A sentence that names the program, and nothing that it was given or printed.
 pub(super) fn output(words: &[String], input: &[u8]) -> Result<Vec<u8>, String> {
+    output_within(WAIT, words, input)
+}
+
+fn output_within(longest: Duration, words: &[String], input: &[u8]) -> Result<Vec<u8>, String> {
     let (program, args) = words.split_first().ok_or("the command is empty")?;
     let fail = |what: String| format!("the command `{program}` {what}");
     let mut child = Command::new(program)
@@ -28,30 +32,36 @@ pub(super) fn output(words: &[String], input: &[u8]) -> Result<Vec<u8>, String> 
         return Err(fail("has no input or output".to_owned()));
     };
     // Reading beside writing: a command may print before it has read all.
-    let reader = std::thread::spawn(move || {
+    let begun = Instant::now();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
         let mut printed = Vec::new();
-        stdout.take(MOST).read_to_end(&mut printed).map(|_| printed)
+        // Nobody may be left to take it.
+        drop(sender.send(stdout.take(MOST).read_to_end(&mut printed).map(|_| printed)));
     });
     // A command that does not care for its input may have closed it.
     drop(stdin.write_all(input));
     drop(stdin);
-    wait(&mut child).map_err(fail)?;
-    let printed = reader.join().map_err(|_| fail("cannot be read".to_owned()))?;
+    wait(&mut child, longest).map_err(fail)?;
+    // What the command left running may hold its output open for ever.
+    let left = longest.saturating_sub(begun.elapsed()).max(Duration::from_secs(1));
+    let printed =
+        receiver.recv_timeout(left).map_err(|_| fail("left its output open".to_owned()))?;
     printed.map_err(|error| fail(format!("cannot be read: {error}")))
 }
 
-fn wait(child: &mut Child) -> Result<(), String> {
+fn wait(child: &mut Child, longest: Duration) -> Result<(), String> {
     let begun = Instant::now();
     loop {
         match child.try_wait() {
             Ok(Some(status)) if status.success() => return Ok(()),
             Ok(Some(status)) => return Err(format!("failed ({status})")),
-            Ok(None) if begun.elapsed() < WAIT => std::thread::sleep(Duration::from_millis(10)),
+            Ok(None) if begun.elapsed() < longest => std::thread::sleep(Duration::from_millis(10)),
             Ok(None) => {
                 // Whether it can be ended or not, it is not waited for.
                 drop(child.kill());
                 drop(child.wait());
-                return Err("took longer than a minute".to_owned());
+                return Err(format!("took longer than {} s", longest.as_secs()));
             }
             Err(error) => return Err(format!("cannot be watched: {error}")),
         }
@@ -64,6 +74,15 @@ mod tests {
 
     fn words(words: &[&str]) -> Vec<String> {
         words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    #[test]
+    fn what_a_command_leaves_running_is_not_waited_for() {
+        let longest = Duration::from_secs(2);
+        let left = output_within(longest, &words(&["sh", "-c", "sleep 20 & echo a"]), b"");
+        assert!(left.unwrap_err().contains("left its output open"));
+        let slow = output_within(longest, &words(&["sleep", "20"]), b"");
+        assert!(slow.unwrap_err().contains("took longer than 2 s"));
     }
 
     #[test]

@@ -289,7 +289,12 @@ fn record(
 
 /// As whom the process runs.
 pub fn person() -> String {
-    let named = ["LOGNAME", "USER"].iter().find_map(|name| std::env::var(name).ok());
+    // One line that a tombstone can hold.
+    let plain = |name: String| {
+        let name: String = name.chars().filter(|letter| !letter.is_control()).take(64).collect();
+        (!name.trim().is_empty()).then_some(name)
+    };
+    let named = ["LOGNAME", "USER"].iter().find_map(|name| plain(std::env::var(name).ok()?));
     named.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
 }
 

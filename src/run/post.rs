@@ -318,7 +318,11 @@ fn check_private(path: &Path) -> Result<(), String> {
     #[cfg(unix)]
     {
         let mode = std::os::unix::fs::PermissionsExt::mode(&facts.permissions()) & 0o777;
-        if mode & 0o077 != 0 {
+        // systemd gives a unit its credentials in a folder of its own, readable by its group.
+        let given = std::env::var_os("CREDENTIALS_DIRECTORY");
+        let others =
+            if given.is_some_and(|folder| path.starts_with(folder)) { 0o007 } else { 0o077 };
+        if mode & others != 0 {
             return Err(format!(
                 "`{}` can be read by others (mode {mode:03o}, expected 600)",
                 path.display()
@@ -332,5 +336,13 @@ fn check_private(path: &Path) -> Result<(), String> {
 fn token(words: &[String]) -> Result<String, String> {
     let output = command::output(words, &[])?;
     let text = String::from_utf8_lossy(&output).trim().to_owned();
-    if text.is_empty() { Err(format!("`{}` printed nothing", words.join(" "))) } else { Ok(text) }
+    if text.is_empty() {
+        {
+            // Its arguments may hold a secret.
+            let program = words.first().map_or("", String::as_str);
+            Err(format!("`{program}` printed nothing"))
+        }
+    } else {
+        Ok(text)
+    }
 }

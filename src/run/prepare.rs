@@ -206,6 +206,18 @@ pub fn letters(
     plan.recipients.iter().map(|reader| letter(plan, key, prepared, beside, now, reader)).collect()
 }
 
+/// What a reader is told of earlier reports: who sees some connectors only is not told whom
+/// else a report did not reach.
+fn earlier_for(reader: &Addressee, earlier: &[mail::Earlier]) -> Vec<mail::Earlier> {
+    let own = |earlier: &&mail::Earlier| match earlier {
+        mail::Earlier::Undelivered { recipient, .. } => {
+            reader.connectors.is_empty() || *recipient == reader.address
+        }
+        _ => true,
+    };
+    earlier.iter().filter(own).cloned().collect()
+}
+
 fn letter(
     plan: &Plan,
     key: &Key,
@@ -232,7 +244,7 @@ fn letter(
     let facts = |left_out: bool| mail::Facts {
         due_at: beside.due_at,
         made_at: Some(now),
-        earlier: beside.earlier.clone(),
+        earlier: earlier_for(reader, &beside.earlier),
         filed: beside.filed.clone(),
         attached: if left_out {
             Vec::new()

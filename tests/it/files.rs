@@ -209,3 +209,24 @@ fn times_without_a_zone() {
         day.iter().copied().chain(["--source-timezone", "America/Sao_Paulo"]).collect();
     assert_eq!(counts(&folder.report(&args)), expected(&[]));
 }
+
+/// A pipe that nobody writes to would be waited for without end; one that is named is read.
+#[test]
+fn pipes_in_a_folder_are_passed_over() {
+    let row = "2026-11-09T10:00:00Z,1,Received,Fabrikam,TLS1.3,a@b.example,c@d.example";
+    let folder = Folder::with("trace.csv", detail(&[row]));
+    let pipe = folder.path().join("pipe.csv");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let args: Vec<&str> = ["report", "*.csv", "--json"].into_iter().chain(RANGE).collect();
+    assert!(folder.run(&args).status.success());
+    let written = detail(&[row]);
+    let into = pipe.clone();
+    let writer = std::thread::spawn(move || {
+        let mut file = std::fs::File::options().write(true).open(into).unwrap();
+        file.write_all(written.as_bytes()).unwrap();
+    });
+    let args: Vec<&str> = ["report", "pipe.csv", "--json"].into_iter().chain(RANGE).collect();
+    let output = folder.run(&args);
+    writer.join().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}

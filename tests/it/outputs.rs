@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::support::{Folder, text};
+use crate::support::{Folder, RANGE, detail, text};
 
 fn demo() -> Folder {
     let folder = Folder::new();
@@ -258,4 +258,19 @@ fn another_reader_finds_everything_in_the_document() {
         .output()
         .expect("qpdf; tests/run installs it");
     assert!(check.status.success(), "{}", text(&check.stdout));
+}
+
+/// Who sees some connectors only sees neither what rejected rows held nor what others reported.
+#[test]
+fn a_limited_report_tells_nothing_of_others() {
+    let rows = [
+        "2026-11-09T10:00:00Z,1,Received,Fabrikam,TLS1.3,a@fabrikam.example,c@contoso.example",
+        "2026-11-09T10:00:00Z,2,Received,Other,secret-word,a@b.example,c@contoso.example",
+    ];
+    let folder = Folder::with("trace.csv", detail(&rows));
+    let report: intransit::report::Report = serde_json::from_value(folder.report(&RANGE)).unwrap();
+    assert_eq!(report.rejects[0].found, "secret-word");
+    let limited = intransit::report::limited(&report, &["Fabrikam".to_owned()]);
+    assert_eq!((limited.rejects.len(), limited.rejects[0].found.as_str()), (1, ""));
+    assert!(limited.tls_rpt.is_none());
 }

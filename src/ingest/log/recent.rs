@@ -4,11 +4,43 @@
 #![expect(clippy::disallowed_types, reason = "looked up in the hot path; who drains it sorts")]
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hash};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::xxh3_64;
 
-type Map<K, V> = HashMap<K, V, BuildHasherDefault<Xxh3>>;
+type Map<K, V> = HashMap<K, V, BuildHasherDefault<Mix>>;
+
+/// Hashes keys that are numbers by a multiplication, others by XXH3. Keys of attackers' choice
+/// can only slow a reading down, and the maps are bounded.
+#[derive(Debug, Default)]
+pub(crate) struct Mix(u64);
+
+impl Hasher for Mix {
+    fn write(&mut self, bytes: &[u8]) {
+        self.write_u64(xxh3_64(bytes));
+    }
+
+    fn write_u8(&mut self, number: u8) {
+        self.write_u64(u64::from(number));
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(u64::from(number));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        let wide = u128::from(self.0 ^ number ^ 0x9e37_79b9_7f4a_7c15)
+            * u128::from(0xd6e8_feb8_6659_fd93_u64);
+        // Both halves, so that every bit of the key shows in every bit of the hash.
+        let [low, high] =
+            [wide & u128::from(u64::MAX), wide >> 64].map(|half| u64::try_from(half).unwrap_or(0));
+        self.0 = low ^ high;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 /// Two generations: when the young one is full, the old one is forgotten and the young one
 /// takes its place. What is looked up becomes young again.

@@ -25,6 +25,8 @@ pub(crate) struct Stamps {
     last: Option<NaiveDateTime>,
     /// A stamp cut to ten minutes, and its instant: most lines share it.
     memo: Memo,
+    /// The same for stamps with a date, which end with their zone.
+    iso_memo: IsoMemo,
     /// Whether a year was told by the rule.
     pub inferred_year: bool,
     /// Whether a stamp without a zone was read.
@@ -37,6 +39,13 @@ struct Memo {
     base_ms: i64,
 }
 
+#[derive(Debug, Default)]
+struct IsoMemo {
+    head: Vec<u8>,
+    zone: Vec<u8>,
+    base_ms: i64,
+}
+
 impl Stamps {
     /// For one file.
     pub(crate) fn new(zone: Tz, rule: YearRule) -> Self {
@@ -45,6 +54,7 @@ impl Stamps {
             rule,
             last: None,
             memo: Memo::default(),
+            iso_memo: IsoMemo::default(),
             inferred_year: false,
             without_zone: false,
         }
@@ -76,11 +86,35 @@ impl Stamps {
     /// ISO 8601 with date and time, blank or `T` between them, with or without a zone
     /// (`+00:00`, `+0000`, ` -0500`, `Z`), up to nine fractional digits.
     pub(crate) fn iso(&mut self, text: &[u8]) -> Option<i64> {
-        let text = std::str::from_utf8(text).ok()?;
-        let tail = text.get(19..)?.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
-        self.without_zone |= tail.trim().is_empty();
-        let reader = TimeReader { zone: self.zone, order: None };
-        reader.instant_ms(text).map_err(|_: TimeFault| ()).ok()
+        // All but the last digit of the minutes, the seconds, their fraction, and the zone.
+        let (head, tail) = text.split_at_checked(15)?;
+        let (&[minute, b':', tens, ones], tail) = tail.split_first_chunk::<4>()? else {
+            return None;
+        };
+        let fraction_end =
+            tail.iter().position(|byte| !byte.is_ascii_digit() && !matches!(byte, b'.' | b','));
+        let (fraction, zone) = tail.split_at_checked(fraction_end.unwrap_or(tail.len()))?;
+        let digit = |byte: u8| byte.is_ascii_digit().then(|| i64::from(byte - b'0'));
+        let mut within = (digit(minute)? * 60 + digit(tens)? * 10 + digit(ones)?) * 1000;
+        if digit(tens)? > 5 {
+            return None;
+        }
+        if let Some((_, digits)) = fraction.split_first() {
+            for (digit_of, weight) in digits.iter().zip([100, 10, 1]) {
+                within += digit(*digit_of)? * weight;
+            }
+        }
+        if self.iso_memo.head != head || self.iso_memo.zone != zone {
+            let whole = [head, b"0:00", zone].concat();
+            let reader = TimeReader { zone: self.zone, order: None };
+            let base_ms = reader
+                .instant_ms(std::str::from_utf8(&whole).ok()?)
+                .map_err(|_: TimeFault| ())
+                .ok()?;
+            self.iso_memo = IsoMemo { head: head.to_vec(), zone: zone.to_vec(), base_ms };
+        }
+        self.without_zone |= zone.trim_ascii().is_empty();
+        Some(self.iso_memo.base_ms + within)
     }
 
     /// The ten minutes that `Nov 21 16:5` begins, with their year.

@@ -69,7 +69,8 @@ fn plain<'a>(line: &'a [u8], stamps: &mut Stamps) -> Result<Line<'a>, LineFault>
         (time_ms, rest.ok_or(LineFault::Shape)?)
     };
     let (host, rest) = word(rest).ok_or(LineFault::Shape)?;
-    let end = memchr::memmem::find(rest, b": ").ok_or(LineFault::Shape)?;
+    let mut colons = memchr::memchr_iter(b':', rest);
+    let end = colons.find(|at| rest.get(at + 1) == Some(&b' ')).ok_or(LineFault::Shape)?;
     let tag = rest.get(..end).unwrap_or_default();
     let text = rest.get(end + 2..).unwrap_or_default();
     // A tag is one word: what has blanks is a message of another kind.
@@ -146,7 +147,13 @@ fn word(text: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 fn number(text: &[u8]) -> Option<u32> {
-    std::str::from_utf8(text).ok()?.parse().ok()
+    if text.is_empty() {
+        return None;
+    }
+    text.iter().try_fold(0_u32, |number, byte| {
+        let digit = byte.is_ascii_digit().then(|| u32::from(byte - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    })
 }
 
 #[cfg(test)]

@@ -17,7 +17,6 @@ const MOST_INSTANCES: usize = 16;
 const LONGEST_NAME: usize = 255;
 /// A log of a host that says nothing for so long may have a hole.
 const HOLE_MS: i64 = 10 * 60_000;
-
 /// Lines of one file may stand in disorder by so much.
 const DISORDER_MS: i64 = 1_000;
 
