@@ -73,9 +73,9 @@ fn looks(branding: &Branding) -> Value {
 /// The style sheet: the page's own, the colour, and what the organisation adds.
 fn style(branding: &Branding) -> String {
     let mut style = STYLE.to_owned();
-    if let Some(Accent { light, dark }) = branding.accent {
+    if let Some(Accent { light, link, dark }) = branding.accent {
         style.push_str(&format!(
-            ":root{{--accent:{light};--link:{light}}}\n\
+            ":root{{--accent:{light};--link:{link}}}\n\
              @media screen and (prefers-color-scheme:dark){{:root{{--link:{dark}}}}}\n"
         ));
     }

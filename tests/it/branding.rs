@@ -168,7 +168,7 @@ fn the_colour_is_in_page_and_mail() {
 #[test]
 fn notices_have_the_colour_only() {
     let files = [("own/mail/report.html", "<p>{{ mail.title }}</p>")];
-    let office = office(&format!("{ACCENT}templates = \"own\"\n"), &files);
+    let office = office(&format!("{ACCENT}{OWN}"), &files);
     office.ends(0, DUE, &["deliver", "test", "me@contoso.example"]);
     let [mail] = &office.mails()[..] else { panic!("one mail") };
     assert!(mail.html.contains("#0f6cbd") && mail.html.contains("</html>"));
@@ -200,7 +200,7 @@ fn with_templates() -> Office {
         ("own/mail/report.txt", LETTER),
         ("own/.report.html.swp", "hidden files are nobody's"),
     ];
-    office(&format!("{ACCENT}templates = \"own\"\n"), &files)
+    office(&format!("{ACCENT}{OWN}"), &files)
 }
 
 /// Templates of an organisation are used, see what the built-in ones see, and what they are
@@ -238,7 +238,7 @@ fn own_templates_are_used_and_names_stay_text() {
 #[test]
 fn html_does_not_see_plain_text_templates() {
     let files = [("own/mail/report.html", "<pre>{% include \"mail/report.txt\" %}</pre>")];
-    let office = office("templates = \"own\"\n", &files);
+    let office = office(OWN, &files);
     let said = office.ends(2, DUE, &["schedule", "check", "--offline"]);
     assert!(said.contains("line 1: template not found"), "{said}");
 }
@@ -257,7 +257,7 @@ fn a_template_comes_to_an_end() {
         ("{% extends 'report.html' %}", "cycle"),
     ];
     for (template, what) in cases {
-        let office = office("templates = \"own\"\n", &[("own/report.html", template)]);
+        let office = office(OWN, &[("own/report.html", template)]);
         let said = office.ends(2, DUE, &["report", "--json"]);
         assert!(said.contains("own/report.html") && said.contains(what), "{template}: {said}");
     }
@@ -268,7 +268,7 @@ fn a_template_comes_to_an_end() {
 #[test]
 fn a_template_that_fails_on_this_report_stops_its_run_alone() {
     let trap = "text{% if 'on Fabrikam (' in mail.changes|join %}\n{{ boom }}{% endif %}";
-    let office = office("templates = \"own\"\n", &[("own/mail/report.txt", trap)]);
+    let office = office(&format!("{ACCENT}{OWN}"), &[("own/mail/report.txt", trap)]);
     let notify = format!("{WEEKLY}\n[notify]\naddress = \"admin@contoso.example\"\n");
     office.folder.add("schedules/weekly.toml", notify);
     office.ends(0, DUE, &["schedule", "check", "--offline"]);
@@ -280,6 +280,7 @@ fn a_template_that_fails_on_this_report_stops_its_run_alone() {
     assert_eq!((office.bags().len(), office.runs()), (0, vec!["2026-11-16T07:00 failed".into()]));
     let [notice] = &office.mails()[..] else { panic!("one notice") };
     assert!(notice.to == "admin@contoso.example" && notice.text.contains("own/mail/report.txt"));
+    assert!(notice.html.contains("color:#0f6cbd"), "a notice has the colour, too");
 }
 
 /// What a report looked like is filed with it: it is made again whatever became of the files.
@@ -287,7 +288,7 @@ fn a_template_that_fails_on_this_report_stops_its_run_alone() {
 fn a_report_is_made_again_as_it_looked() {
     let office = with_templates();
     let branding = "logo = \"branding/logo.svg\"\nlogo_png = \"branding/logo.png\"\n";
-    brand(&office, &format!("{ACCENT}templates = \"own\"\n{branding}"));
+    brand(&office, &format!("{ACCENT}{OWN}{branding}"));
     office.ends(0, DUE, &["run", "weekly"]);
     let bag = office.bags()[0].clone();
     let record = office.filed(&bag, "branding.json");
@@ -327,7 +328,7 @@ fn a_report_is_made_again_as_it_looked() {
 fn a_report_on_demand_looks_the_same() {
     let office = with_templates();
     let branding = "logo = \"branding/logo.png\"\n";
-    brand(&office, &format!("{ACCENT}templates = \"own\"\n{branding}"));
+    brand(&office, &format!("{ACCENT}{OWN}{branding}"));
     for out in ["one", "two"] {
         office.ends(0, DUE, &["report", "--out", out]);
     }

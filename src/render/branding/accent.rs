@@ -9,6 +9,8 @@ pub const LEAST: f64 = 4.5;
 const LEAST_DARK: f64 = 6.0;
 /// Ground of page, mail and paper.
 const WHITE: Colour = Colour([0xff, 0xff, 0xff]);
+/// Darkest light ground of the page: that of its panels.
+const PANEL: Colour = Colour([0xf6, 0xf8, 0xfa]);
 /// Lightest ground of the dark page and mail: that of their panels.
 const DARK: Colour = Colour([0x16, 0x1b, 0x22]);
 /// Steps from a colour to white or black.
@@ -18,12 +20,14 @@ const STEPS: u16 = 128;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Colour(pub [u8; 3]);
 
-/// A colour that can be read on white, and with white on it; and its tint for dark ground.
+/// A colour that can be read on white, and white on it; and what is made of it for links.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Accent {
-    /// On white ground; and as a ground for white text.
+    /// As it was given: on white ground, and as a ground for white text.
     pub light: Colour,
-    /// On dark ground.
+    /// A shade that can be read on panels, too; the colour itself where that can.
+    pub link: Colour,
+    /// A tint for dark ground.
     pub dark: Colour,
 }
 
@@ -133,7 +137,11 @@ impl Accent {
             let darker = light.readable(WHITE, Colour([0; 3]), LEAST);
             return Err(AccentError::TooLight { colour: light, contrast, darker });
         }
-        Ok(Self { light, dark: light.readable(DARK, WHITE, LEAST_DARK) })
+        Ok(Self {
+            light,
+            link: light.readable(PANEL, Colour([0; 3]), LEAST),
+            dark: light.readable(DARK, WHITE, LEAST_DARK),
+        })
     }
 }
 
@@ -192,12 +200,14 @@ mod tests {
         }
     }
 
-    /// Every colour that is taken can be read on the dark ground too, and white on it.
+    /// Every colour that is taken can be read wherever it stands, and white on it.
     #[test]
-    fn the_tint_can_be_read_on_dark_ground() {
+    fn shade_and_tint_can_be_read_on_panels_and_dark_ground() {
         for text in ["#000000", "#0f6cbd", "#767676", "#8b0000", "#000080", "#006400", "#5B2D8E"] {
             let accent = Accent::read(text).unwrap();
             assert!(accent.light.contrast(WHITE) >= LEAST);
+            assert!(accent.link.contrast(PANEL) >= LEAST, "{text}: {}", accent.link);
+            assert_eq!(accent.link == accent.light, text != "#767676", "{text}");
             assert!(accent.dark.contrast(DARK) >= LEAST_DARK, "{text}: {}", accent.dark);
             assert!(accent.dark.contrast(Colour([0x0d, 0x11, 0x17])) >= LEAST);
             assert_eq!(accent.light.to_string(), text.to_lowercase());
