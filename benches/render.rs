@@ -13,6 +13,7 @@ use std::path::PathBuf;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use intransit::period::PeriodKind;
+use intransit::render::branding::Branding;
 use intransit::render::{Format, render};
 use intransit::report::Report;
 use intransit::run::{Request, report};
@@ -77,16 +78,18 @@ fn of_forty_connectors() -> Report {
 
 fn formats(criterion: &mut Criterion) {
     let report = of_forty_connectors();
+    let branding = Branding::default();
     let mut group = criterion.benchmark_group("40 connectors x 30 days");
     group.sample_size(20);
     for format in Format::ALL {
         group.bench_function(format.name(), |bencher| {
-            bencher.iter(|| render(black_box(&report), format).expect("it renders"));
+            bencher.iter(|| render(black_box(&report), format, &branding).expect("it renders"));
         });
     }
     group.bench_function("all formats", |bencher| {
         bencher.iter(|| {
-            Format::ALL.map(|format| render(black_box(&report), format).expect("it renders"))
+            Format::ALL
+                .map(|format| render(black_box(&report), format, &branding).expect("it renders"))
         });
     });
     group.finish();

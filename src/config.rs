@@ -3,6 +3,7 @@
 //! Both files have one shape, [`Config`]; a schedule's file is laid over the installation's.
 //! Unknown keys are errors that suggest the nearest known one. Nothing here reads a trace.
 
+mod branding;
 mod home;
 mod mail;
 mod map;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
+pub use self::branding::BrandingConfig;
 pub use self::home::{Home, SCHEDULES, ScheduleSettings};
 pub use self::mail::{
     Addresses, Auth, MailConfig, NotifyConfig, OnDoubt, RecipientConfig, Security, Transport,
@@ -109,6 +111,8 @@ pub struct Config {
     pub count: Option<String>,
     /// The report itself.
     pub report: ReportConfig,
+    /// How reports and mails look.
+    pub branding: BrandingConfig,
     /// Sets of trace files.
     pub source: Vec<SourceConfig>,
     /// Names of connectors for logs, which know services and hosts only.

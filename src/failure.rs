@@ -6,7 +6,7 @@ use crate::archive::ArchiveError;
 use crate::config::ConfigError;
 use crate::ledger::LedgerError;
 use crate::run::RunError;
-use crate::run::engine::EngineError;
+use crate::run::engine::{EngineError, Fault};
 use crate::run::reproduce::ReproduceError;
 use crate::store::WriteError;
 
@@ -64,6 +64,16 @@ impl Failure {
     }
 }
 
+impl From<Fault> for FailureKind {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Input => Self::Input,
+            Fault::Settings => Self::Usage,
+            Fault::Internal => Self::Internal,
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.chain.is_empty() {
@@ -80,6 +90,7 @@ impl fmt::Display for Failure {
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         let kind = match &error {
+            _ if error.is_settings() => FailureKind::Usage,
             RunError::Ingest(_) | RunError::NoUsableRow { .. } => FailureKind::Input,
             RunError::EmptyPeriod { .. } | RunError::AsOf(_) | RunError::NoSuchConnector { .. } => {
                 FailureKind::Usage

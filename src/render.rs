@@ -8,10 +8,12 @@
 //! | json | `report.json` |
 //! | xlsx | `report.xlsx` |
 //!
+//! How an organisation's reports look is an input like the report itself ([`branding`]).
 //! Every word comes from `templates/lang/*.toml` ([`words`]); every number from the report.
 //! Text from a trace is hostile: escaped in HTML, neutralised in CSV, spelled out in PDF,
 //! never a formula in XLSX.
 
+pub mod branding;
 pub mod check;
 mod csv;
 mod html;
@@ -23,6 +25,7 @@ mod view;
 pub mod words;
 mod xlsx;
 
+use self::branding::{Branding, Fault};
 use crate::report::Report;
 
 /// A kind of file.
@@ -79,6 +82,9 @@ pub enum RenderError {
     /// The template does not fit the report.
     #[error("the HTML template is at fault")]
     Template(#[from] minijinja::Error),
+    /// A template of the organisation does not fit the report.
+    #[error(transparent)]
+    OwnTemplate(#[from] Fault),
     /// A font is at fault.
     #[error("the font `{0}` cannot be used")]
     Font(&'static str),
@@ -94,11 +100,15 @@ pub enum RenderError {
 ///
 /// # Errors
 /// [`RenderError`] when a template, font or language file is at fault.
-pub fn render(report: &Report, format: Format) -> Result<Vec<(String, Vec<u8>)>, RenderError> {
+pub fn render(
+    report: &Report,
+    format: Format,
+    branding: &Branding,
+) -> Result<Vec<(String, Vec<u8>)>, RenderError> {
     let file = |name: &str, bytes| (name.to_owned(), bytes);
     Ok(match format {
-        Format::Html => vec![file("report.html", html::render(report)?)],
-        Format::Pdf => vec![file("report.pdf", pdf::render(report)?)],
+        Format::Html => vec![file("report.html", html::render(report, branding)?)],
+        Format::Pdf => vec![file("report.pdf", pdf::render(report, branding)?)],
         Format::Csv => vec![
             file("connectors.csv", csv::connectors(report)),
             file("daily.csv", csv::daily(report)),

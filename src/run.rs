@@ -4,6 +4,7 @@
 //! ```text
 //! report     sources -> ingest -> breakdown -> insights -> report -> rendered files
 //! plan       settings of a schedule, checked
+//! branding   [branding], read and checked
 //! evidence   [archive], checked; time stamp and witness
 //! filing     what goes into a bag: report, circumstances, inputs, mail as it was sent
 //! prepare    one occurrence: report frozen, files rendered and checked, letters written
@@ -16,6 +17,7 @@
 //! daemon     the engine, for ever
 //! ```
 
+pub mod branding;
 mod changes;
 mod command;
 pub mod daemon;
@@ -40,6 +42,7 @@ use crate::config::{self, ConnectorConfig, InsightsConfig};
 use crate::deliver::message::MessageError;
 use crate::ingest::{self, IngestError, Reading, Source};
 use crate::period::{Period, PeriodKind};
+use crate::render::branding::Branding;
 use crate::render::{self, Format, RenderError};
 use crate::report::{self, ArchiveReport, Report, RunReport};
 use crate::trace::{Names, Unit};
@@ -148,6 +151,11 @@ impl RunError {
         matches!(self, Self::Ingest(_) | Self::NoUsableRow { .. })
     }
 
+    /// Says whether settings are at fault: a template that does not fit this report.
+    pub fn is_settings(&self) -> bool {
+        matches!(self, Self::Render(RenderError::OwnTemplate(_)))
+    }
+
     /// The error and its causes in one line.
     pub fn chain(&self) -> String {
         chain(self)
@@ -212,10 +220,14 @@ pub fn report(request: &Request) -> Result<Outcome, RunError> {
 ///
 /// # Errors
 /// [`RunError::Render`] naming the format.
-pub fn files(report: &Report, formats: &[Format]) -> Result<Vec<(String, Vec<u8>)>, RunError> {
+pub fn files(
+    report: &Report,
+    formats: &[Format],
+    branding: &Branding,
+) -> Result<Vec<(String, Vec<u8>)>, RunError> {
     let mut files = Vec::new();
     for format in formats {
-        files.extend(render::render(report, *format)?);
+        files.extend(render::render(report, *format, branding)?);
     }
     Ok(files)
 }

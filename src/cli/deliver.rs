@@ -1,5 +1,6 @@
 //! `intransit deliver`
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use serde::Serialize;
@@ -10,6 +11,7 @@ use crate::clock::Clock;
 use crate::failure::{Failure, FailureKind};
 use crate::ledger::{Message, State};
 use crate::render::json::pretty;
+use crate::run::branding;
 use crate::run::post::Post;
 
 /// What `deliver` takes.
@@ -179,13 +181,16 @@ fn retry(args: &RetryArgs, clock: Clock) -> Result<Done, Failure> {
 }
 
 fn test(args: &TestArgs, clock: Clock) -> Result<Done, Failure> {
-    let post = if let Some(name) = &args.schedule {
-        args.home.read_one(name)?.1.post
+    let (post, branding) = if let Some(name) = &args.schedule {
+        let plan = args.home.read_one(name)?.1;
+        (plan.post, plan.branding)
     } else {
         let home = crate::config::Home::find(args.home.config.as_deref())?;
-        Post::of(&home, &home.config.mail, &home.file_name())?
+        let (config, file) = (&home.config, home.file_name());
+        let branding = branding::read(&home, &config.branding, &file)?;
+        (Post::of(&home, &config.mail, &file)?, Arc::new(branding))
     };
-    match post.test(&args.address, clock.now())? {
+    match post.test(&args.address, branding.accent, clock.now())? {
         Ok(receipt) => {
             let tls = receipt.tls.unwrap_or_else(|| "no TLS".to_owned());
             let cipher = receipt.cipher.unwrap_or_default();

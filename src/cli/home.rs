@@ -115,7 +115,12 @@ impl Installation {
         let Some(first) = faults.next() else { return Ok(()) };
         let failure = Failure::from(first);
         let mut all = vec![failure.to_string()];
-        all.extend(faults.map(|fault| Failure::from(fault).to_string()));
+        for fault in faults.map(|fault| Failure::from(fault).to_string()) {
+            // What the installation says is at fault in every schedule.
+            if !all.contains(&fault) {
+                all.push(fault);
+            }
+        }
         Err(Failure::said(FailureKind::Usage, &all))
     }
 

@@ -13,8 +13,10 @@ use crate::failure::Failure;
 use crate::ingest::{self, DayOrder, Source};
 use crate::insight::Severity;
 use crate::period::PeriodKind;
+use crate::render::branding::Branding;
 use crate::render::{self, Format};
 use crate::report::Report;
+use crate::run::branding;
 use crate::run::engine;
 use crate::run::filing::{self, Circumstances};
 use crate::run::prepare::{self, Prepared};
@@ -141,13 +143,18 @@ pub(super) fn run(args: &Args, clock: Clock) -> Result<Done, Failure> {
     } else {
         args.formats.clone()
     };
+    let branding = Arc::new(branding::read(&home, &home.config.branding, &home.file_name())?);
+    if let Some(note) = branding.note(&formats) {
+        say(&format!("note: {note}"));
+    }
+    let looks = (formats.as_slice(), &branding);
     let outcome = if args.archive {
-        filed(args, &home, &configs, &request, &formats, clock)?
+        filed(args, &home, &configs, &request, looks, clock)?
     } else {
         run::report(&request)?
     };
     tell(&outcome);
-    write(args, &outcome.report, &formats)?;
+    write(args, &outcome.report, looks)?;
     let worst = outcome.report.periods.iter().flat_map(|period| &period.insights);
     let worst = worst.map(|insight| insight.severity).max();
     Ok(match args.fail_on {
@@ -258,7 +265,7 @@ fn filed(
     home: &Home,
     configs: &[SourceConfig],
     request: &Request,
-    formats: &[Format],
+    (formats, branding): (&[Format], &Arc<Branding>),
     clock: Clock,
 ) -> Result<Outcome, Failure> {
     super::home::log(false, false);
@@ -272,11 +279,13 @@ fn filed(
             let mut request = request.clone();
             request.archive = Some(engine::place_report(place, signer));
             let outcome = run::report(&request)?;
-            let files = prepare::checked(&outcome.report, &prepare::with_figures(formats))?;
+            let formats = prepare::with_figures(formats);
+            let files = prepare::checked(&outcome.report, &formats, branding)?;
             let report = outcome.report.clone();
             let as_of_from_rows = outcome.as_of_from_rows;
             let reading = Some(outcome.reading);
-            let prepared = Prepared { report, reading, files, variants: Vec::new() };
+            let branding = Arc::clone(branding);
+            let prepared = Prepared { report, reading, files, variants: Vec::new(), branding };
             let circumstances = Circumstances {
                 run,
                 started: clock.now(),
@@ -316,7 +325,11 @@ fn tell(outcome: &Outcome) {
     }
 }
 
-fn write(args: &Args, report: &Report, formats: &[Format]) -> Result<(), Failure> {
+fn write(
+    args: &Args,
+    report: &Report,
+    (formats, branding): (&[Format], &Arc<Branding>),
+) -> Result<(), Failure> {
     if args.json {
         put(&render::json::render(report))?;
     }
@@ -326,7 +339,7 @@ fn write(args: &Args, report: &Report, formats: &[Format]) -> Result<(), Failure
         (None, false) => PathBuf::from(default_folder(report)),
     };
     // All files are rendered before the first is written: a report is whole or absent.
-    let files = run::files(report, formats)?;
+    let files = run::files(report, formats, branding)?;
     store::create_folder(&folder)?;
     for (name, bytes) in &files {
         store::write_atomic(&folder.join(name), bytes)?;

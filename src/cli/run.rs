@@ -131,9 +131,8 @@ fn outcome(engine: &Engine, plan: &Plan, key: &Key, ran: &Ran) -> Result<Done, F
             let message = format!("{key} waits until {until}: {reason}");
             Err(Failure::said(FailureKind::Internal, &[message]))
         }
-        Ran::Failed { reason, input } => {
-            let kind = if *input { FailureKind::Input } else { FailureKind::Internal };
-            Err(Failure::said(kind, &[format!("error: {key}: {reason}")]))
+        Ran::Failed { reason, fault } => {
+            Err(Failure::said((*fault).into(), &[format!("error: {key}: {reason}")]))
         }
         Ran::Done { bag } => {
             let json = std::fs::read(bag.join("data/report.json")).ok();

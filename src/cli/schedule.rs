@@ -9,6 +9,7 @@ use crate::clock::{self, Clock};
 use crate::config;
 use crate::failure::{Failure, FailureKind};
 use crate::ingest;
+use crate::render::Format;
 use crate::render::json::pretty;
 use crate::report::instant;
 use crate::run::plan::Plan;
@@ -259,6 +260,9 @@ fn faults_of(plan: &Plan, offline: bool) -> Vec<String> {
 
 fn warnings(plan: &Plan, clock: Clock) -> Vec<String> {
     let mut warnings = plan.pattern.warnings(plan.zone, clock.now());
+    let attached = plan.recipients.iter().flat_map(|reader| &reader.attach);
+    let formats: Vec<Format> = plan.formats.iter().chain(attached).copied().collect();
+    warnings.extend(plan.branding.note(&formats).map(str::to_owned));
     if plan.recipients.is_empty() {
         warnings
             .push("no [[recipient]]: the report is made and filed, but mailed to nobody".into());

@@ -9,7 +9,7 @@ use crate::config::Home;
 use crate::failure::{Failure, FailureKind};
 use crate::ledger::{Ledger, State};
 use crate::run::daemon;
-use crate::run::engine::{Pass, Ran};
+use crate::run::engine::{Fault, Pass, Ran};
 use crate::run::plan::Plan;
 
 /// What `tick` takes.
@@ -57,23 +57,21 @@ pub(super) fn tick(args: &TickArgs, clock: Clock) -> Result<Done, Failure> {
 
 fn failed(pass: &Pass) -> Option<Failure> {
     let mut lines = Vec::new();
-    let mut kind = FailureKind::Input;
+    let mut gravest = Fault::Input;
     for (key, ran) in &pass.ran {
         match ran {
-            Ran::Failed { reason, input } => {
+            Ran::Failed { reason, fault } => {
                 lines.push(format!("error: {key}: {reason}"));
-                if !input {
-                    kind = FailureKind::Internal;
-                }
+                gravest = gravest.max(*fault);
             }
             Ran::Waits { reason, until, machine: true } => {
                 lines.push(format!("error: {key}: {reason}; tried again after {until}"));
-                kind = FailureKind::Internal;
+                gravest = Fault::Internal;
             }
             Ran::Waits { .. } | Ran::Done { .. } => {}
         }
     }
-    (!lines.is_empty()).then(|| Failure::said(kind, &lines))
+    (!lines.is_empty()).then(|| Failure::said(gravest.into(), &lines))
 }
 
 /// Messages that are still on their way after this pass.

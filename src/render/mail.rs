@@ -5,9 +5,10 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment, Value, context};
+use minijinja::{Value, context};
 use serde::Serialize;
 
+use super::branding::{Accent, Branding, Kind, Templates};
 use super::view::{self, Part};
 use super::words::{Words, number};
 use super::{RenderError, clean};
@@ -17,6 +18,8 @@ use crate::trace::Direction;
 
 /// Longest HTML part in bytes.
 pub const MAX_HTML: usize = 80_000;
+/// Name of the HTML part's template.
+const HTML: &str = "mail/report.html";
 /// Most insights in a body.
 const MAX_INSIGHTS: usize = 12;
 /// Most lines about earlier reports, changes and connectors.
@@ -218,31 +221,48 @@ struct NoticeView {
 ///
 /// # Errors
 /// [`RenderError`] when a template or language file is at fault.
-pub fn report(report: &Report, facts: &Facts) -> Result<Body, RenderError> {
+pub fn report(report: &Report, facts: &Facts, branding: &Branding) -> Result<Body, RenderError> {
     let words = Words::of(&report.language)
         .ok_or_else(|| RenderError::Language(report.language.clone()))?;
     let mut shown = MAX_INSIGHTS;
     loop {
         let view = Builder { report, facts, words }.build(shown)?;
-        let value = Value::from(Serde(&view));
         let body = Body {
             subject: plain(words, &view.subject),
-            html: fill("report.html", &value, words)?,
-            text: fill("report.txt", &value, words)?,
+            html: fill(HTML, &view, words, (&branding.templates, branding.accent))?,
+            text: fill("mail/report.txt", &view, words, (&branding.templates, branding.accent))?,
         };
         // Names are foreign text of any length: less of them until the body fits.
-        if body.html.len() < MAX_HTML || shown == 0 {
+        if body.html.len() < MAX_HTML {
             return Ok(body);
+        }
+        if shown == 0 {
+            return too_long(body, branding);
         }
         shown /= 2;
     }
 }
 
-/// Renders a notice.
+/// With the built-in template this is as short as can be; another is told.
+fn too_long(body: Body, branding: &Branding) -> Result<Body, RenderError> {
+    if !branding.templates.replace(HTML) {
+        return Ok(body);
+    }
+    let length = body.html.len();
+    let what = format!("makes {length} bytes, where less than {MAX_HTML} are allowed");
+    Err(branding.templates.at_fault(HTML, what))
+}
+
+/// Renders a notice. Its templates are always the built-in ones: whoever is to be told that
+/// something went wrong is told, whatever is wrong with other templates.
 ///
 /// # Errors
 /// [`RenderError`] when a template or language file is at fault.
-pub fn notice(notice: &Notice, language: &str) -> Result<Body, RenderError> {
+pub fn notice(
+    notice: &Notice,
+    language: &str,
+    accent: Option<Accent>,
+) -> Result<Body, RenderError> {
     let words = Words::of(language).ok_or_else(|| RenderError::Language(language.to_owned()))?;
     let (key, places, mut lines): (_, Vec<(&str, String)>, Vec<String>) = match notice {
         Notice::Failed { schedule, nominal, zone, reason } => {
@@ -284,11 +304,11 @@ pub fn notice(notice: &Notice, language: &str) -> Result<Body, RenderError> {
         lines,
         footer: vec![automatic(words)],
     };
-    let value = Value::from(Serde(&view));
+    let built_in = Templates::default();
     Ok(Body {
         subject: plain(words, &view.subject),
-        html: fill("notice.html", &value, words)?,
-        text: fill("notice.txt", &value, words)?,
+        html: fill("mail/notice.html", &view, words, (&built_in, accent))?,
+        text: fill("mail/notice.txt", &view, words, (&built_in, accent))?,
     })
 }
 
@@ -314,24 +334,21 @@ fn plain(words: &Words, text: &str) -> String {
     words.grouped(text).split_ascii_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn fill(template: &str, view: &Value, words: &Words) -> Result<String, RenderError> {
-    let mut environment = Environment::new();
-    environment.set_auto_escape_callback(|name| match name.rsplit('.').next() {
-        Some("html") => AutoEscape::Html,
-        _ => AutoEscape::None,
-    });
-    environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
-    for (name, source) in [
-        ("frame.html", include_str!("../../templates/mail/frame.html")),
-        ("report.html", include_str!("../../templates/mail/report.html")),
-        ("notice.html", include_str!("../../templates/mail/notice.html")),
-        ("report.txt", include_str!("../../templates/mail/report.txt")),
-        ("notice.txt", include_str!("../../templates/mail/notice.txt")),
-    ] {
-        environment.add_template(name, source)?;
-    }
-    let text = environment.get_template(template)?.render(context! { mail => view })?;
-    Ok(words.grouped(&text))
+fn fill<V: Serialize>(
+    template: &str,
+    view: &V,
+    words: &'static Words,
+    (templates, accent): (&Templates, Option<Accent>),
+) -> Result<String, RenderError> {
+    let is_html = template.rsplit('.').next() == Some("html");
+    let kind = if is_html { Kind::MailHtml } else { Kind::MailText };
+    let environment = templates.environment(kind, words)?;
+    let looks = context! {
+        accent => accent.map(|accent| accent.light.to_string()),
+        accent_dark => accent.map(|accent| accent.dark.to_string()),
+    };
+    let context = context! { mail => Value::from(Serde(view)), branding => looks };
+    Ok(words.grouped(&templates.fill(&environment, template, context)?))
 }
 
 struct Builder<'a> {

@@ -9,7 +9,7 @@
 //! * Nothing is drawn outside the margins, but the footer.
 //! * Every character is shown or spelled out (`<U+65E5>`); none vanishes.
 //! * What is read follows the order in which it is drawn; furniture is no part of it.
-//! * The same report gives the same bytes, in any process.
+//! * The same report with the same branding gives the same bytes, in any process.
 
 mod archive;
 mod attach;
@@ -18,6 +18,7 @@ mod font;
 mod layout;
 mod metadata;
 mod outline;
+mod picture;
 mod srgb;
 mod table;
 mod tags;
@@ -29,6 +30,7 @@ use self::layout::{Face, Heading, Layout, SIZE};
 use self::metadata::{Facts, plain};
 use self::tags::Role;
 use super::RenderError;
+use super::branding::Branding;
 use super::view::{self, Card, EvidenceView, InsightView, PartView, PeriodView, View};
 use super::words::Words;
 use crate::period;
@@ -38,11 +40,15 @@ use crate::report::Report;
 ///
 /// # Errors
 /// [`RenderError`] when a font or language file is at fault.
-pub(super) fn render(report: &Report) -> Result<Vec<u8>, RenderError> {
+pub(super) fn render(report: &Report, branding: &Branding) -> Result<Vec<u8>, RenderError> {
     let view = view::build(report)?;
     let words = Words::of(&report.language)
         .ok_or_else(|| RenderError::Language(report.language.clone()))?;
-    let mut layout = Layout::new()?;
+    let mut layout = Layout::new(branding.accent.map(|accent| accent.light.rgb()))?;
+    let logo = branding.picture();
+    if let Some(logo) = logo {
+        picture::draw(&mut layout, logo, &view.organisation);
+    }
     title(&mut layout, &view);
     for (index, period) in view.periods.iter().enumerate() {
         if index > 0 {
@@ -58,7 +64,7 @@ pub(super) fn render(report: &Report) -> Result<Vec<u8>, RenderError> {
     layout.footers(&view.footer, &|page, pages| {
         words.fill("report.page", &[("page", &page.to_string()), ("pages", &pages.to_string())])
     });
-    archive::finish(layout, &facts(report, &view), &attach::figures(report, words))
+    archive::finish(layout, &facts(report, &view), &attach::figures(report, words), logo)
 }
 
 fn facts(report: &Report, view: &View) -> Facts {
@@ -79,6 +85,7 @@ fn day_begin(report: &Report) -> DateTime<FixedOffset> {
 }
 
 fn title(layout: &mut Layout, view: &View) {
+    layout.rule(3.0, 5.0);
     layout.within(Role::Title, |layout| {
         layout.paragraph(&view.title, 20.0, Face::Bold, layout::INK);
     });

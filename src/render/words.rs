@@ -52,6 +52,11 @@ impl Words {
         Self { texts, zero_is_one: matches!(language, "fr" | "pt-BR") }
     }
 
+    /// The text of a key; `None` where there is none.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.texts.get(key).map(String::as_str)
+    }
+
     /// The text of a key. A key without a text shows itself; a test sees to it that none is.
     pub fn text(&self, key: &str) -> String {
         self.texts.get(key).cloned().unwrap_or_else(|| key.to_owned())

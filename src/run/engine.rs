@@ -78,9 +78,20 @@ pub enum Ran {
     Failed {
         /// Why.
         reason: String,
-        /// Whether the traces are at fault.
-        input: bool,
+        /// What is at fault.
+        fault: Fault,
     },
+}
+
+/// What is at fault where a report cannot be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// The traces.
+    Input,
+    /// The settings, such as a template.
+    Settings,
+    /// The machine, or this program.
+    Internal,
 }
 
 /// What one pass came to.
@@ -315,7 +326,7 @@ impl Engine {
         let Some(nominal) = schedule::parse_nominal(&key.nominal) else {
             let reason = format!("`{}` is no local time", key.nominal);
             self.ledger.fail(key, started, &reason)?;
-            return Ok(Ran::Failed { reason, input: false });
+            return Ok(Ran::Failed { reason, fault: Fault::Internal });
         };
         self.ledger.begin(key, started)?;
         tracing::info!(run = %key, "running");
@@ -345,7 +356,12 @@ impl Engine {
             Err(EngineError::Ledger(error)) => Err(error.into()),
             Err(error) => match self.after_failure(key, &plan.evidence)? {
                 Some(sealed) => Ok(Ran::Done { bag: sealed.path }),
-                None => self.machine_failed(plan, run, &error),
+                None => match error {
+                    EngineError::Run(error) if error.is_settings() => {
+                        self.could_not(plan, run, &error, None)
+                    }
+                    error => self.machine_failed(plan, run, &error),
+                },
             },
         }
     }
@@ -378,8 +394,19 @@ impl Engine {
         (place, signer): (&Place, Option<&Signer>),
         started: DateTime<Utc>,
     ) -> Result<PathBuf, EngineError> {
+        let key = &run.key;
         // Letters that cannot be written are found before anything is kept.
-        let rehearsal = Beside { due_at: Some(run.due_at), ..Beside::default() };
+        let rehearsal = Beside {
+            due_at: Some(run.due_at),
+            filed: Some(Filed {
+                folder: plan.evidence.name.clone(),
+                bag: archive::bag_name(place.seq, &key.schedule, &key.nominal, key.revision),
+                seq: place.seq,
+                head_sha256: place.previous_head_sha256.clone(),
+                signed: signer.is_some(),
+            }),
+            ..Beside::default()
+        };
         prepare::letters(plan, &run.key, prepared, &rehearsal, started)?;
         let circumstances = Circumstances::of(plan, run, started);
         let (deliveries, filed) = filing::deliveries(&self.ledger)?;
@@ -509,6 +536,7 @@ impl Engine {
             RunError::Ingest(_) => {
                 format!("{}: [[source]]: {}", plan.file.display(), error.chain())
             }
+            _ if error.is_settings() => format!("branding.templates: {}", error.chain()),
             _ => error.chain(),
         };
         match waits {
@@ -516,7 +544,14 @@ impl Engine {
                 let until = deadline.min(self.clock.now() + LOOK_AGAIN);
                 self.wait(&run.key, until, reason, false)
             }
-            _ => self.failed(plan, run, reason, error.is_input()),
+            _ => {
+                let fault = match error {
+                    _ if error.is_input() => Fault::Input,
+                    _ if error.is_settings() => Fault::Settings,
+                    _ => Fault::Internal,
+                };
+                self.failed(plan, run, reason, fault)
+            }
         }
     }
 
@@ -534,7 +569,7 @@ impl Engine {
                 let until = self.clock.now() + TimeDelta::minutes(*minutes);
                 self.wait(&run.key, until, reason, true)
             }
-            _ => self.failed(plan, run, reason, false),
+            _ => self.failed(plan, run, reason, Fault::Internal),
         }
     }
 
@@ -555,7 +590,7 @@ impl Engine {
         plan: &Plan,
         run: &Run,
         reason: String,
-        input: bool,
+        fault: Fault,
     ) -> Result<Ran, EngineError> {
         let (key, now) = (&run.key, self.clock.now());
         tracing::error!(run = %key, "no report: {reason}");
@@ -567,7 +602,7 @@ impl Engine {
             reason: reason.clone(),
         };
         self.notify(plan, key, Purpose::Failed, &notice)?;
-        Ok(Ran::Failed { reason, input })
+        Ok(Ran::Failed { reason, fault })
     }
 
     fn notify(

@@ -20,6 +20,8 @@ use crate::store::{self, Content};
 
 /// Name of the circumstances in a bag.
 pub const RECORD: &str = "run.json";
+/// Name of what the report looks like in a bag; absent where that is the default.
+pub const BRANDING: &str = "branding.json";
 /// Name of the settings in a bag.
 pub const SETTINGS: &str = "settings.toml";
 
@@ -173,6 +175,7 @@ pub fn bag(
     let record = record(circumstances, inputs, variants, formats);
     files.push(File::new(RECORD, pretty(&record)));
     files.push(File::new(SETTINGS, circumstances.settings.as_bytes().to_vec()));
+    files.extend(prepared.branding.record().map(|record| File::new(BRANDING, record)));
     files.extend(deliveries);
     archive::Bag {
         name: archive::bag_name(seq, &key.schedule, &key.nominal, key.revision),

@@ -1,17 +1,19 @@
 //! A schedule made ready: settings checked, words turned into values.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chrono::TimeDelta;
 use chrono_tz::Tz;
 
 use super::evidence::Evidence;
 use super::post::Post;
-use super::{Request, settings};
+use super::{Request, branding, settings};
 use crate::config::{ConfigError, Home, Missed, RecipientConfig, ScheduleSettings, Span};
 use crate::deliver::message;
 use crate::ingest;
 use crate::render::Format;
+use crate::render::branding::Branding;
 use crate::schedule::Pattern;
 
 /// How far back missed occurrences are made up for where nothing is said.
@@ -45,6 +47,8 @@ pub struct Plan {
     pub request: Request,
     /// Files of the report.
     pub formats: Vec<Format>,
+    /// How they look.
+    pub branding: Arc<Branding>,
     /// Who gets it.
     pub recipients: Vec<Addressee>,
     /// Who is told when something goes wrong.
@@ -106,6 +110,7 @@ fn build(home: &Home, schedule: &ScheduleSettings, checks: &mut Checks) -> Optio
     let language = config.report.language.as_deref().unwrap_or(settings::LANGUAGE);
     let language = checks.take(settings::language(language, "report.language", file));
     let sources = checks.take(sources(home, schedule));
+    let branding = checks.take(branding(home, schedule));
     let recipients = checks.take(recipients(&config.recipient, language.as_deref(), file));
     let notify = checks.take(addresses(config.notify.address.list(), file));
     let post = checks.take(Post::of(home, &config.mail, file));
@@ -148,12 +153,21 @@ fn build(home: &Home, schedule: &ScheduleSettings, checks: &mut Checks) -> Optio
         },
         wait_for_data: wait,
         formats: formats?,
+        branding: branding?,
         recipients: recipients?,
         notify: notify?,
         post: post?,
         evidence: evidence?,
         settings: schedule.text.clone(),
     })
+}
+
+/// What the schedule does not say otherwise stands in the installation's file.
+fn branding(home: &Home, schedule: &ScheduleSettings) -> Result<Arc<Branding>, ConfigError> {
+    let (config, installation) = (&schedule.config.branding, home.file_name());
+    let own = *config != home.config.branding;
+    let file = if own { schedule.file.as_path() } else { installation.as_path() };
+    branding::read(home, config, file).map(Arc::new)
 }
 
 fn pattern(text: Option<&str>, file: &Path) -> Result<Pattern, ConfigError> {

@@ -12,6 +12,7 @@ use super::{RunError, command};
 use crate::config::{Auth, ConfigError, Home, MailConfig, OnDoubt, Security, Transport};
 use crate::deliver::outcome::{Outcome, Receipt};
 use crate::deliver::{folder, message, smtp};
+use crate::render::branding::Accent;
 use crate::render::mail;
 use crate::store;
 
@@ -136,10 +137,11 @@ impl Post {
     pub fn test(
         &self,
         address: &str,
+        accent: Option<Accent>,
         now: DateTime<Utc>,
     ) -> Result<Result<Receipt, String>, RunError> {
         let to = message::address(address)?;
-        let body = mail::notice(&mail::Notice::Test, super::settings::LANGUAGE)?;
+        let body = mail::notice(&mail::Notice::Test, super::settings::LANGUAGE, accent)?;
         let second = now.timestamp().to_string();
         let message_id = message::message_id(&["test", &second], &to, &self.sender);
         let bytes = message::bytes(&message::Letter {

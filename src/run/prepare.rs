@@ -2,15 +2,17 @@
 //! written. Nothing is stored and nothing is sent here.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 
-use super::filing::{RECORD, Record};
+use super::filing::{BRANDING, RECORD, Record};
 use super::plan::{Addressee, Plan};
 use super::{RunError, files, report};
 use crate::deliver::message::{self, Letter};
 use crate::ingest::Reading;
 use crate::ledger::{Key, NewMessage, Purpose};
+use crate::render::branding::Branding;
 use crate::render::{self, Format, mail};
 use crate::report::{ArchiveReport, Report, RunReport, broken_law, limited};
 
@@ -28,6 +30,8 @@ pub struct Prepared {
     pub files: Files,
     /// The reports of recipients who see less of it or read another language.
     pub variants: Vec<Variant>,
+    /// How all of them look.
+    pub branding: Arc<Branding>,
 }
 
 /// The same figures for some recipients.
@@ -63,7 +67,8 @@ pub fn prepare(
     });
     request.archive = archive;
     let outcome = report(&request)?;
-    let files = checked(&outcome.report, &with_figures(&plan.formats))?;
+    let branding = Arc::clone(&plan.branding);
+    let files = checked(&outcome.report, &with_figures(&plan.formats), &branding)?;
     let mut variants: Vec<Variant> = Vec::new();
     for reader in &plan.recipients {
         if !is_main(reader, &outcome.report) {
@@ -78,9 +83,10 @@ pub fn prepare(
                 formats.push(*format);
             }
         }
-        variant.files = checked(&variant.report, &formats)?;
+        variant.files = checked(&variant.report, &formats, &branding)?;
     }
-    Ok(Prepared { report: outcome.report, reading: Some(outcome.reading), files, variants })
+    let (report, reading) = (outcome.report, Some(outcome.reading));
+    Ok(Prepared { report, reading, files, variants, branding })
 }
 
 /// Figures that can be recomputed belong to the evidence of every run.
@@ -113,7 +119,8 @@ impl Prepared {
             })
         };
         let variants = record.variants.iter().map(variant).collect::<Option<_>>()?;
-        Some(Self { report: read_report(&data)?, reading: None, files, variants })
+        let branding = Arc::new(read_branding(&data)?);
+        Some(Self { report: read_report(&data)?, reading: None, files, variants, branding })
     }
 }
 
@@ -133,6 +140,15 @@ fn read_report(folder: &Path) -> Option<Report> {
     serde_json::from_slice(&std::fs::read(folder.join("report.json")).ok()?).ok()
 }
 
+/// As it was filed; the default where nothing was.
+fn read_branding(folder: &Path) -> Option<Branding> {
+    let path = folder.join(BRANDING);
+    if !path.exists() {
+        return Some(Branding::default());
+    }
+    Branding::from_record(&std::fs::read(path).ok()?).ok()
+}
+
 fn read_files(folder: &Path, names: &[String]) -> Option<Files> {
     let read = |name: &String| Some((name.clone(), std::fs::read(folder.join(name)).ok()?));
     names.iter().map(read).collect()
@@ -142,10 +158,18 @@ fn read_files(folder: &Path, names: &[String]) -> Option<Files> {
 ///
 /// # Errors
 /// [`RunError`] when one cannot be rendered, or does not hold what it must.
-pub fn checked(report: &Report, formats: &[Format]) -> Result<Files, RunError> {
-    let files = files(report, formats)?;
-    render::check::check(report, &files).map_err(RunError::Unreadable)?;
-    Ok(files)
+pub fn checked(
+    report: &Report,
+    formats: &[Format],
+    branding: &Branding,
+) -> Result<Files, RunError> {
+    let files = files(report, formats, branding)?;
+    match render::check::check(report, &files) {
+        Ok(()) => Ok(files),
+        Err(unreadable) => Err(branding
+            .blamed(&unreadable)
+            .map_or_else(|| RunError::Unreadable(unreadable), RunError::Render)),
+    }
 }
 
 fn is_main(reader: &Addressee, report: &Report) -> bool {
@@ -236,7 +260,7 @@ fn letter(
         let present = files.iter().filter(|(name, _)| names.contains(&name.as_str()));
         let present: Files = present.cloned().collect();
         if present.is_empty() {
-            attachments.extend(checked(report, &[*format])?);
+            attachments.extend(checked(report, &[*format], &prepared.branding)?);
         } else {
             attachments.extend(present);
         }
@@ -259,7 +283,7 @@ fn letter(
         message::message_id(&[&parts, last].concat(), &reader.address, &plan.post.sender)
     };
     let write = |id: &str, left_out: bool| {
-        let body = mail::report(report, &facts(left_out))?;
+        let body = mail::report(report, &facts(left_out), &prepared.branding)?;
         let attached = if left_out { &[][..] } else { &attachments };
         let head = beside.filed.as_ref().map(mail::Filed::head);
         let to = reader.address.as_str();
@@ -353,7 +377,7 @@ pub fn notice(
     to: &str,
     now: DateTime<Utc>,
 ) -> Result<NewMessage, RunError> {
-    let body = mail::notice(notice, &plan.request.language)?;
+    let body = mail::notice(notice, &plan.request.language, plan.branding.accent)?;
     let revision = format!("r{}", key.revision);
     let parts = [key.schedule.as_str(), key.nominal.as_str(), &revision, purpose.name()];
     let message_id = message::message_id(&parts, to, &plan.post.sender);

@@ -1,6 +1,6 @@
 //! A filed report made again from its inputs, and compared byte for byte.
 //!
-//! The inputs are the copies in the bag; where only names and hashes were kept, the files at
+//! It looks as it did then: logo, colour and templates are those in the bag. The inputs are the copies in the bag; where only names and hashes were kept, the files at
 //! their old place, if they still have the same SHA-256.
 
 use std::path::{Path, PathBuf};
@@ -8,11 +8,12 @@ use std::time::SystemTime;
 
 use chrono::DateTime;
 
-use super::filing::{InputRecord, RECORD, Record, SETTINGS};
+use super::filing::{BRANDING, InputRecord, RECORD, Record, SETTINGS};
 use super::{Request, RunError, files, report, settings};
 use crate::config::{Config, ConfigError};
 use crate::ingest::{self, Archived, Source};
 use crate::render::Format;
+use crate::render::branding::Branding;
 use crate::report::{Report, limited};
 use crate::store;
 
@@ -89,18 +90,22 @@ pub fn reproduce(bag: &Path) -> Result<Comparison, ReproduceError> {
     let mut made = report(&request(&data, &record, &filed, &config)?)?.report;
     // Files that were passed over are named in the report, not kept.
     made.skipped.clone_from(&filed.skipped);
+    let branding = branding(&data.join(BRANDING))?;
     let mut comparison = Comparison {
         bag: name,
         same: Vec::new(),
         different: Vec::new(),
         versions: versions(&filed, &made),
     };
-    compare(&mut comparison, &data, "", &made, &record.formats)?;
+    let mut compare = |folder: &str, report: &Report, names: &[String]| {
+        compare(&mut comparison, &data, folder, (report, &branding), names)
+    };
+    compare("", &made, &record.formats)?;
     for variant in &record.variants {
         let mut report = limited(&made, &variant.connectors);
         report.language.clone_from(&variant.language);
         let folder = format!("variants/{}/", variant.folder);
-        compare(&mut comparison, &data, &folder, &report, &variant.files)?;
+        compare(&folder, &report, &variant.files)?;
     }
     Ok(comparison)
 }
@@ -205,14 +210,14 @@ fn compare(
     comparison: &mut Comparison,
     data: &Path,
     folder: &str,
-    report: &Report,
+    (report, branding): (&Report, &Branding),
     names: &[String],
 ) -> Result<(), ReproduceError> {
     let formats: Vec<Format> = Format::ALL
         .into_iter()
         .filter(|format| format.files().iter().any(|file| names.iter().any(|name| name == file)))
         .collect();
-    for (name, bytes) in files(report, &formats)? {
+    for (name, bytes) in files(report, &formats, branding)? {
         if !names.contains(&name) {
             continue;
         }
@@ -243,6 +248,14 @@ fn first_difference(filed: &[u8], made: &[u8]) -> String {
         }
         _ => format!("byte {at} of {} filed, {} made", filed.len(), made.len()),
     }
+}
+
+fn branding(path: &Path) -> Result<Branding, ReproduceError> {
+    if !path.exists() {
+        return Ok(Branding::default());
+    }
+    Branding::from_record(&read(path)?)
+        .map_err(|error| ReproduceError::Bag { path: path.to_owned(), why: super::chain(&error) })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, ReproduceError> {

@@ -30,6 +30,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("glob", &["ingest"]),
     ("flate2", &["ingest", "sample"]),
     ("minijinja", &["render"]),
+    ("png", &["render"]),
     ("printpdf", &["render"]),
     ("lopdf", &["render"]),
     ("md5", &["render"]),

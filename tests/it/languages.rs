@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate};
 use intransit::insight::{Advice, CoverageProblem, Rule};
+use intransit::render::branding::Branding;
 use intransit::render::mail::{self, Earlier, Facts, Filed, Notice};
 use intransit::render::words::{LANGUAGES, Words, number};
 use intransit::render::{Format, check, check_language, render, summary};
@@ -490,7 +491,7 @@ fn rendered(language: &str) -> BTreeMap<String, String> {
         let report = report(language, full);
         let mut files = Vec::new();
         for format in [Format::Html, Format::Pdf, Format::Xlsx] {
-            files.extend(render(&report, format).unwrap());
+            files.extend(render(&report, format, &Branding::default()).unwrap());
         }
         assert_eq!(check::check(&report, &files), Ok(()), "{language}");
         let [html, pdf, xlsx] = files.as_slice() else { panic!("three files") };
@@ -500,13 +501,13 @@ fn rendered(language: &str) -> BTreeMap<String, String> {
         assert!(!pdf.contains('…'), "{language}: a text is cut in the document");
         all.insert(format!("pdf {full}"), pdf);
         all.insert(format!("summary {full}"), summary::render(&report).unwrap());
-        let body = mail::report(&report, &facts(full)).unwrap();
+        let body = mail::report(&report, &facts(full), &Branding::default()).unwrap();
         all.insert(format!("mail html {full}"), stripped(&body.html));
         all.insert(format!("mail text {full}"), body.text);
         all.insert(format!("mail subject {full}"), body.subject);
     }
     for (index, notice) in notices().iter().enumerate() {
-        let body = mail::notice(notice, language).unwrap();
+        let body = mail::notice(notice, language, None).unwrap();
         all.insert(format!("notice html {index}"), stripped(&body.html));
         all.insert(format!("notice text {index}"), format!("{}\n{}", body.subject, body.text));
     }

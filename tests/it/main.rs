@@ -7,6 +7,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod branding;
 mod cli;
 mod cloud;
 mod crash;

@@ -200,9 +200,8 @@ fn a_long_table_goes_over_pages() {
         .map(|n| format!("2026-11-09T10:00:00Z,{n},Received,Connector number {n:03} of many,TLS1.2,a@b.example,x@y.example"))
         .collect();
     let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
-    let folder = Folder::with("a.csv", crate::support::detail(&rows));
-    let args =
-        [&["report", "a.csv", "--out", "out", "--formats", "pdf"], &crate::support::RANGE[..]];
+    let folder = Folder::with("a.csv", detail(&rows));
+    let args = [&["report", "a.csv", "--out", "out", "--formats", "pdf"], &RANGE[..]];
     assert!(folder.run(&args.concat()).status.success());
     let document = lopdf::Document::load_mem(&read(&folder, "out/report.pdf")).unwrap();
     inside_the_margins(&document);

@@ -1,5 +1,7 @@
 //! The document as an archive and a screen reader take it: PDF/A-3b (ISO 19005-3) and tagged
 //! PDF (ISO 32000-1, 14.7 and 14.8), looked at from outside with lopdf, poppler and qpdf.
+//!
+//! It has a logo and a colour, so that what they add is held to the same rules.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -7,6 +9,7 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 use intransit::insight::{Advice, Certainty, Insight, Rule, Severity};
+use intransit::render::branding::{Accent, Branding, Logo};
 use intransit::render::{Format, render};
 use intransit::report::{
     ArchiveReport, Connector, CoverageReport, Daily, Generator, Limits, PeerReport, PeriodReport,
@@ -212,12 +215,20 @@ fn read_aloud() -> (Document, String) {
     (Document::load_mem(&bytes).unwrap(), read)
 }
 
+fn branding() -> Branding {
+    Branding {
+        logo: Some(Logo::read(crate::support::png(200, 50)).unwrap()),
+        accent: Some(Accent::read("#5b2d8e").unwrap()),
+        ..Branding::default()
+    }
+}
+
 fn pdf(report: &Report) -> Vec<u8> {
     file(report, Format::Pdf, "report.pdf")
 }
 
 fn file(report: &Report, format: Format, name: &str) -> Vec<u8> {
-    let files = render(report, format).unwrap();
+    let files = render(report, format, &branding()).unwrap();
     files.into_iter().find(|(found, _)| found == name).unwrap().1
 }
 
@@ -478,7 +489,8 @@ fn marked(document: &Document, page: ObjectId) -> BTreeMap<i64, String> {
                 }
             }
             "EMC" => assert!(open.pop().is_some()),
-            "BT" | "ET" | "Tf" | "Td" | "TJ" | "Tj" | "re" | "f" | "rg" | "m" | "l" | "h" | "n" => {
+            "BT" | "ET" | "Tf" | "Td" | "TJ" | "Tj" | "re" | "f" | "rg" | "m" | "l" | "h" | "n"
+            | "q" | "cm" | "Do" | "Q" => {
                 assert!(!open.is_empty(), "{operation:?} is neither content nor artifact");
             }
             other => panic!("`{other}` is not known to be harmless"),
@@ -545,6 +557,7 @@ fn elements_stand_in_their_places() {
         for kid in &element.kids {
             let fits = match kid.role.as_str() {
                 "H1" | "Part" => element.role == "Document",
+                "Figure" if element.role == "Document" => true,
                 "H2" | "Sect" | "Div" => element.role == "Part",
                 "H3" | "L" | "Table" | "Figure" => element.role == "Sect",
                 "LI" => element.role == "L",
@@ -618,10 +631,15 @@ fn figures_have_a_text_and_a_place() {
     let document = open();
     let tree = tree(&document);
     let figures = tree.of_role("Figure");
-    assert_eq!(figures.len(), 3 * hostile().periods.len(), "two splits and a chart per period");
-    for figure in figures {
+    let charts = 3 * hostile().periods.len();
+    assert_eq!(figures.len(), 1 + charts, "a logo, two splits and a chart per period");
+    for (index, figure) in figures.into_iter().enumerate() {
         let alt = text(figure.dict.get(b"Alt").unwrap());
-        assert!(alt.contains('%') || alt.contains("Stacked bars"), "{alt}");
+        let says = match index {
+            0 => alt.starts_with("Contoso <R&D>"),
+            _ => alt.contains('%') || alt.contains("Stacked bars"),
+        };
+        assert!(says, "{alt}");
         assert!(!alt.contains('\u{2063}'), "{alt}");
         let corners = figure.attribute(&document, "BBox").unwrap().as_array().unwrap();
         let corners: Vec<f32> = corners.iter().map(|edge| edge.as_float().unwrap()).collect();
@@ -875,12 +893,89 @@ fn nothing_acts_and_nothing_lies_outside() {
     }
     for page in document.get_pages().into_values() {
         let resources = dict(&document, document.get_dictionary(page).unwrap(), "Resources");
-        for kind in ["ExtGState", "XObject", "Shading"] {
+        for kind in ["ExtGState", "Shading"] {
             assert!(dict(&document, resources, kind).is_empty(), "{kind}");
         }
+        let pictures: Vec<_> = dict(&document, resources, "XObject").iter().collect();
+        assert!(pictures.len() == 1 && pictures[0].0 == b"Logo", "{pictures:?}");
     }
     let bytes = made();
     assert!(!bytes.windows(6).any(|bytes| bytes == b"/LZWDe"), "no filter that archives refuse");
+}
+
+/// ISO 19005-3, 6.2.8: pixels in the colours of the document, as they are, without
+/// transparency; on the first page, once, in their own proportions.
+#[test]
+fn the_logo_is_plain_pixels_on_the_first_page() {
+    let document = open();
+    let is_image = |object: &&Object| {
+        let dict = object.as_stream().map(|stream| &stream.dict);
+        dict.is_ok_and(|dict| dict.get(b"Subtype").is_ok_and(|kind| *kind == "Image".into()))
+    };
+    let images: Vec<&Object> = document.objects.values().filter(is_image).collect();
+    let [image] = images.as_slice() else { panic!("{} images", images.len()) };
+    let image = image.as_stream().unwrap();
+    let (mut keys, known): (Vec<String>, _) = (
+        image.dict.iter().map(|(key, _)| String::from_utf8(key.clone()).unwrap()).collect(),
+        [
+            "BitsPerComponent",
+            "ColorSpace",
+            "Filter",
+            "Height",
+            "Interpolate",
+            "Length",
+            "Subtype",
+            "Type",
+            "Width",
+        ],
+    );
+    keys.sort();
+    assert_eq!(keys, known);
+    assert_eq!(name(&image.dict, "ColorSpace"), "DeviceRGB");
+    assert!(!image.dict.get(b"Interpolate").unwrap().as_bool().unwrap());
+    let pixels = image.get_plain_content().unwrap();
+    assert_eq!(pixels.len(), 200 * 50 * 3);
+    assert_eq!(pixels[..3], [255, 255, 255], "what is clear is white");
+    assert_eq!(pixels[199 * 3..200 * 3], [255, 56, 56], "what is half covered is laid on white");
+    let drawn = |page: ObjectId| {
+        let content = Content::decode(&document.get_page_content(page)).unwrap();
+        content.operations.iter().filter(|operation| operation.operator == "Do").count()
+    };
+    let pages: Vec<usize> = document.get_pages().into_values().map(drawn).collect();
+    assert!(pages[0] == 1 && pages[1..].iter().all(|count| *count == 0), "{pages:?}");
+    let listed = ask("pdfimages", &["-list", "FILE"], made());
+    let line: Vec<&str> = listed.lines().nth(2).unwrap().split_whitespace().collect();
+    assert_eq!(line[3..8], ["200", "50", "rgb", "3", "8"]);
+    assert_eq!(line[12], line[13], "as many pixels to an inch both ways: {listed}");
+}
+
+/// Without a branding there is no picture at all.
+#[test]
+fn without_a_logo_there_is_no_picture() {
+    let small = report(&["week"], &["Fabrikam".to_owned()]);
+    let files = render(&small, Format::Pdf, &Branding::default()).unwrap();
+    assert_eq!(ask("pdfimages", &["-list", "FILE"], &files[0].1).lines().count(), 2);
+    assert!(!pdf_colours(&files[0].1).contains(&ACCENT));
+    assert!(pdf_colours(&pdf(&small)).contains(&ACCENT));
+}
+
+/// The colour of [`branding`], as a page names it.
+const ACCENT: [u32; 3] = [0x5b, 0x2d, 0x8e];
+
+/// The colours that the first page fills with.
+fn pdf_colours(bytes: &[u8]) -> BTreeSet<[u32; 3]> {
+    let document = Document::load_mem(bytes).unwrap();
+    let page = document.get_pages().into_values().next().unwrap();
+    let content = Content::decode(&document.get_page_content(page)).unwrap();
+    let fills = content.operations.iter().filter(|operation| operation.operator == "rg");
+    fills
+        .map(|operation| {
+            [0, 1, 2].map(|index| {
+                let part = (operation.operands[index].as_float().unwrap() * 255.0).round();
+                format!("{part}").parse().unwrap()
+            })
+        })
+        .collect()
 }
 
 fn digest(bytes: &[u8]) -> String {

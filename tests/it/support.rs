@@ -124,5 +124,26 @@ pub(crate) fn detail(rows: &[&str]) -> String {
     text
 }
 
+/// A logo that an organisation may have, with a clear ground.
+pub(crate) const SVG: &str = r##"<?xml version="1.0" encoding="UTF-8"?>
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 20 10">
+<title>Contoso</title>
+<path fill="#0f6cbd" d="M0 0h20v10H0z"/>
+</svg>
+"##;
+
+/// The same as PNG: so many pixels, from clear on the left to red on the right.
+pub(crate) fn png(width: u8, height: u8) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width.into(), height.into());
+    encoder.set_color(png::ColorType::Rgba);
+    let row = (0..width).flat_map(|x| [255, 0, 0, x]);
+    let pixels: Vec<u8> = row.collect::<Vec<u8>>().repeat(height.into());
+    let mut writer = encoder.write_header().unwrap();
+    writer.write_image_data(&pixels).unwrap();
+    writer.finish().unwrap();
+    bytes
+}
+
 /// Every day of the period of these tests.
 pub(crate) const RANGE: [&str; 4] = ["--from", "2026-11-01", "--to", "2026-11-30"];

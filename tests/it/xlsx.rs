@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
 
+use intransit::render::branding::Branding;
 use intransit::render::{self, Format, check};
 use intransit::report::Report;
 use quick_xml::Reader;
@@ -224,7 +225,7 @@ fn report(value: &Value) -> Report {
 }
 
 fn rendered(report: &Report) -> Vec<u8> {
-    let files = render::render(report, Format::Xlsx).unwrap();
+    let files = render::render(report, Format::Xlsx, &Branding::default()).unwrap();
     check::check(report, &files).unwrap();
     let [(name, bytes)] = <[_; 1]>::try_from(files).unwrap();
     assert_eq!(name, "report.xlsx");

@@ -8,6 +8,7 @@
 //! | colours that mean the same everywhere | `srgb`, as the output intent |
 //! | fonts inside, every glyph with its character | `font` |
 //! | attachments that say what they are | `attach` |
+//! | pictures without transparency | `picture` |
 //! | no encryption, scripts, transparency, references | nothing here writes any |
 //!
 //! Invariant: the same report is the same file.
@@ -21,14 +22,16 @@ use sha2::{Digest, Sha256};
 use super::attach::{self, Attachment};
 use super::layout::{Done, Layout};
 use super::metadata::Facts;
-use super::{outline, srgb};
+use super::{outline, picture, srgb};
 use crate::render::RenderError;
+use crate::render::branding::Picture;
 
 /// Writes the file.
 pub(super) fn finish(
     layout: Layout,
     facts: &Facts,
     attachments: &[Attachment],
+    logo: Option<&Picture>,
 ) -> Result<Vec<u8>, RenderError> {
     let Done { pages, fonts, bookmarks, tags, owners } = layout.finish()?;
     let mut pdf = PdfDocument::new(&facts.title);
@@ -39,6 +42,9 @@ pub(super) fn finish(
     let mut document = pdf.to_lopdf_document(&PdfSaveOptions::default(), &mut Vec::new());
     "1.7".clone_into(&mut document.version);
     dress_pages(&mut document);
+    if let Some(logo) = logo {
+        picture::write(&mut document, logo);
+    }
     let structure = tags.write(&mut document, &owners);
     let outline = outline::write(&mut document, &bookmarks);
     let metadata = document.add_object(facts.packet());

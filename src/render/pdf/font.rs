@@ -103,7 +103,7 @@ mod tests {
     /// one of them as the other, such as every blank as a no-break space.
     #[test]
     fn no_two_characters_share_a_glyph() {
-        let layout = Layout::new().unwrap();
+        let layout = Layout::new(None).unwrap();
         for font in layout.fonts() {
             let mut taken = BTreeMap::new();
             for (code, glyph) in &font.parsed.codepoint_to_glyph {

@@ -84,6 +84,8 @@ pub(super) struct Layout {
     y: f32,
     bookmarks: Vec<Bookmark>,
     tags: Tags,
+    /// Colour of the rules at title and parts; without it there are none.
+    accent: Option<Ink>,
     /// Set while something is drawn that is not part of the content proper.
     furniture: Option<Furniture>,
 }
@@ -104,7 +106,7 @@ pub(super) struct Done {
 
 impl Layout {
     /// An empty first page.
-    pub(super) fn new() -> Result<Self, RenderError> {
+    pub(super) fn new(accent: Option<Ink>) -> Result<Self, RenderError> {
         Ok(Self {
             regular: Font::new(
                 "NotoSans-Regular",
@@ -118,6 +120,7 @@ impl Layout {
             y: TOP,
             bookmarks: Vec::new(),
             tags: Tags::new(),
+            accent,
             furniture: None,
         })
     }
@@ -193,7 +196,18 @@ impl Layout {
         let page = self.pages.len() - 1;
         self.bookmarks.push(Bookmark { heading, title: text.to_owned(), page, y: self.y });
         self.within(role, |layout| layout.paragraph(text, size, Face::Bold, INK));
+        if heading == Heading::Part {
+            self.rule(1.0, 3.0);
+        }
         self.down(2.0);
+    }
+
+    /// A rule over the whole width in the colour of the organisation, where it has one.
+    pub(super) fn rule(&mut self, thickness: f32, below: f32) {
+        if let Some(ink) = self.accent {
+            self.rectangle(LEFT, self.y - thickness, WIDTH, thickness, ink);
+            self.down(thickness + below);
+        }
     }
 
     /// Wrapped text over the whole width.
@@ -311,9 +325,19 @@ impl Layout {
             mode: Some(printpdf::PaintMode::Fill),
             winding_order: Some(WindingOrder::NonZero),
         };
+        let ops = [Op::SetFillColor { col: colour(ink) }, Op::DrawRectangle { rectangle }];
+        self.shape((x, y), (width, height), ops);
+    }
+
+    /// Something drawn that is no text, from its bottom left corner.
+    pub(super) fn shape(
+        &mut self,
+        (x, y): (f32, f32),
+        (width, height): (f32, f32),
+        ops: impl IntoIterator<Item = Op>,
+    ) {
         let mark = self.furniture.map_or_else(|| self.tags.shape_mark(), Mark::Artifact);
         let bounds = Bounds { left: x, bottom: y, right: x + width, top: y + height };
-        let ops = [Op::SetFillColor { col: colour(ink) }, Op::DrawRectangle { rectangle }];
         self.push(mark, bounds, ops);
     }
 
@@ -491,14 +515,14 @@ mod tests {
 
     #[test]
     fn what_a_font_lacks_is_spelled_out() {
-        let layout = Layout::new().unwrap();
+        let layout = Layout::new(None).unwrap();
         assert_eq!(layout.covered("Café 日📠", Face::Regular), "Café <U+65E5><U+1F4E0>");
         assert_eq!(layout.covered("Ελληνικά Привет ǅ", Face::Bold), "Ελληνικά Привет ǅ");
     }
 
     #[test]
     fn lines_fit_and_lose_nothing() {
-        let layout = Layout::new().unwrap();
+        let layout = Layout::new(None).unwrap();
         let text = "a word and averyveryverylongwordwithoutanyblankinit, then more 日本";
         for width in [40.0, 77.0, 200.0] {
             let lines = layout.wrapped(text, SIZE, Face::Regular, width);
