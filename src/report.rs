@@ -583,13 +583,17 @@ fn sources(breakdown: &Breakdown, reading: &Reading) -> Vec<SourceReport> {
             internal: counts.internal,
             outside_period: counts.outside_period,
             rejected: rejects.total(),
-            tls_known: (!file.notes.contains(&FileNote::DaysAsTheyStand))
-                .then_some(counts.tls_known),
+            tls_known: has_messages(file).then_some(counts.tls_known),
             first: file.span_ms.and_then(|(first, _)| from_ms(first)),
             last: file.span_ms.and_then(|(_, last)| from_ms(last)),
             notes: file.notes.iter().map(|note| note.code().to_owned()).collect(),
         })
         .collect()
+}
+
+/// Whether the rows of a file are messages, not totals or sessions.
+fn has_messages(file: &SourceFile) -> bool {
+    file.kind != Kind::TlsRpt && !file.notes.contains(&FileNote::DaysAsTheyStand)
 }
 
 fn rejects(breakdown: &Breakdown, reading: &Reading) -> Vec<RejectReport> {

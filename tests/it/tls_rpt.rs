@@ -67,6 +67,7 @@ fn sessions_stand_beside_messages_never_among_them() {
     assert_eq!((of_reports("rows"), of_reports("counted")), (5, 3));
     assert_eq!((of_reports("duplicates"), of_reports("outside_period")), (1, 1));
     assert_eq!(report["sources"][0]["unit"], "sessions");
+    assert_eq!(report["sources"][0]["tls_known"], Value::Null);
     assert_eq!(sum(&report, "rejected"), 0);
 }
 

@@ -180,9 +180,8 @@ mod tests {
 
     #[test]
     fn a_senders_text_adds_no_key() {
-        let text =
-            b"'S:PurportedSender=\"a'';S:ProxiedClientIPAddress=203.0.113.66;\"@example.org';\
-            S:ProxiedClientIPAddress=198.51.100.7";
+        let text = b"S:ProxiedClientIPAddress=198.51.100.7;\
+            'S:PurportedSender=\"a'';S:ProxiedClientIPAddress=203.0.113.66;\"@example.org'";
         assert_eq!(Custom::read(text, b"").client_address, b"198.51.100.7");
         let text = b"'S:OriginalFromAddress=\"x;S:FirstForestHop=evil;\"@example.org'";
         assert_eq!(Custom::read(text, b"").first_hub, None);

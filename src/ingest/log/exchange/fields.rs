@@ -357,6 +357,22 @@ mod tests {
     }
 
     #[test]
+    fn a_line_has_the_fields_of_its_header() {
+        let columns = Columns::read(b"data,context");
+        for (line, whole) in [
+            (&b"a,b"[..], true),
+            (b"a,\"b,c\"", true),
+            (b"a", false),
+            (b"a,b,c", false),
+            (b"a,b,\"c", false),
+            (b"a,\"b", false),
+        ] {
+            let mut row = Row::new(line, &columns);
+            assert_eq!(row.read_all(), whole, "{}", String::from_utf8_lossy(line));
+        }
+    }
+
+    #[test]
     fn columns_are_found_however_they_are_spelled() {
         let columns = Columns::read(b" date-time, Client_IP ,unheard-of,EVENT-ID");
         assert_eq!(columns.count, 4);

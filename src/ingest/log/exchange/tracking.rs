@@ -182,7 +182,13 @@ impl Exchange {
         let host = fields::host_label(event.row.raw(Column::ServerHostname));
         let message = message_on(&host, event.row.raw(Column::InternalMessageId));
         let context = event.row.raw(Column::SourceContext);
-        self.known.client_of(message, context, event.session, event.custom.proxied)
+        let facts = self.known.client_of(message, context, event.session, event.custom.proxied)?;
+        // The hub's own session tells of its front end, not of the client behind it.
+        let logged = event.row.text(Column::ConnectorId);
+        let of_hub = event.custom.proxied
+            && !logged.is_empty()
+            && self.known.names.get(facts.connector) == &*logged;
+        (!of_hub).then_some(facts)
     }
 
     fn send(&mut self, event: &Event<'_, '_>, time_ms: i64, place: Place, out: &mut dyn Sink) {

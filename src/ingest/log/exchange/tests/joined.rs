@@ -139,3 +139,75 @@ fn a_front_end_hands_on_what_a_hub_sends() {
     // The front end's log alone has no message.
     assert!(run(&[front]).mails.is_empty());
 }
+
+#[test]
+fn what_sessions_contradict_is_unknown() {
+    let proxied = ["<,XPROXYFROM SID=08D0000000000001 IP=x,", ">,250 XProxyFrom accepted,"];
+    let hub_log = RECEIVE.to_owned() + &ended(taken(hub().say(&proxied), 1)).all();
+    let row = tracking_2016(&INCOMING.line());
+    let plain = |number: u32| message(number, "250 2.6.0 <x> Queued mail for delivery");
+    let tls_by_session = |talk: Talk| {
+        let front_log = RECEIVE.to_owned() + &ended(talk).all();
+        only(&[front_log, hub_log.clone(), row.clone()]).tls
+    };
+    assert_eq!(tls_by_session(with(front(), &plain(5))), Tls::NoTls);
+    // The front end's session was in clear for one message, and not for another.
+    let both = with(front(), &plain(5)).say(STARTTLS).tls("TLS1_2", "SERVER");
+    assert_eq!(tls_by_session(with(both, &plain(6))), Tls::Unknown);
+    // Its client was another server of the organisation.
+    let server = front().say(&["<,X-EXPS GSSAPI,", ">,235 ok,"]);
+    assert_eq!(tls_by_session(with(server, &plain(5))), Tls::Unknown);
+    // The event tells of a front end, its session with the hub does not.
+    let bare = Talk { lines: front().lines, ..hub() };
+    for talk in [taken(Talk { lines: front().lines, ..hub() }, 1), with(bare, &plain(1))] {
+        let log = RECEIVE.to_owned() + &ended(talk).all();
+        assert_eq!(only(&[log.clone(), row.clone()]).tls, Tls::Unknown);
+        let unnamed = Event { connector: "", id: 99, ..INCOMING };
+        assert_eq!(only(&[log, tracking_2016(&unnamed.line())]).tls, Tls::Unknown);
+    }
+    // The begin of the hub's session is missing: it replaces nothing.
+    let front = ended(taken(front().say(STARTTLS).tls("TLS1_3", "SERVER"), 1));
+    let hub = ended(taken(hub().say(&proxied), 1));
+    let cut = RECEIVE.to_owned() + &hub.lines(12..hub.lines.len());
+    let mail = only(&[RECEIVE.to_owned() + &front.all(), cut, row]);
+    assert_eq!((mail.tls, &*mail.connector), (Tls::Tls1_3, "EXCH01\\Default Frontend EXCH01"));
+}
+
+#[test]
+fn a_message_that_was_sent_twice() {
+    let row = tracking_2016(&LEAVING.line());
+    let one = ended(sent(sending(), 7, &["<,250 ok,"]));
+    let secured = sending().say(&[">,STARTTLS,", "<,220 go,"]).tls("TLS1_2", "CLIENT");
+    let two = ended(sent(Talk { id: "08D0000000000033", ..secured }, 7, &["<,250 ok,"]));
+    let logs = [send_log(&one.all()), send_log(&two.all())];
+    assert_eq!(only(&[logs[0].clone(), logs[1].clone(), row]).tls, Tls::Unknown);
+    // Two sessions of a front end for one of a hub.
+    let front = |id: &'static str, version: Option<&str>| {
+        let ends = ("192.0.2.1:1", "203.0.113.5:25");
+        let talk = Talk::new("Outbound proxy virtual send connector", id, ends).say(&[
+            "*,,attempting to connect. Outbound proxy from exch01 with session id 08D0000000000003. Proxied session id x",
+            "+,,",
+            ">,EHLO x,",
+            "<,250 ok,",
+        ]);
+        let talk = match version {
+            Some(version) => talk.say(&[">,STARTTLS,", "<,220 go,"]).tls(version, "CLIENT"),
+            None => talk,
+        };
+        talk.say(&["*,,Proxy session successfully set up for outbound proxy. Inbound"])
+    };
+    let event = Event {
+        context: "08D0000000000003;250 ok",
+        custom: "S:OutboundProxyTargetIPAddress=203.0.113.5",
+        ..LEAVING
+    };
+    let row = tracking_2016(&event.line());
+    let one = send_log(&front("08D0000000000041", Some("TLS1_2")).all());
+    assert_eq!(only(&[one.clone(), row.clone()]).tls, Tls::Tls1_2);
+    let two = send_log(&front("08D0000000000042", None).all());
+    assert_eq!(only(&[one, two, row.clone()]).tls, Tls::Unknown);
+    // A copy of the log that was made earlier comes first.
+    let talk = front("08D0000000000041", Some("TLS1_2"));
+    let early = send_log(&talk.lines(1..3));
+    assert_eq!(only(&[early, send_log(&talk.all()), row]).tls, Tls::Tls1_2);
+}

@@ -130,3 +130,51 @@ fn a_senders_text_is_no_fact() {
     let mail = only(&[RECEIVE.to_owned() + &ended(talk).all()]);
     assert_eq!((mail.tls, &*mail.domain), (Tls::NoTls, "example.net"));
 }
+
+#[test]
+fn a_reply_that_is_missing_leaves_it_open() {
+    let whole = |asked: &str, reply: &str| ended(taken(front().say(&[asked, reply]), 1));
+    // What only own servers ask for is believed, where its answer is lost.
+    for asked in [
+        "<,XPROXYFROM SID=08D0000000000001 IP=198.51.100.7,",
+        "<,X-ANONYMOUSTLS,",
+        "<,X-EXPS GSSAPI,",
+    ] {
+        let talk = whole(asked, ">,250 ok,");
+        let lost = talk.lines(0..5) + &talk.lines(6..talk.lines.len());
+        let mail = only(&[RECEIVE.to_owned() + &lost]);
+        assert_eq!((mail.direction, mail.tls), (Direction::Internal, Tls::Unknown), "{asked}");
+    }
+    // An exchange of several steps.
+    let talk = front().say(&["<,X-EXPS GSSAPI,", ">,334 more,", "<,<binary>,", ">,235 ok,"]);
+    let mail = only(&[RECEIVE.to_owned() + &ended(taken(talk, 1)).all()]);
+    assert_eq!(mail.direction, Direction::Internal);
+    // Single lines at two places: they may be the two that tell.
+    let talk = ended(taken(front().say(STARTTLS).tls("TLS1_2", "SERVER"), 1));
+    let lost = talk.lines(0..4) + &talk.lines(5..6) + &talk.lines(7..talk.lines.len());
+    assert_eq!(only(&[RECEIVE.to_owned() + &lost]).tls, Tls::Unknown);
+}
+
+#[test]
+fn replies_that_accept_no_message() {
+    let pipelined = front()
+        .say(&["<,MAIL FROM:<sender@example.net>,", "<,RCPT TO:<user@example.com>,", "<,BDAT 5,"])
+        .say(&["<,BDAT 5 LAST,", ">,250 2.1.0 Sender OK,", ">,250 2.1.5 Recipient OK,"])
+        .say(&[">,\"250 2.6.0 CHUNK received OK, 5 octets\",", ">,250 2.6.0 <x> Accepted,"]);
+    let pipelined = pipelined
+        .say(&["<,MAIL FROM:<sender@example.net>,", "<,RCPT TO:<user@example.com>,", "<,DATA,"])
+        .say(&[">,250 2.1.0 Sender OK,", ">,250 2.1.5 Recipient OK,", ">,354 go,"])
+        .say(&[">,550 5.7.1 no,", "<,NOOP,", ">,250 2.0.0 ok,"]);
+    let mail = only(&[RECEIVE.to_owned() + &ended(pipelined).all()]);
+    assert_eq!((&*mail.domain, mail.place.line), ("example.net", 17));
+    // A line of the replies is missing: the next message's are not taken for this one's.
+    let refused = sent(sending(), 7, &["<,451 4.7.1 Try again later,"]);
+    let places = [refused.lines.len() - 4, refused.lines.len() - 1];
+    let talk = ended(sent(refused, 8, &["<,250 2.0.0 queued,"]));
+    let number = talk.lines.iter().position(|line| line.contains("queued")).unwrap();
+    for lost in places {
+        let log = talk.lines(0..lost) + &talk.lines(lost + 1..talk.lines.len());
+        let mail = only(&[send_log(&log)]);
+        assert_eq!(mail.time_ms % 60_000, i64::try_from(number).unwrap() * 1000, "{lost}");
+    }
+}

@@ -86,6 +86,13 @@ fn hops_within_the_organisation_are_internal() {
     let second = Event { custom: "", ..second };
     let found = run(&[tracking_2016(&(first.line() + &second.line()))]);
     assert_eq!(found.mails[1].direction, Direction::Internal);
+    // Without the first server's log, the name alone tells.
+    let alone = Event { server: "192.0.2.2,EXCH02", ..first };
+    assert_eq!(only(&[tracking_2016(&alone.line())]).direction, Direction::Internal);
+    // A server's own address is that of its own front end, even where nothing else says so.
+    let own = Event { custom: "", ..INCOMING };
+    let found = run(&[tracking_2016(&(own.line() + &own.line()))]);
+    assert!(found.mails.iter().all(|mail| mail.direction == Direction::Inbound));
     // A front end on the first server, and the hub on the second: no hop.
     let apart = Event {
         server: "192.0.2.2,EXCH02",
@@ -162,7 +169,8 @@ fn headers_recur_and_heads_are_cut() {
     let line = INCOMING.line();
     let file = tracking_2016(&line);
     let again = format!("\u{feff}{file}{file}");
-    assert_eq!(run(&[again]).mails.len(), 2);
+    let found = run(&[again]);
+    assert_eq!((found.mails.len(), found.rejects.len()), (2, 0));
     // Other columns below the second header of a file.
     let header = "#Fields: event-id,source,date-time,directionality,message-id\n";
     let found = run(&[file.clone() + header + "RECEIVE,SMTP,2026-11-21T10:00:00Z,Incoming,<x>\n"]);
