@@ -72,6 +72,7 @@ fn of_forty_connectors() -> Report {
         run: None,
         archive: None,
         expects_whole: false,
+        cache: None,
     };
     report(&request).expect("the report is made").report
 }

@@ -19,6 +19,7 @@
 mod aggregate;
 mod coverage;
 mod inspect;
+mod parts;
 mod sessions;
 mod settle;
 mod summary;
@@ -29,11 +30,15 @@ use std::sync::{Mutex, PoisonError};
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use polars::prelude::{PolarsError, PolarsResult};
+use serde::{Deserialize, Serialize};
 
 pub use self::aggregate::{Conflict, Control};
-use self::coverage::Activity;
+use self::coverage::{Activity, LocalDays};
 pub use self::coverage::{Coverage, Gap};
 pub use self::inspect::{Inspection, Seen};
+pub use self::parts::{
+    Counts, DayCells, DayPeers, FileRows, FileSeen, Member, NameList, Parts, Places, Settlement,
+};
 use self::settle::{Batch, Entry};
 pub use self::summary::{Sum, Summary};
 use crate::ingest::{Reading, SourceFile, tls_rpt};
@@ -67,7 +72,7 @@ pub struct Peer {
 }
 
 /// What the traces say of a connector.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ConnectorFacts {
     /// Its type.
     pub connector_type: ConnectorType,
@@ -87,7 +92,7 @@ impl ConnectorFacts {
 }
 
 /// Where the rows of one file went. See the law above.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceCounts {
     /// Rows that stand for a counted message or day total.
     pub counted: u64,
@@ -101,6 +106,17 @@ pub struct SourceCounts {
     pub outside_period: u64,
     /// Of the counted rows of messages, those whose protection is known.
     pub tls_known: u64,
+}
+
+impl SourceCounts {
+    fn add(&mut self, other: &Self) {
+        self.counted += other.counted;
+        self.merged += other.merged;
+        self.duplicates += other.duplicates;
+        self.internal += other.internal;
+        self.outside_period += other.outside_period;
+        self.tls_known += other.tls_known;
+    }
 }
 
 /// What one report is about.
@@ -169,7 +185,8 @@ pub struct Collector {
 #[derive(Debug, Default)]
 struct Shared {
     activity: Activity,
-    facts: BTreeMap<(Direction, u32), ConnectorFacts>,
+    /// By file, direction and connector.
+    facts: BTreeMap<(u32, Direction, u32), ConnectorFacts>,
     failed: Option<PolarsError>,
 }
 
@@ -193,11 +210,12 @@ impl Collector {
                 learned.add(&row);
             }
         });
-        let batch = Batch::new(&entries);
+        let batch = Batch::new(block.file, &entries);
         self.batches.lock().unwrap_or_else(PoisonError::into_inner).push(batch);
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         shared.activity.merge(activity);
-        for (key, new) in learned.facts() {
+        for ((direction, connector), new) in learned.facts() {
+            let key = (block.file, direction, connector);
             shared.facts.entry(key).and_modify(|held| *held = held.with(new)).or_insert(new);
         }
         if let Err(error) = read {
@@ -208,11 +226,7 @@ impl Collector {
     /// Local day after the newest row of any usable file: the as-of date of a report on demand.
     pub fn default_as_of(&self, reading: &Reading, zone: Tz) -> Option<NaiveDate> {
         let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_messages = shared.activity.last_day(zone, &|file| usable(reading, file));
-        let of_totals = reading.aggregates.iter().map(|total| total.day).max().and_then(to_date);
-        let of_reports = reading.tls_reports.iter().map(|(_, report)| report.end).max();
-        let of_reports = of_reports.map(|end| end.with_timezone(&zone).date_naive());
-        of_messages.max(of_totals).or(of_reports)?.succ_opt()
+        as_of(&shared.activity, reading, zone)
     }
 
     /// Counts everything that was taken in.
@@ -237,14 +251,32 @@ impl Collector {
             days: &days,
             absent_is_no_tls: &absent_is_no_tls,
             usable: &usable_file,
-            windows: settle::Windows::new(scope),
+            windows: Some(settle::Windows::new(scope)),
             only: scope.only.iter().filter_map(|name| names.known(name)).collect(),
             all: scope.only.is_empty(),
             packs: settle::packs(names.len(), reading.files.len()),
         };
         let batches = self.batches.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let settled = settle::settle(&batches, &rules)?;
+        let settled = settle::settle(&batches.iter().collect::<Vec<_>>(), &rules)?;
         drop(batches);
+        let facts = shared.facts.into_iter();
+        let facts = facts.map(|((_, direction, code), facts)| ((direction, code), facts)).collect();
+        let counted = Counted { settled, activity: shared.activity, days, facts };
+        Ok(counted.breakdown(reading, names, scope))
+    }
+}
+
+/// What was counted of all rows, before day totals are put beside it.
+struct Counted {
+    settled: settle::Settled,
+    activity: Activity,
+    days: LocalDays,
+    facts: Vec<((Direction, u32), ConnectorFacts)>,
+}
+
+impl Counted {
+    fn breakdown(self, reading: &Reading, names: &Names, scope: &Scope) -> Breakdown {
+        let Self { settled, activity, days, facts } = self;
         let mut sources = settled.sources;
         sources.resize(reading.files.len(), SourceCounts::default());
         let merged =
@@ -256,14 +288,11 @@ impl Collector {
             }
         }
         for (counts, of_totals) in sources.iter_mut().zip(&merged.sources) {
-            counts.counted += of_totals.counted;
-            counts.duplicates += of_totals.duplicates;
-            counts.outside_period += of_totals.outside_period;
+            counts.add(of_totals);
         }
         let sessions = sessions::sessions(reading, scope.longest(), scope.zone, &mut sources);
         let mut connectors: BTreeMap<_, ConnectorFacts> = BTreeMap::new();
-        let of_rows = shared
-            .facts
+        let of_rows = facts
             .iter()
             .map(|((direction, code), facts)| ((*direction, name(names, *code)), *facts));
         for (key, new) in of_rows.chain(merged.facts) {
@@ -272,18 +301,18 @@ impl Collector {
         let mut cells = merged.cells;
         cells.retain(|cell| scope.wants(cell.connector.as_deref()));
         let totals_days = aggregate::days(&reading.aggregates);
-        Ok(Breakdown {
+        Breakdown {
             cells,
             connectors,
             peers: peers(&settled.peers, names, scope.periods.len()),
             sources,
             rejects: rejects(&reading.files, settled.rejects),
-            coverage: coverage::of_periods(&shared.activity, &days, &totals_days, reading, scope),
+            coverage: coverage::of_periods(&activity, &days, &totals_days, reading, scope),
             first_day: days.first().into_iter().chain(totals_days.first().copied()).min(),
             controls: merged.controls,
             conflicts: merged.conflicts,
             sessions,
-        })
+        }
     }
 }
 
@@ -291,6 +320,15 @@ impl Default for Collector {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// The day after the newest row or total.
+fn as_of(activity: &Activity, reading: &Reading, zone: Tz) -> Option<NaiveDate> {
+    let of_messages = activity.last_day(zone, &|file| usable(reading, file));
+    let of_totals = reading.aggregates.iter().map(|total| total.day).max().and_then(to_date);
+    let of_reports = reading.tls_reports.iter().map(|(_, report)| report.end).max();
+    let of_reports = of_reports.map(|end| end.with_timezone(&zone).date_naive());
+    of_messages.max(of_totals).or(of_reports)?.succ_opt()
 }
 
 fn usable(reading: &Reading, file: u32) -> bool {
@@ -361,23 +399,21 @@ fn rejects(files: &[SourceFile], settled: Vec<Rejects>) -> Vec<Rejects> {
 }
 
 fn peers(counts: &settle::PeerCounts, names: &Names, periods: usize) -> Vec<Vec<Peer>> {
-    (0..periods)
-        .map(|period| {
-            let mut by_peer: BTreeMap<(Direction, String), TlsCounts> = BTreeMap::new();
-            for count in counts.iter().filter(|count| count.period == period) {
-                if let Some(name) = name(names, count.peer) {
-                    by_peer
-                        .entry((count.direction, name))
-                        .or_default()
-                        .add(count.tls, count.messages);
-                }
-            }
-            by_peer
-                .into_iter()
-                .map(|((direction, name), tls)| Peer { direction, name, tls })
-                .collect()
-        })
-        .collect()
+    let mut sums: BTreeMap<(usize, Direction, u32), TlsCounts> = BTreeMap::new();
+    for count in counts {
+        let key = (count.period, count.direction, count.peer);
+        sums.entry(key).or_default().add(count.tls, count.messages);
+    }
+    let mut peers: Vec<Vec<Peer>> = vec![Vec::new(); periods];
+    for ((period, direction, code), tls) in sums {
+        if let Some((of_period, name)) = peers.get_mut(period).zip(name(names, code)) {
+            of_period.push(Peer { direction, name, tls });
+        }
+    }
+    for of_period in &mut peers {
+        of_period.sort_by(|a, b| (a.direction, &a.name).cmp(&(b.direction, &b.name)));
+    }
+    peers
 }
 
 /// A day count since 1970-01-01 as a date.

@@ -3,6 +3,7 @@
 //! Data goes to stdout, everything else to stderr.
 
 mod archive;
+mod cache;
 mod deliver;
 mod home;
 mod inspect;
@@ -52,6 +53,8 @@ enum Command {
     Deliver(deliver::Args),
     /// Show, check, export and reproduce the evidence
     Archive(archive::Args),
+    /// Show, check and remove what is kept of the files that were read
+    Cache(cache::Args),
     /// Write realistic demonstration traces, with the truth beside them
     Sample(sample::Args),
 }
@@ -103,6 +106,7 @@ fn perform(cli: Cli) -> Result<Done, Failure> {
         Command::Schedule(args) => schedule::run(&args, clock),
         Command::Status(args) => status::run(&args, clock),
         Command::Deliver(args) => deliver::run(&args, clock),
+        Command::Cache(args) => cache::run(&args),
         Command::Sample(args) => sample::run(&args),
     }
 }

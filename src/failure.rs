@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::archive::ArchiveError;
 use crate::config::ConfigError;
+use crate::cube::Trouble;
 use crate::ledger::LedgerError;
 use crate::run::RunError;
 use crate::run::engine::{EngineError, Fault};
@@ -151,6 +152,20 @@ impl From<LedgerError> for Failure {
         let mut failure = Self::of(kind, &error);
         if kind == FailureKind::Usage {
             failure.hints.push("one process works on a state folder at a time".to_owned());
+        }
+        failure
+    }
+}
+
+impl From<Trouble> for Failure {
+    fn from(error: Trouble) -> Self {
+        let kind = match &error {
+            Trouble::Busy { .. } => FailureKind::Usage,
+            _ => FailureKind::Internal,
+        };
+        let mut failure = Self::of(kind, &error);
+        if kind == FailureKind::Usage {
+            failure.hints.push("try again when its report is made".to_owned());
         }
         failure
     }

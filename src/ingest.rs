@@ -21,6 +21,7 @@ mod events;
 mod files;
 mod job;
 mod json;
+mod known;
 mod log;
 mod messages;
 mod open;
@@ -32,17 +33,19 @@ mod spelling;
 mod time;
 pub mod tls_rpt;
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
 
-use self::columns::Field;
 pub use self::error::IngestError;
 use self::files::Input;
 use self::job::{Job, Shared};
+pub use self::known::{Content, Held, Known, Nothing, Origin, Outline, Stat};
 pub use self::log::{Connectors, Rule};
 pub use self::row::Identity;
 use self::row::Output;
@@ -86,6 +89,14 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// All settings as one text, so that none is forgotten where it matters that they are
+    /// the same.
+    pub fn written_out(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
 /// One configured set of trace files.
 #[derive(Debug, Clone)]
 pub struct Source {
@@ -110,7 +121,7 @@ pub struct Archived {
 }
 
 /// What a reader of the report should know about a file. The code is stable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum FileNote {
     /// No TLS column: every message of the file is `unknown`.
     NoTlsColumn,
@@ -194,6 +205,8 @@ pub struct SourceFile {
     pub source: usize,
     /// Whether the rows may be used; false where the file turned out bad as a whole.
     pub usable: bool,
+    /// How it came into the reading.
+    pub origin: Origin,
 }
 
 /// A file that was passed over.
@@ -232,46 +245,54 @@ pub fn read(
     names: &Names,
     sink: &(dyn Fn(Block) + Sync),
 ) -> Result<Reading, IngestError> {
+    read_unknown(sources, skip_bad_files, unit, names, &Nothing, sink)
+}
+
+/// As [`read`], but for files and contents that are known: they are in the [`Reading`], and
+/// `sink` gets nothing of them.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_unknown(
+    sources: &[Source],
+    skip_bad_files: bool,
+    unit: Unit,
+    names: &Names,
+    known: &dyn Known,
+    sink: &(dyn Fn(Block) + Sync),
+) -> Result<Reading, IngestError> {
     let spool = tempfile::tempdir()
         .map_err(|source| IngestError::Read { path: std::env::temp_dir(), source })?;
     let mut skipped = Vec::new();
-    let mut known: Vec<(Input, Sniffed, usize, &Settings)> = Vec::new();
-    for (index, source) in sources.iter().enumerate() {
-        let expanded = expand(source, spool.path())?;
-        for input in with_members(expanded)? {
-            // Names that are no UTF-8 may look alike.
-            let same = |held: &Input| {
-                let alike = held.path == input.path || !input.name.contains('\u{fffd}');
-                held.name == input.name && alike
-            };
-            if known.iter().any(|(held, ..)| same(held)) {
-                continue;
-            }
-            match sniff(&input, &source.settings) {
-                Ok(sniffed) => known.push((input, sniffed, index, &source.settings)),
-                Err(error) if passed_over(&error, &input, skip_bad_files) => {
-                    skipped.push(skip(&input, &error));
-                }
-                Err(error) => return Err(error),
-            }
+    let how: Vec<String> = sources.iter().map(|source| source.settings.written_out()).collect();
+    let with_how: Vec<(&Source, &str)> =
+        sources.iter().zip(how.iter().map(String::as_str)).collect();
+    let mut found = find(&with_how, skip_bad_files, known, spool.path(), &mut skipped)?;
+    found.sort_by(|a, b| a.input.name.cmp(&b.input.name));
+    let outlines: Vec<Outline> = found.iter().map(Found::outline).collect();
+    let identity = known.identity(shared_identity(&outlines));
+    let shared = Shared { identity, unit, names };
+    let mut jobs: Vec<Job> = Vec::new();
+    let mut given: Vec<Given> = Vec::new();
+    for (file, mut one) in (0..).zip(found) {
+        if let Some(held) = one.held(known, &shared) {
+            given.push(held.given(file, one));
+            continue;
         }
+        let Ok(sniffed) = one.sniffed() else {
+            // It was good once: whatever became of it is told as if nothing were known.
+            return read(sources, skip_bad_files, unit, names, sink);
+        };
+        jobs.push(Job::new(file, one.source, (one.input, sniffed), one.settings, &shared));
     }
-    known.sort_by(|(a, ..), (b, ..)| a.name.cmp(&b.name));
-    let shared = shared_identity(known.iter().map(|(_, sniffed, ..)| sniffed));
-    let shared = Shared { identity: shared, unit, names };
-    let jobs: Vec<Job> = (0..)
-        .zip(known)
-        .map(|(file, (input, sniffed, source, settings))| {
-            Job::new(file, source, (input, sniffed), settings, &shared)
-        })
-        .collect();
     parts::run(&jobs, skip_bad_files, sink, &mut skipped)?;
     log::run(&jobs, skip_bad_files, sink, &mut skipped)?;
     let tls_reports = tls_reports(&jobs, skip_bad_files, &mut skipped)?;
+    given.extend(jobs.into_iter().map(|job| (job.context.file, job.finish())));
+    given.sort_by_key(|(file, _)| *file);
     let mut aggregates = Vec::new();
     let mut files = Vec::new();
-    for job in jobs {
-        let (file, mut totals) = job.finish();
+    for (_, (file, mut totals)) in given {
         if file.usable {
             aggregates.append(&mut totals);
         }
@@ -322,6 +343,124 @@ fn tls_reports_of(job: &Job) -> Result<Vec<TlsReport>, IngestError> {
     Ok(reports)
 }
 
+/// A file of a reading and its day totals, by its index.
+type Given = (u32, (SourceFile, Vec<Aggregate>));
+
+/// A file that is to be read, or is known.
+struct Found<'a> {
+    input: Input,
+    source: usize,
+    settings: &'a Settings,
+    how: &'a str,
+    told: Told,
+}
+
+/// What a first look told, now or when the file was read.
+enum Told {
+    Sniffed(Box<Sniffed>),
+    Unchanged(String, Outline),
+}
+
+/// A content that is known.
+struct HeldContent {
+    sha256: String,
+    outline: Outline,
+    identity: Identity,
+    held: Held,
+}
+
+impl Found<'_> {
+    fn outline(&self) -> Outline {
+        match &self.told {
+            Told::Sniffed(sniffed) => Outline::of(sniffed),
+            Told::Unchanged(_, outline) => *outline,
+        }
+    }
+
+    /// What is known of the content.
+    fn held(&mut self, known: &dyn Known, shared: &Shared<'_>) -> Option<HeldContent> {
+        let outline = self.outline();
+        let sha256 = match &self.told {
+            Told::Unchanged(sha256, _) => sha256.clone(),
+            Told::Sniffed(sniffed) => {
+                let alone = sniffed.stands_alone();
+                let stat = self.input.stat().filter(|_| alone)?;
+                known.has_length(stat.bytes).then(|| open::digest(&self.input).ok())??.sha256
+            }
+        };
+        let identity = outline.identity(shared.identity);
+        let (unit, how) = (shared.unit, self.how);
+        let content = Content { sha256: &sha256, outline: &outline, identity, unit, how };
+        let held = known.content(&content)?;
+        Some(HeldContent { sha256, outline, identity, held })
+    }
+
+    /// What a first look tells.
+    fn sniffed(&mut self) -> Result<Sniffed, IngestError> {
+        match &self.told {
+            Told::Sniffed(sniffed) => Ok(Sniffed::clone(sniffed)),
+            Told::Unchanged(..) => sniff(&self.input, self.settings),
+        }
+    }
+}
+
+impl HeldContent {
+    fn given(self, file: u32, found: Found<'_>) -> Given {
+        let Self { sha256, outline, identity, mut held } = self;
+        let totals = std::mem::take(&mut held.aggregates);
+        let totals = totals.into_iter().map(|total| Aggregate { file, ..total }).collect();
+        (file, (held.file(found.input, found.source, sha256, (outline, identity)), totals))
+    }
+}
+
+/// All files of the sources, each once.
+fn find<'a>(
+    sources: &[(&'a Source, &'a str)],
+    skip_bad_files: bool,
+    known: &dyn Known,
+    spool: &Path,
+    skipped: &mut Vec<SkippedFile>,
+) -> Result<Vec<Found<'a>>, IngestError> {
+    let mut found: Vec<Found<'_>> = Vec::new();
+    // Names that are no UTF-8 may look alike.
+    let place = |input: &Input| {
+        let alike = input.name.contains('\u{fffd}');
+        (input.name.clone(), alike.then(|| input.path.clone()))
+    };
+    let mut taken: BTreeSet<(String, Option<PathBuf>)> = BTreeSet::new();
+    for (source, (one, how)) in sources.iter().enumerate() {
+        let settings = &one.settings;
+        for input in expand(one, spool)? {
+            let stat = input.stat().filter(|_| one.archived.is_none());
+            let told = stat.and_then(|stat| known.unchanged(&input.path, stat, how));
+            if let Some((sha256, outline)) = told {
+                if taken.insert(place(&input)) {
+                    let told = Told::Unchanged(sha256, outline);
+                    found.push(Found { input, source, settings, how, told });
+                }
+                continue;
+            }
+            for input in with_members(input)? {
+                if taken.contains(&place(&input)) {
+                    continue;
+                }
+                match sniff(&input, settings) {
+                    Ok(sniffed) => {
+                        taken.insert(place(&input));
+                        let told = Told::Sniffed(Box::new(sniffed));
+                        found.push(Found { input, source, settings, how, told });
+                    }
+                    Err(error) if passed_over(&error, &input, skip_bad_files) => {
+                        skipped.push(skip(&input, &error));
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
 fn expand(source: &Source, spool: &Path) -> Result<Vec<Input>, IngestError> {
     let path = match source.path.as_str() {
         "-" => "-".to_owned(),
@@ -352,21 +491,16 @@ pub fn matched(sources: &[Source]) -> Result<usize, IngestError> {
     Ok(count)
 }
 
-fn with_members(inputs: Vec<Input>) -> Result<Vec<Input>, IngestError> {
-    let mut all = Vec::new();
-    for input in inputs {
-        // What cannot be opened is reported when it is sniffed.
-        if open::container(&input).is_ok_and(|kind| kind == open::Container::Zip) {
-            match open::members(&input) {
-                Ok(members) => all.extend(members),
-                Err(error) if input.named => return Err(error),
-                Err(_) => all.push(input),
-            }
-        } else {
-            all.push(input);
+fn with_members(input: Input) -> Result<Vec<Input>, IngestError> {
+    // What cannot be opened is reported when it is sniffed.
+    if open::container(&input).is_ok_and(|kind| kind == open::Container::Zip) {
+        match open::members(&input) {
+            Ok(members) => return Ok(members),
+            Err(error) if input.named => return Err(error),
+            Err(_) => {}
         }
     }
-    Ok(all)
+    Ok(vec![input])
 }
 
 fn passed_over(error: &IngestError, input: &Input, skip_bad_files: bool) -> bool {
@@ -383,15 +517,14 @@ fn skip(input: &Input, error: &IngestError) -> SkippedFile {
 
 /// The identity that all message files can agree on, so that a message that stands in two
 /// files is the same one; each file's own where there is none.
-fn shared_identity<'a>(files: impl Iterator<Item = &'a Sniffed>) -> Option<Identity> {
-    let files: Vec<&Sniffed> =
-        files.filter(|file| file.has_messages() && file.log.is_none()).collect();
-    let all = |has: &dyn Fn(&Sniffed) -> bool| files.iter().all(|file| has(file));
-    if all(&|file| file.columns.has_network_message_id()) {
+fn shared_identity(files: &[Outline]) -> Option<Identity> {
+    let all =
+        |has: &dyn Fn(&Outline) -> bool| files.iter().filter(|file| file.has_messages).all(has);
+    if all(&|file| file.has_network_message_id) {
         Some(Identity::NetworkId)
-    } else if all(&|file| file.columns.has(Field::MessageId)) {
+    } else if all(&|file| file.has_message_id) {
         Some(Identity::MessageId)
-    } else if all(&|file| file.columns.has(Field::NetworkId)) {
+    } else if all(&|file| file.has_network_id) {
         Some(Identity::NetworkId)
     } else {
         None

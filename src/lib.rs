@@ -21,21 +21,23 @@
 //! | 2 | [`config`], [`period`], [`trace`] | settings, periods, the canonical table and vocabulary |
 //! | 3 | [`ingest`], [`sample`] | files to frames; demonstration traces |
 //! | 4 | [`breakdown`] | frames to counts; polars ends here |
-//! | 5 | [`insight`] | rules over counts |
-//! | 6 | [`report`] | every number that is printed, as in `report.json` |
-//! | 7 | [`render`] | one report to the bytes of each format |
-//! | 8 | [`archive`], [`deliver`], [`ledger`], [`schedule`] | evidence; mail; what was due and what became of it; when |
-//! | 9 | [`run`] | the pipeline of one report, top to bottom; the engine that runs schedules |
-//! | 10 | [`failure`] | what a user sees of any error |
-//! | 11 | [`cli`] | what may be typed |
+//! | 5 | [`cube`] | what each file was counted to, kept for the next report |
+//! | 6 | [`insight`] | rules over counts |
+//! | 7 | [`report`] | every number that is printed, as in `report.json` |
+//! | 8 | [`render`] | one report to the bytes of each format |
+//! | 9 | [`archive`], [`deliver`], [`ledger`], [`schedule`] | evidence; mail; what was due and what became of it; when |
+//! | 10 | [`run`] | the pipeline of one report, top to bottom; the engine that runs schedules |
+//! | 11 | [`failure`] | what a user sees of any error |
+//! | 12 | [`cli`] | what may be typed |
 //!
 //! # Invariants
 //! * A bad row is a counted, reported reject; nothing is dropped silently.
 //! * Per file: rows = counted + merged + duplicates + internal + outside the period + rejected.
 //! * Unknown protection is never counted as No TLS, nor as any version.
 //! * Counts are `u64`; shares are computed once and only formatted afterwards.
-//! * The same traces, settings and version give the same bytes: nothing of the moment is in
-//!   a report file, and only [`clock`] asks for the present.
+//! * The same traces, settings and version give the same bytes, with and without what was kept
+//!   of earlier readings: nothing of the moment is in a report file, and only [`clock`] asks for
+//!   the present.
 //! * A nominal occurrence of a schedule is one run, whatever happens to clock or process; a
 //!   message is in exactly one state, and only one in doubt is ever sent twice, unchanged.
 //!
@@ -49,6 +51,7 @@ pub mod breakdown;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod cube;
 pub mod deliver;
 pub mod failure;
 pub mod ingest;

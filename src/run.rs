@@ -39,6 +39,7 @@ use chrono_tz::Tz;
 
 use crate::breakdown::{Breakdown, Collector, Inspection, Scope, Seen};
 use crate::config::{self, ConnectorConfig, InsightsConfig};
+use crate::cube::{Cubes, Place, Trouble};
 use crate::deliver::message::MessageError;
 use crate::ingest::{self, IngestError, Reading, Source};
 use crate::period::{Period, PeriodKind};
@@ -80,6 +81,8 @@ pub struct Request {
     pub archive: Option<ArchiveReport>,
     /// Whether the traces are expected to reach the end of the periods.
     pub expects_whole: bool,
+    /// Where what files were counted to is kept; nothing is kept where not given.
+    pub cache: Option<Place>,
 }
 
 /// A report and what was learned while making it.
@@ -91,6 +94,8 @@ pub struct Outcome {
     pub reading: Reading,
     /// Whether the as-of date was taken from the newest row.
     pub as_of_from_rows: bool,
+    /// What a person should know who waits for it, and no report says.
+    pub notes: Vec<String>,
 }
 
 /// Why no report could be made.
@@ -182,6 +187,33 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 /// # Errors
 /// [`RunError`] when there is nothing to report on; a week without mail is a report.
 pub fn report(request: &Request) -> Result<Outcome, RunError> {
+    // What is kept does not tell the remote domains of one connector from those of another.
+    let cache = request.cache.as_ref().filter(|_| request.only.is_empty());
+    let Some(place) = cache else { return uncached(request) };
+    match cached(request, place) {
+        Ok(outcome) => Ok(outcome),
+        Err(Uncached::Run(error)) => Err(error),
+        Err(Uncached::Cache(trouble)) => {
+            let mut outcome = uncached(request)?;
+            outcome.notes.push(format!("made without the cache: {}", chain(&trouble)));
+            Ok(outcome)
+        }
+    }
+}
+
+/// Why a report was not made with the cache.
+enum Uncached {
+    Run(RunError),
+    Cache(Trouble),
+}
+
+impl From<RunError> for Uncached {
+    fn from(error: RunError) -> Self {
+        Self::Run(error)
+    }
+}
+
+fn uncached(request: &Request) -> Result<Outcome, RunError> {
     let names = Names::new();
     let collector = Collector::new();
     let reading =
@@ -190,12 +222,51 @@ pub fn report(request: &Request) -> Result<Outcome, RunError> {
         })?;
     check_usable(&reading)?;
     let newest = collector.default_as_of(&reading, request.zone);
-    let as_of_from_rows = request.as_of.is_none();
-    let as_of = request.as_of.or(newest).ok_or_else(|| no_usable_row(&reading))?;
-    let periods = periods(request, as_of)?;
-    let scope = Scope { zone: request.zone, periods: periods.clone(), only: request.only.clone() };
+    let (as_of, scope) = scope(request, &reading, newest)?;
     let breakdown = collector.finish(&reading, &names, &scope).map_err(RunError::Count)?;
-    check_connectors(&request.only, &breakdown)?;
+    build(request, reading, &breakdown, (as_of, scope.periods))
+}
+
+/// As [`uncached`], without reading what is known.
+fn cached(request: &Request, place: &Place) -> Result<Outcome, Uncached> {
+    let Request { sources, unit, zone, .. } = request;
+    let names = Names::new();
+    let collector = Collector::new();
+    let cubes = Cubes::open(place, *zone).map_err(Uncached::Cache)?;
+    let sink = |block| collector.push(&block);
+    let reading =
+        ingest::read_unknown(sources, request.skip_bad_files, *unit, &names, &cubes, &sink)
+            .map_err(RunError::Ingest)?;
+    check_usable(&reading)?;
+    let counted = cubes.count(collector, &reading, (sources, *unit), &names);
+    let counted = counted.map_err(Uncached::Cache)?;
+    let newest = counted.default_as_of(&reading, *zone);
+    let (as_of, scope) = scope(request, &reading, newest)?;
+    let notes = counted.notes().to_vec();
+    let breakdown = counted.finish(&reading, &names, &scope).map_err(Uncached::Cache)?;
+    let mut outcome = build(request, reading, &breakdown, (as_of, scope.periods))?;
+    outcome.notes = notes;
+    Ok(outcome)
+}
+
+/// The as-of date, and what the report is about.
+fn scope(
+    request: &Request,
+    reading: &Reading,
+    newest: Option<NaiveDate>,
+) -> Result<(NaiveDate, Scope), RunError> {
+    let as_of = request.as_of.or(newest).ok_or_else(|| no_usable_row(reading))?;
+    let periods = periods(request, as_of)?;
+    Ok((as_of, Scope { zone: request.zone, periods, only: request.only.clone() }))
+}
+
+fn build(
+    request: &Request,
+    reading: Reading,
+    breakdown: &Breakdown,
+    (as_of, periods): (NaiveDate, Vec<Period>),
+) -> Result<Outcome, RunError> {
+    check_connectors(&request.only, breakdown)?;
     let settings = report::Settings {
         organisation: request.organisation.clone(),
         language: request.language.clone(),
@@ -209,11 +280,11 @@ pub fn report(request: &Request) -> Result<Outcome, RunError> {
         only: request.only.clone(),
         expects_whole: request.expects_whole,
     };
-    let report = report::build(&breakdown, &reading, &settings);
+    let report = report::build(breakdown, &reading, &settings);
     if let Some(law) = report::broken_law(&report) {
         return Err(RunError::DoesNotAddUp(law));
     }
-    Ok(Outcome { report, reading, as_of_from_rows })
+    Ok(Outcome { report, reading, as_of_from_rows: request.as_of.is_none(), notes: Vec::new() })
 }
 
 /// Renders the files of a report: name and content of each.

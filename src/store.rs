@@ -119,6 +119,24 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
     write(path, bytes).map_err(|source| WriteError { path: path.to_owned(), source })
 }
 
+/// As [`write_atomic`], for what can be made again: not flushed to the disk, so that after a
+/// power cut the file may hold anything. Whoever reads it must be able to tell.
+///
+/// # Errors
+/// As [`write_atomic`].
+pub fn write_lightly(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
+    let write = || {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
+        let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;
+        io_step("light file made")?;
+        file.write_all(bytes)?;
+        file.persist(path).map_err(|failed| failed.error)?;
+        Ok(())
+    };
+    write().map_err(|source| WriteError { path: path.to_owned(), source })
+}
+
 /// Writes a file through `fill`, replacing what was there: whole, or not at all.
 ///
 /// # Errors
@@ -239,7 +257,15 @@ fn copy(from: &Path, sha256: &str, to: &mut File) -> std::io::Result<()> {
 
 /// Bytes as lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    let digit = |half: u8| DIGITS.get(usize::from(half)).copied().unwrap_or('0');
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 15));
+    }
+    text
 }
 
 /// SHA-256 in hexadecimal digits.

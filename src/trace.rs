@@ -404,7 +404,7 @@ impl Unit {
 }
 
 /// Day totals of one connector from an aggregate source.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Aggregate {
     /// Index into the list of input files.
     pub file: u32,

@@ -84,11 +84,15 @@ pub(super) fn merge(
 ) -> Merged {
     let mut merged =
         Merged { sources: vec![SourceCounts::default(); files.len()], ..Merged::default() };
-    let mut cells: BTreeMap<Key, TlsCounts> = BTreeMap::new();
+    let mut by_code: BTreeMap<(i32, Direction, u32), TlsCounts> = BTreeMap::new();
     for count in counts {
-        let key = (count.day, count.direction, name(names, count.connector));
-        cells.entry(key).or_default().add(count.tls, count.messages);
+        let key = (count.day, count.direction, count.connector);
+        by_code.entry(key).or_default().add(count.tls, count.messages);
     }
+    let mut cells: BTreeMap<Key, TlsCounts> = by_code
+        .into_iter()
+        .map(|((day, direction, code), tls)| ((day, direction, name(names, code)), tls))
+        .collect();
     let beside = Beside { counts, files, names, scope };
     for (key, chosen) in choose(totals, files, scope, &mut merged) {
         place(key, &chosen, &beside, &mut cells, &mut merged);

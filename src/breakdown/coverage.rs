@@ -49,10 +49,15 @@ pub struct Gap {
     pub to: DateTime<Utc>,
 }
 
+/// A quarter of an hour since 1970: its number, its rows, its first and its last.
+pub(super) type QuarterSeen = (i64, u64, i64, i64);
+
 /// When rows occurred: per file and quarter of an hour, their number and span.
 #[derive(Debug, Default)]
 pub(super) struct Activity {
     quarters: BTreeMap<(u32, i64), Quarter>,
+    /// The same of files that are whole: file, quarter.
+    of_files: Vec<(u32, i64, Quarter)>,
     last: Option<((u32, i64), Quarter)>,
 }
 
@@ -95,6 +100,25 @@ impl Activity {
         }
     }
 
+    /// The quarters of each file, as [`FileSeen`] keeps them.
+    pub(super) fn into_files(mut self) -> BTreeMap<u32, Vec<QuarterSeen>> {
+        self.flush();
+        let mut files: BTreeMap<u32, Vec<QuarterSeen>> = BTreeMap::new();
+        for ((file, quarter), held) in self.quarters {
+            let Quarter { rows, first_ms, last_ms } = held;
+            files.entry(file).or_default().push((quarter, rows, first_ms, last_ms));
+        }
+        files
+    }
+
+    /// Takes in the quarters of a file, which is taken in once.
+    pub(super) fn add_file(&mut self, file: u32, quarters: &[QuarterSeen]) {
+        self.of_files.extend(quarters.iter().map(|(quarter, rows, first_ms, last_ms)| {
+            let held = Quarter { rows: *rows, first_ms: *first_ms, last_ms: *last_ms };
+            (file, *quarter, held)
+        }));
+    }
+
     fn flush(&mut self) {
         if let Some((key, quarter)) = self.last.take() {
             self.put(key, quarter);
@@ -109,19 +133,29 @@ impl Activity {
         &'a self,
         usable: &'a dyn Fn(u32) -> bool,
     ) -> impl Iterator<Item = (i64, &'a Quarter)> {
+        let of_files = self.of_files.iter().map(|(file, quarter, held)| (*file, *quarter, held));
         self.quarters
             .iter()
-            .filter(|((file, _), _)| usable(*file))
-            .map(|((_, quarter), held)| (*quarter, held))
+            .map(|((file, quarter), held)| (*file, *quarter, held))
+            .chain(of_files)
+            .filter(|(file, ..)| usable(*file))
+            .map(|(_, quarter, held)| (quarter, held))
     }
 
     /// Rows per quarter of an hour, over all usable files.
     fn by_quarter(&self, usable: &dyn Fn(u32) -> bool) -> BTreeMap<i64, Quarter> {
-        let mut by_quarter: BTreeMap<i64, Quarter> = BTreeMap::new();
-        for (quarter, held) in self.of_usable(usable) {
-            by_quarter.entry(quarter).and_modify(|sum| sum.merge(*held)).or_insert(*held);
-        }
-        by_quarter
+        let mut all: Vec<(i64, Quarter)> =
+            self.of_usable(usable).map(|(quarter, held)| (quarter, *held)).collect();
+        // Files are mostly one after the other.
+        all.sort_by_key(|(quarter, _)| *quarter);
+        all.dedup_by(|new, held| {
+            let same = new.0 == held.0;
+            if same {
+                held.1.merge(new.1);
+            }
+            same
+        });
+        all.into_iter().collect()
     }
 
     /// Local days of all instants that occur.
@@ -205,9 +239,11 @@ pub(super) fn of_periods(
     scope: &Scope,
 ) -> Vec<Coverage> {
     let by_quarter = activity.by_quarter(&|file| super::usable(reading, file));
-    let day_of =
-        |quarter: i64| to_date(days.of(u32::try_from(quarter * QUARTER_SECONDS).unwrap_or(0)));
-    let rhythm = Rhythm::new(&by_quarter, scope.zone);
+    let day_of = |quarter: i64| days.of(u32::try_from(quarter * QUARTER_SECONDS).unwrap_or(0));
+    let mut message_days: Vec<i32> = by_quarter.keys().map(|quarter| day_of(*quarter)).collect();
+    message_days.dedup();
+    let message_days = message_days.into_iter().filter_map(to_date).collect();
+    let rhythm = Rhythm::new(&by_quarter, message_days, scope.zone);
     let message_days = &rhythm.message_days;
     let capped: Vec<String> = reading
         .files
@@ -220,9 +256,9 @@ pub(super) fn of_periods(
         .periods
         .iter()
         .map(|period| {
-            let inside = by_quarter
-                .iter()
-                .filter(|(quarter, _)| day_of(**quarter).is_some_and(|day| period.contains(day)));
+            let window = period.from.to_epoch_days()..period.to.to_epoch_days();
+            let inside =
+                by_quarter.iter().filter(|(quarter, _)| window.contains(&day_of(**quarter)));
             let span = span(inside.map(|(_, held)| held), totals_days, period);
             let has_rows =
                 |day: &NaiveDate| message_days.contains(day) || totals_days.contains(day);
@@ -245,11 +281,17 @@ pub(super) fn of_periods(
 /// Gaps of one file from its first to its last row, by hours UTC.
 pub(super) fn gaps_of_file(activity: &Activity) -> Vec<Gap> {
     let by_quarter = activity.by_quarter(&|_| true);
-    let rhythm = Rhythm::new(&by_quarter, Tz::UTC);
+    let rhythm = Rhythm::new(&by_quarter, days_of(&by_quarter, Tz::UTC), Tz::UTC);
     let (first, last) = rhythm.span().into_inner();
     let day = |hour: i64| local(hour * 3600, Tz::UTC).map(|time| time.date_naive());
     let whole = day(first).zip(day(last)).and_then(|(first, last)| Period::range(first, last));
     whole.map_or_else(Vec::new, |period| rhythm.gaps(&period))
+}
+
+/// Local days of quarters of an hour: in zones of :30 and :45 an hour lies in two days.
+fn days_of(by_quarter: &BTreeMap<i64, Quarter>, zone: Tz) -> BTreeSet<NaiveDate> {
+    let day = |quarter: &i64| Some(local(quarter * QUARTER_SECONDS, zone)?.date_naive());
+    by_quarter.keys().filter_map(day).collect()
 }
 
 fn span<'a>(
@@ -268,14 +310,15 @@ fn span<'a>(
 }
 
 impl Rhythm {
-    fn new(by_quarter: &BTreeMap<i64, Quarter>, zone: Tz) -> Self {
+    fn new(
+        by_quarter: &BTreeMap<i64, Quarter>,
+        message_days: BTreeSet<NaiveDate>,
+        zone: Tz,
+    ) -> Self {
         let mut hours: BTreeMap<i64, u64> = BTreeMap::new();
         for (quarter, held) in by_quarter {
             *hours.entry(quarter.div_euclid(4)).or_default() += held.rows;
         }
-        // By quarters: in zones of :30 and :45 an hour lies in two days.
-        let day = |quarter: &i64| Some(local(quarter * QUARTER_SECONDS, zone)?.date_naive());
-        let message_days = by_quarter.keys().filter_map(day).collect();
         let mut rhythm = Self { hours, message_days, zone, usual: BTreeMap::new() };
         rhythm.learn();
         rhythm
@@ -361,7 +404,7 @@ mod tests {
             let quarter = (monday + hour * 3600) / QUARTER_SECONDS;
             by_quarter.insert(quarter, Quarter { rows, first_ms: 0, last_ms: 0 });
         }
-        let rhythm = Rhythm::new(&by_quarter, Tz::UTC);
+        let rhythm = Rhythm::new(&by_quarter, days_of(&by_quarter, Tz::UTC), Tz::UTC);
         let from: NaiveDate = "2026-10-05".parse().unwrap();
         let period = Period::range(from, "2026-11-03".parse().unwrap()).unwrap();
         let text = |time: DateTime<Utc>| time.format("%m-%d %H").to_string();

@@ -18,9 +18,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use polars::prelude::PolarsResult;
 
 use self::tally::Tally;
-pub(super) use self::tally::{Count, PeerCounts, Settled, packs};
-use crate::breakdown::Scope;
+pub(super) use self::tally::{Count, PeerCount, PeerCounts, Settled, packs};
 use crate::breakdown::coverage::LocalDays;
+use crate::breakdown::{Scope, SourceCounts};
 use crate::period::Period;
 use crate::trace::{Direction, NO_NAME, RejectReason, Role, Row, Tls};
 
@@ -60,7 +60,53 @@ impl Entry {
         self.key_high as usize % PARTITIONS
     }
 
-    fn key(&self) -> u64 {
+    /// An entry as it was kept. `place` is its file and class, `names` its connector and peer.
+    pub(super) fn of_parts(
+        key: u64,
+        time: u32,
+        place: (u32, u16),
+        remote: u32,
+        names: (u32, u32),
+    ) -> Self {
+        let low = |half: u64| u32::try_from(half & u64::from(u32::MAX)).unwrap_or(0);
+        Self {
+            key_high: low(key >> 32),
+            key_low: low(key),
+            time,
+            file_and_class: place.0 << 9 | u32::from(place.1),
+            connector: names.0,
+            remote,
+            peer: names.1,
+        }
+    }
+
+    /// The entry with other codes for its names.
+    pub(super) fn renamed(&self, code: impl Fn(u32) -> u32) -> Self {
+        Self { connector: code(self.connector), peer: code(self.peer), ..*self }
+    }
+
+    pub(super) fn time(&self) -> u32 {
+        self.time
+    }
+
+    /// Direction, band and role as they are packed.
+    pub(super) fn class(&self) -> u16 {
+        u16::try_from(self.file_and_class & 0x1ff).unwrap_or(0)
+    }
+
+    pub(super) fn connector(&self) -> u32 {
+        self.connector
+    }
+
+    pub(super) fn remote(&self) -> u32 {
+        self.remote
+    }
+
+    pub(super) fn peer(&self) -> u32 {
+        self.peer
+    }
+
+    pub(super) fn key(&self) -> u64 {
         u64::from(self.key_high) << 32 | u64::from(self.key_low)
     }
 
@@ -90,6 +136,8 @@ const PARTITIONS: usize = 512;
 /// The rows of one block, those of each partition together.
 #[derive(Debug)]
 pub(super) struct Batch {
+    /// The file that they stand in.
+    pub(super) file: u32,
     entries: Box<[Entry]>,
     /// Where each partition ends.
     ends: Box<[u32]>,
@@ -97,7 +145,7 @@ pub(super) struct Batch {
 
 impl Batch {
     /// Puts rows into the order of their partitions.
-    pub(super) fn new(rows: &[Entry]) -> Self {
+    pub(super) fn new(file: u32, rows: &[Entry]) -> Self {
         let mut ends = vec![0_u32; PARTITIONS].into_boxed_slice();
         for row in rows {
             ends[row.partition()] += 1;
@@ -115,7 +163,11 @@ impl Batch {
             *slot -= 1;
             entries[*slot as usize] = *row;
         }
-        Self { entries, ends }
+        Self { file, entries, ends }
+    }
+
+    pub(super) fn entries(&self) -> &[Entry] {
+        &self.entries
     }
 
     fn partition(&self, index: usize) -> &[Entry] {
@@ -137,8 +189,8 @@ pub(super) struct Rules<'a> {
     pub(super) only: Vec<u32>,
     /// Whether those of all mail are.
     pub(super) all: bool,
-    /// The days that matter.
-    pub(super) windows: Windows,
+    /// The days that matter; none where every day is told apart, for any periods.
+    pub(super) windows: Option<Windows>,
     /// Whether all codes are small enough for [`CellKey::pack`].
     pub(super) packs: bool,
 }
@@ -146,10 +198,10 @@ pub(super) struct Rules<'a> {
 /// The periods as ranges of days since 1970-01-01.
 #[derive(Debug)]
 pub(super) struct Windows {
-    periods: Vec<Range<i32>>,
+    pub(super) periods: Vec<Range<i32>>,
     /// The periods and the equal ones before them.
-    needed: Vec<Range<i32>>,
-    longest: Range<i32>,
+    pub(super) needed: Vec<Range<i32>>,
+    pub(super) longest: Range<i32>,
 }
 
 impl Windows {
@@ -169,7 +221,7 @@ impl Windows {
 ///
 /// # Errors
 /// When polars refuses a frame, which would be a defect.
-pub(super) fn settle(batches: &[Batch], rules: &Rules<'_>) -> PolarsResult<Settled> {
+pub(super) fn settle(batches: &[&Batch], rules: &Rules<'_>) -> PolarsResult<Settled> {
     let next = AtomicUsize::new(0);
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let parts = std::thread::scope(|scope| {
@@ -295,9 +347,17 @@ impl Run<'_> {
         self.place_the_rest(&left, &kept, &superseded, &rows_of);
     }
 
-    /// Says whether a row lies in the longest period.
-    fn is_inside(&self, row: &Entry) -> bool {
-        self.rules.windows.longest.contains(&self.rules.days.of(row.time))
+    /// Where rows are counted whose message lies on one of these days. Without windows, each
+    /// set of days is a place of its own, and all of them are inside.
+    fn place(&mut self, file: u32, days: &[i32]) -> (&mut SourceCounts, bool) {
+        match &self.rules.windows {
+            None => (self.tally.on_days(file, days), true),
+            Some(windows) => {
+                let inside =
+                    days.is_empty() || days.iter().any(|day| windows.longest.contains(day));
+                (self.tally.source(file), inside)
+            }
+        }
     }
 
     /// The band of a row whose file tells, as a whole, what an absent version means.
@@ -315,22 +375,25 @@ impl Run<'_> {
         let Some(first) = rows.first() else { return };
         let day = self.rules.days.of(first.time);
         let owner = rows.iter().map(Entry::file).min().unwrap_or(first.file());
-        let windows = &self.rules.windows;
-        if windows.needed.iter().any(|window| window.contains(&day)) {
-            self.tally.cells.push(day, message, owner, copies);
-        }
-        let wanted = self.rules.all || self.rules.only.contains(&message.connector);
-        for (index, window) in windows.periods.iter().enumerate() {
-            if wanted && window.contains(&day) {
-                for peer in peers.iter().filter(|peer| **peer != NO_NAME) {
-                    self.tally.peers.push(index, message, *peer, copies);
-                }
+        let peers = peers.iter().filter(|peer| **peer != NO_NAME);
+        if let Some(windows) = &self.rules.windows {
+            if windows.needed.iter().any(|window| window.contains(&day)) {
+                self.tally.cells.push(day, message, owner, copies);
             }
+            let wanted = self.rules.all || self.rules.only.contains(&message.connector);
+            let in_periods = windows.periods.iter().enumerate();
+            for (index, _) in in_periods.filter(|(_, window)| wanted && window.contains(&day)) {
+                peers.clone().for_each(|peer| {
+                    self.tally.peers.push(index, message, *peer, copies);
+                });
+            }
+        } else if let Ok(slot) = usize::try_from(day) {
+            self.tally.cells.push(day, message, owner, copies);
+            peers.for_each(|peer| self.tally.peers.push(slot, message, *peer, copies));
         }
-        let inside = windows.longest.contains(&day);
         let mut still_to_count = copies;
         for row in rows.iter().filter(|row| row.role() != Role::FurtherRecipient) {
-            let counts = self.tally.source(row.file());
+            let (counts, inside) = self.place(row.file(), &[day]);
             if !inside {
                 counts.outside_period += 1;
             } else if row.file() != owner {
@@ -353,8 +416,10 @@ impl Run<'_> {
         superseded: &[Message],
         rows_of: &[Vec<Entry>],
     ) {
-        let mut first_rows = rows_of.iter().filter_map(|rows| rows.first());
-        let inside = first_rows.any(|row| self.is_inside(row));
+        let first_rows = rows_of.iter().filter_map(|rows| rows.first());
+        let mut days: Vec<i32> = first_rows.map(|row| self.rules.days.of(row.time)).collect();
+        days.sort_unstable();
+        days.dedup();
         for entry in left {
             let message = Message::of(entry, self.band(entry));
             let was_superseded = superseded.iter().any(|held| held.same(&message));
@@ -362,8 +427,8 @@ impl Run<'_> {
                 continue;
             }
             let same_file = rows_of.iter().flatten().any(|row| row.file() == entry.file());
-            let counts = self.tally.source(entry.file());
-            if !kept.is_empty() && !inside {
+            let (counts, inside) = self.place(entry.file(), &days);
+            if !inside {
                 counts.outside_period += 1;
             } else if was_superseded && !same_file {
                 counts.duplicates += 1;
@@ -372,7 +437,7 @@ impl Run<'_> {
             } else if entry.role() == Role::EventIncoming {
                 self.tally.reject(entry.file(), RejectReason::NoAcceptance);
             } else {
-                counts.internal += 1;
+                self.tally.source(entry.file()).internal += 1;
             }
         }
     }
@@ -407,11 +472,11 @@ impl Run<'_> {
         let owner_file = owner.file();
         let own: Vec<Entry> = rows.iter().filter(|row| row.file() == owner_file).copied().collect();
         self.count(&message, &own, &peers, copies as u64);
-        let inside = self.is_inside(owner);
+        let day = self.rules.days.of(owner.time);
         let is_copy =
             |row: &&Entry| row.file() != owner_file && row.role() != Role::FurtherRecipient;
         for row in rows.iter().filter(is_copy) {
-            let counts = self.tally.source(row.file());
+            let (counts, inside) = self.place(row.file(), &[day]);
             if inside { counts.duplicates += 1 } else { counts.outside_period += 1 }
         }
     }

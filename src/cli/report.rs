@@ -19,6 +19,7 @@ use crate::report::Report;
 use crate::run::branding;
 use crate::run::engine;
 use crate::run::filing::{self, Circumstances};
+use crate::run::plan;
 use crate::run::prepare::{self, Prepared};
 use crate::run::settings::{self, one_of};
 use crate::run::{self, Outcome, Request, RunError};
@@ -103,6 +104,10 @@ pub(super) struct Args {
     /// Pass over files that cannot be used, with a note in the report
     #[arg(long)]
     skip_bad_files: bool,
+    /// Look into every file, not only those whose length or time has changed since the last
+    /// report
+    #[arg(long)]
+    recheck: bool,
     /// Seal the report into the archive
     #[arg(long)]
     archive: bool,
@@ -202,6 +207,7 @@ fn request(args: &Args, home: &Home, sources: Vec<Source>) -> Result<Request, Fa
         run: None,
         archive: None,
         expects_whole: false,
+        cache: plan::cache(home, config, args.recheck),
     })
 }
 
@@ -282,7 +288,7 @@ fn filed(
             let formats = prepare::with_figures(formats);
             let files = prepare::checked(&outcome.report, &formats, branding)?;
             let report = outcome.report.clone();
-            let as_of_from_rows = outcome.as_of_from_rows;
+            let (as_of_from_rows, notes) = (outcome.as_of_from_rows, outcome.notes);
             let reading = Some(outcome.reading);
             let branding = Arc::clone(branding);
             let prepared = Prepared { report, reading, files, variants: Vec::new(), branding };
@@ -297,8 +303,12 @@ fn filed(
             let readers = |_| Vec::new();
             let bag = filing::bag(place.seq, &circumstances, &prepared, readers, deliveries);
             let reading = prepared.reading;
-            made =
-                reading.map(|reading| Outcome { report: outcome.report, reading, as_of_from_rows });
+            made = reading.map(|reading| Outcome {
+                report: outcome.report,
+                reading,
+                as_of_from_rows,
+                notes,
+            });
             Ok(bag)
         })?;
     say(&format!("filed in {}", sealed.path.display()));
@@ -308,6 +318,9 @@ fn filed(
 
 /// Says on stderr what the reader of the report should know at once.
 fn tell(outcome: &Outcome) {
+    for note in &outcome.notes {
+        say(&format!("note: {note}"));
+    }
     for file in &outcome.reading.skipped {
         let what = if file.bad { "left out" } else { "skipped" };
         say(&format!("note: {what}: {}", file.why));

@@ -30,6 +30,10 @@ pub(super) struct Args {
     /// Make a further revision of a report that was made already
     #[arg(long)]
     revise: bool,
+    /// Look into every file, not only those whose length or time has changed since the last
+    /// report
+    #[arg(long)]
+    recheck: bool,
     /// Write what would be filed and sent into a folder, and do nothing else
     #[arg(long)]
     dry_run: bool,
@@ -42,7 +46,10 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, clock: Clock) -> Result<Done, Failure> {
     log(false, false);
-    let (installation, plan) = args.home.read_one(&args.schedule)?;
+    let (installation, mut plan) = args.home.read_one(&args.schedule)?;
+    if let Some(cache) = &mut plan.request.cache {
+        cache.recheck = args.recheck;
+    }
     let nominal = nominal(args, &plan, clock)?;
     let (due_at, _) = schedule::resolve(nominal, plan.zone);
     if due_at > clock.now() {

@@ -3,11 +3,12 @@
 //! The list is sorted by name and holds every file once, so that the same folder gives the
 //! same report whatever order the file system lists it in.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::ingest::IngestError;
+use crate::ingest::{IngestError, Stat};
 
 /// One input file, or one member of an archive.
 #[derive(Debug, Clone)]
@@ -22,6 +23,15 @@ pub(super) struct Input {
     pub named: bool,
     /// Time of the last modification.
     pub modified: Option<SystemTime>,
+    /// Length, where it is a file of its own.
+    pub bytes: Option<u64>,
+}
+
+impl Input {
+    /// Length and time, where it is a file of its own.
+    pub(super) fn stat(&self) -> Option<Stat> {
+        Stat::new(self.bytes.filter(|_| self.member.is_none())?, self.modified)
+    }
 }
 
 /// Expands the sources.
@@ -29,15 +39,16 @@ pub(super) struct Input {
 /// # Errors
 /// [`IngestError`] for a source that matches nothing or cannot be listed.
 pub(super) fn expand(sources: &[String], spool: &Path) -> Result<Vec<Input>, IngestError> {
-    let mut inputs: Vec<Input> = Vec::new();
+    let mut inputs: BTreeMap<PathBuf, Input> = BTreeMap::new();
     for source in sources {
         for input in expand_one(source, spool)? {
-            match inputs.iter_mut().find(|held| held.path == input.path) {
+            match inputs.get_mut(&input.path) {
                 Some(held) => held.named |= input.named,
-                None => inputs.push(input),
+                None => drop(inputs.insert(input.path.clone(), input)),
             }
         }
     }
+    let mut inputs: Vec<Input> = inputs.into_values().collect();
     inputs.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(inputs)
 }
@@ -103,12 +114,14 @@ fn list(folder: &Path, found: &mut Vec<Input>) -> Result<(), IngestError> {
 }
 
 fn input(path: &Path, named: bool) -> Input {
+    let meta = path.metadata().ok();
     Input {
         name: path.to_string_lossy().trim_start_matches("./").to_owned(),
         path: path.to_owned(),
         member: None,
         named,
-        modified: path.metadata().and_then(|meta| meta.modified()).ok(),
+        modified: meta.as_ref().and_then(|meta| meta.modified().ok()),
+        bytes: meta.map(|meta| meta.len()),
     }
 }
 
@@ -124,5 +137,12 @@ fn spool_stream(name: &str, mut stream: impl Read, spool: &Path) -> Result<Input
         .and_then(|file| file.keep().map_err(|error| error.error))
         .map_err(write)?;
     std::io::copy(&mut stream, &mut file).map_err(write)?;
-    Ok(Input { name: name.to_owned(), path, member: None, named: true, modified: None })
+    Ok(Input {
+        name: name.to_owned(),
+        path,
+        member: None,
+        named: true,
+        modified: None,
+        bytes: None,
+    })
 }

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::columns::Field;
 use super::files::Input;
+use super::known::{Origin, Outline};
 use super::log::stamp::{Stamps, YearRule};
 use super::row::{Context, Fault, Identity, Output};
 use super::sniff::{Format, Sniffed, year_rule};
@@ -80,10 +81,7 @@ impl Job {
             columns: sniffed.columns.clone(),
             times: TimeReader { zone: settings.zone, order: sniffed.order },
             direction: settings.direction,
-            identity: match sniffed.identity() {
-                Identity::None => Identity::None,
-                own => shared.identity.unwrap_or(own),
-            },
+            identity: Outline::of(&sniffed).identity(shared.identity),
             unit: shared.unit,
             names: shared.names.clone(),
             connectors: settings.connectors.clone(),
@@ -167,6 +165,7 @@ impl Job {
         let in_custom_data =
             matches!(self.sniffed.kind, Kind::MessageTraceDetail | Kind::MessageTraceEvents);
         let messages = self.sniffed.has_messages();
+        let origin = Origin::of(&self.input, &self.sniffed, self.context.identity);
         let notes = [
             (
                 FileNote::NoTlsColumn,
@@ -205,6 +204,7 @@ impl Job {
             path: self.input.path,
             source: self.source,
             usable: !state.bad,
+            origin,
         };
         (file, output.aggregates)
     }

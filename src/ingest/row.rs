@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::ingest::columns::{Columns, Field};
@@ -40,7 +41,7 @@ impl Cells for [String] {
 }
 
 /// Which column tells one message from another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Identity {
     /// The id that the service gave, else the Message-ID header.
     NetworkId,

@@ -11,6 +11,7 @@ use crate::ingest::columns::{AbsentColumn, Columns, Field};
 use crate::ingest::csv::{self, Dialect};
 use crate::ingest::files::Input;
 use crate::ingest::json::{self, Shape};
+use crate::ingest::known::Outline;
 use crate::ingest::log::stamp::{Stamps, YearRule};
 use crate::ingest::log::{self, LogStart};
 use crate::ingest::row::Identity;
@@ -51,23 +52,15 @@ pub(super) struct Sniffed {
 }
 
 impl Sniffed {
-    /// The best identity that the file itself offers.
-    pub(super) fn identity(&self) -> Identity {
-        if self.columns.has_network_message_id() {
-            Identity::NetworkId
-        } else if self.columns.has(Field::MessageId) {
-            Identity::MessageId
-        } else if self.columns.has(Field::NetworkId) {
-            Identity::NetworkId
-        } else {
-            Identity::None
-        }
-    }
-
     /// Says whether the file has message rows, not totals.
     pub(super) fn has_messages(&self) -> bool {
         let totals = matches!(self.kind, Kind::ConnectorReport | Kind::TlsRpt);
         !totals && !self.columns.has(Field::Messages)
+    }
+
+    /// Whether the file means the same whatever stands beside it, and is rows only.
+    pub(super) fn stands_alone(&self) -> bool {
+        !matches!(self.format, Format::Log | Format::TlsReport)
     }
 
     fn no_table(format: Format, kind: Kind, log: Option<LogStart>) -> Self {
@@ -122,7 +115,7 @@ fn check_direction(
 ) -> Result<(), IngestError> {
     let columns = &sniffed.columns;
     let events = matches!(sniffed.kind, Kind::MessageTraceDetail | Kind::MessageTraceEvents);
-    if events && sniffed.identity() == Identity::None {
+    if events && Outline::of(sniffed).own_identity() == Identity::None {
         return Err(IngestError::MissingColumn {
             file: input.name.clone(),
             column: "network_message_id".to_owned(),

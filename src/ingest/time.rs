@@ -8,7 +8,7 @@ use chrono::{MappedLocalTime, NaiveDate, NaiveDateTime, TimeZone};
 use chrono_tz::Tz;
 
 /// Order of day and month in culture-formatted dates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum DayOrder {
     /// 9/11/2026 is the 9th of November.
     DayFirst,

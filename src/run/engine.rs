@@ -21,6 +21,7 @@ use crate::archive::sign::Signer;
 use crate::archive::{self, ArchiveError, Place, Sealed};
 use crate::clock::Clock;
 use crate::config::{ConfigError, Home};
+use crate::cube;
 use crate::ledger::{
     Key, KnownHead, Ledger, LedgerError, Lock, Message, NewMessage, NewRun, Purpose, Run, RunState,
     State, Trigger,
@@ -180,6 +181,11 @@ impl Engine {
         for post in self.posts.values() {
             if let super::post::Way::Folder(folder) = &post.way {
                 store::sweep(folder)?;
+            }
+        }
+        for place in self.plans.iter().filter_map(|plan| plan.request.cache.as_ref()) {
+            if let Err(trouble) = cube::sweep(place) {
+                tracing::warn!("{}", chain(&trouble));
             }
         }
         outbox::recover(&self.ledger, &self.posts, now)?;

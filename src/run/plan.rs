@@ -9,7 +9,8 @@ use chrono_tz::Tz;
 use super::evidence::Evidence;
 use super::post::Post;
 use super::{Request, branding, settings};
-use crate::config::{ConfigError, Home, Missed, RecipientConfig, ScheduleSettings, Span};
+use crate::config::{Config, ConfigError, Home, Missed, RecipientConfig, ScheduleSettings, Span};
+use crate::cube::Place;
 use crate::deliver::message;
 use crate::ingest;
 use crate::render::Format;
@@ -150,6 +151,7 @@ fn build(home: &Home, schedule: &ScheduleSettings, checks: &mut Checks) -> Optio
             run: None,
             archive: None,
             expects_whole: wait.is_some(),
+            cache: cache(home, &home.config, false),
         },
         wait_for_data: wait,
         formats: formats?,
@@ -168,6 +170,11 @@ fn branding(home: &Home, schedule: &ScheduleSettings) -> Result<Arc<Branding>, C
     let own = *config != home.config.branding;
     let file = if own { schedule.file.as_path() } else { installation.as_path() };
     branding::read(home, config, file).map(Arc::new)
+}
+
+/// Where what files were counted to is kept; nowhere without an installation.
+pub fn cache(home: &Home, config: &Config, recheck: bool) -> Option<Place> {
+    home.file.as_ref().map(|_| Place::of(&home.path(&config.state.dir), recheck))
 }
 
 fn pattern(text: Option<&str>, file: &Path) -> Result<Pattern, ConfigError> {

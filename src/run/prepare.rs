@@ -67,6 +67,9 @@ pub fn prepare(
     });
     request.archive = archive;
     let outcome = report(&request)?;
+    for note in &outcome.notes {
+        tracing::warn!("{note}");
+    }
     let branding = Arc::clone(&plan.branding);
     let files = checked(&outcome.report, &with_figures(&plan.formats), &branding)?;
     let mut variants: Vec<Variant> = Vec::new();

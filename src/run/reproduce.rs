@@ -157,6 +157,8 @@ fn request(
         run: filed.run.clone(),
         archive: filed.archive.clone(),
         expects_whole: record.expects_whole,
+        // A report is reproduced from its inputs, not from what they once were counted to.
+        cache: None,
     })
 }
 

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 /// Why a row could not be used. The code is stable; its words are in the language file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum RejectReason {
     /// The time cell is empty or no date.
     TimeUnreadable,
@@ -96,7 +98,7 @@ impl RejectReason {
 }
 
 /// Rejects of one file and reason.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reject {
     /// Line of the first one.
     pub line: u64,
@@ -107,7 +109,7 @@ pub struct Reject {
 }
 
 /// Rejects of one file by reason.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rejects {
     by_reason: BTreeMap<RejectReason, Reject>,
 }

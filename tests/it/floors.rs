@@ -8,6 +8,7 @@ const FLOORS: &[&[&str]] = &[
     &["config", "period", "trace"],
     &["ingest", "sample"],
     &["breakdown"],
+    &["cube"],
     &["insight"],
     &["report"],
     &["render"],
@@ -20,16 +21,17 @@ const FLOORS: &[&[&str]] = &[
 
 /// Crates and the modules that own them.
 const OWNERS: &[(&str, &[&str])] = &[
-    ("polars", &["trace", "ingest", "breakdown", "run"]),
+    ("polars", &["trace", "ingest", "breakdown", "cube", "run"]),
     ("polars_io", &["ingest"]),
     ("simd_csv", &["ingest"]),
     ("encoding_rs", &["ingest"]),
     ("zip", &["archive", "ingest", "render"]),
-    ("zstd", &["ingest"]),
+    ("zstd", &["cube", "ingest"]),
     ("quick_xml", &["ingest", "render"]),
     ("glob", &["ingest"]),
     ("flate2", &["ingest", "sample"]),
     ("minijinja", &["render"]),
+    ("postcard", &["cube"]),
     ("png", &["render"]),
     ("printpdf", &["render"]),
     ("lopdf", &["render"]),

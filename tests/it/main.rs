@@ -11,6 +11,7 @@ mod branding;
 mod cli;
 mod cloud;
 mod crash;
+mod cube;
 mod demo;
 mod dependencies;
 mod evidence;

@@ -3,6 +3,8 @@
 //! This is the group-by of the whole program. Each thread keeps a [`Tally`]; rows are folded
 //! into groups when they are many, and the groups of all threads are put together at the end.
 
+use std::collections::BTreeMap;
+
 use polars::prelude::*;
 
 use super::Message;
@@ -76,7 +78,7 @@ pub(in crate::breakdown) struct Count {
 /// Messages of one period and remote domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::breakdown) struct PeerCount {
-    /// Index of the period.
+    /// Index of the period; without windows, the day.
     pub period: usize,
     /// Which way.
     pub direction: Direction,
@@ -100,6 +102,8 @@ pub(in crate::breakdown) struct Settled {
     pub peers: PeerCounts,
     /// Where the rows of each file went.
     pub sources: Vec<SourceCounts>,
+    /// Without windows: where the rows of each file went whose message lies on these days.
+    pub on_days: BTreeMap<(u32, Vec<i32>), SourceCounts>,
     /// Rows that turned out to be unusable.
     pub rejects: Vec<Rejects>,
 }
@@ -110,6 +114,9 @@ pub(super) struct Tally {
     pub(super) cells: CellColumns,
     pub(super) peers: PeerColumns,
     sources: Vec<SourceCounts>,
+    /// By file and day, which is almost every row, and by file and several days.
+    on_day: BTreeMap<(u32, i32), SourceCounts>,
+    on_days: BTreeMap<(u32, Vec<i32>), SourceCounts>,
     rejects: Vec<Rejects>,
     folded_cells: Vec<DataFrame>,
     folded_peers: Vec<DataFrame>,
@@ -193,6 +200,14 @@ impl Tally {
         &mut self.sources[index]
     }
 
+    /// Rows of a file whose message lies on these days.
+    pub(super) fn on_days(&mut self, file: u32, days: &[i32]) -> &mut SourceCounts {
+        match days {
+            [day] => self.on_day.entry((file, *day)).or_default(),
+            days => self.on_days.entry((file, days.to_vec())).or_default(),
+        }
+    }
+
     pub(super) fn reject(&mut self, file: u32, reason: RejectReason) {
         let index = file as usize;
         if self.rejects.len() <= index {
@@ -222,16 +237,13 @@ impl Tally {
         if let Some(frame) = stack(self.folded_peers)? {
             read_peers(&group(frame)?, &mut whole.peers)?;
         }
-        for (file, counts) in (0..).zip(self.sources) {
-            let mut sum = Self { sources: std::mem::take(&mut whole.sources), ..Self::default() };
-            let held = sum.source(file);
-            held.counted += counts.counted;
-            held.tls_known += counts.tls_known;
-            held.merged += counts.merged;
-            held.duplicates += counts.duplicates;
-            held.internal += counts.internal;
-            held.outside_period += counts.outside_period;
-            whole.sources = sum.sources;
+        whole.sources.resize(whole.sources.len().max(self.sources.len()), SourceCounts::default());
+        for (held, counts) in whole.sources.iter_mut().zip(&self.sources) {
+            held.add(counts);
+        }
+        let on_day = self.on_day.into_iter().map(|((file, day), sum)| ((file, vec![day]), sum));
+        for (key, counts) in on_day.chain(self.on_days) {
+            whole.on_days.entry(key).or_default().add(&counts);
         }
         for (index, rejects) in self.rejects.into_iter().enumerate() {
             if whole.rejects.len() <= index {

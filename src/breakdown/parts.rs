@@ -1,0 +1,505 @@
+//! Breakdown in parts: the rows of one file, or of several that share messages, are settled
+//! once, day by day, and any periods are counted from that.
+//!
+//! | step | shape |
+//! |---|---|
+//! | a [`Collector`] | [`FileRows`] and [`FileSeen`] of each file |
+//! | [`Settlement::of`] files that share messages | counts by day, and where the rows went |
+//! | [`Parts`] of all files, a scope | [`Breakdown`] |
+//!
+//! Invariant: when no message stands in files of two settlements, the result is the one of
+//! [`Collector::finish`], to the last number.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::PoisonError;
+
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+use polars::prelude::PolarsResult;
+use serde::{Deserialize, Serialize};
+
+use super::coverage::{Activity, QuarterSeen};
+use super::settle::{self, Batch, Entry, PeerCounts, Settled, Windows};
+use super::{Breakdown, Collector, ConnectorFacts, Counted, Scope, SourceCounts, name, usable};
+use crate::ingest::Reading;
+use crate::trace::{Direction, NO_NAME, Names, Rejects, Tls};
+
+/// Names in one piece, sorted; each is told by its place, from 1.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NameList {
+    text: String,
+    ends: Vec<u32>,
+}
+
+/// What the rows of one file say beside their messages.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileSeen {
+    /// When rows occurred.
+    quarters: Vec<QuarterSeen>,
+    connectors: NameList,
+    /// What they say of their connectors; 0 = none.
+    facts: Vec<(Direction, u32, ConnectorFacts)>,
+}
+
+/// The rows of one file, sorted by identity, column by column; names are told by their place
+/// in the list, from 1.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRows {
+    /// Names of connectors and remote domains.
+    pub names: NameList,
+    /// Identities.
+    pub keys: Vec<u64>,
+    /// Seconds since 1970 UTC.
+    pub times: Vec<u32>,
+    /// Direction, band and role.
+    pub classes: Vec<u16>,
+    /// Connectors; 0 = none.
+    pub connectors: Vec<u32>,
+    /// Remote servers where they belong to the identity.
+    pub remotes: Vec<u32>,
+    /// Remote domains; 0 = none.
+    pub peers: Vec<u32>,
+}
+
+/// Messages by day and connector. Names are told by their place in the list, from 1; 0 = none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DayCells {
+    connectors: NameList,
+    /// Day, direction and band, connector, file, messages.
+    cells: Vec<(i32, u8, u32, u32, u64)>,
+}
+
+/// Messages by day and remote domain, with names likewise.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DayPeers {
+    domains: NameList,
+    /// Day, direction and band, remote domain, messages.
+    peers: Vec<(i32, u8, u32, u64)>,
+}
+
+/// Gives the counts of settlements, by their place in the order in which they were taken in.
+pub trait Counts {
+    /// Why counts cannot be given.
+    type Error: From<polars::prelude::PolarsError>;
+
+    /// Messages by connector.
+    ///
+    /// # Errors
+    /// Where they cannot be read.
+    fn cells(&mut self, settlement: usize) -> Result<DayCells, Self::Error>;
+
+    /// Messages by remote domain.
+    ///
+    /// # Errors
+    /// Where they cannot be read.
+    fn peers(&mut self, settlement: usize) -> Result<DayPeers, Self::Error>;
+}
+
+/// Where the rows of one file went.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Places {
+    /// By the days on which their message lies; without any, whatever the period.
+    on_days: Vec<(Vec<i32>, SourceCounts)>,
+    internal: u64,
+    rejects: Rejects,
+}
+
+/// What files that share messages were settled to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settlement {
+    /// Where the rows of each file went, in the order of the files.
+    pub places: Vec<Places>,
+    /// First and last day with messages.
+    pub days: Option<(i32, i32)>,
+    /// Messages by connector.
+    pub cells: DayCells,
+    /// Messages by remote domain.
+    pub peers: DayPeers,
+}
+
+/// What one file has to be settled.
+#[derive(Debug, Clone, Copy)]
+pub struct Member<'a> {
+    /// Its rows.
+    pub rows: &'a FileRows,
+    /// What else they say.
+    pub seen: &'a FileSeen,
+    /// Per direction: whether a message without a TLS version had none.
+    pub absent_is_no_tls: [bool; Direction::ALL.len()],
+}
+
+impl Collector {
+    /// Rows of each file that was read, and what else they say.
+    ///
+    /// # Errors
+    /// When polars refused a frame, which would be a defect.
+    pub fn into_files(self, names: &Names) -> PolarsResult<BTreeMap<u32, (FileRows, FileSeen)>> {
+        let shared = self.shared.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(error) = shared.failed {
+            return Err(error);
+        }
+        let mut files: BTreeMap<u32, (FileRows, FileSeen)> = BTreeMap::new();
+        for (file, quarters) in shared.activity.into_files() {
+            files.entry(file).or_default().1.quarters = quarters;
+        }
+        let facts: Vec<((u32, Direction, u32), ConnectorFacts)> =
+            shared.facts.into_iter().collect();
+        for of_file in facts.chunk_by(|a, b| a.0.0 == b.0.0) {
+            let Some(((file, ..), _)) = of_file.first() else { continue };
+            let seen = &mut files.entry(*file).or_default().1;
+            let own = OwnNames::of(of_file.iter().map(|((.., code), _)| *code), names);
+            let fact = |((_, direction, code), facts): &((u32, Direction, u32), ConnectorFacts)| {
+                (*direction, own.place(*code), *facts)
+            };
+            seen.facts = of_file.iter().map(fact).collect();
+            seen.facts.sort();
+            seen.connectors = own.list;
+        }
+        let mut batches: BTreeMap<u32, Vec<Batch>> = BTreeMap::new();
+        for batch in self.batches.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            batches.entry(batch.file).or_default().push(batch);
+        }
+        for (file, batches) in batches {
+            files.entry(file).or_default().0 = FileRows::of(batches, names);
+        }
+        Ok(files)
+    }
+}
+
+/// Names as a file keeps them: sorted, and told by their place in the list.
+struct OwnNames {
+    list: NameList,
+    by_code: BTreeMap<u32, u32>,
+}
+
+impl OwnNames {
+    fn of(codes: impl Iterator<Item = u32>, names: &Names) -> Self {
+        let codes: BTreeSet<u32> = codes.collect();
+        let named = codes.into_iter().filter_map(|code| Some((name(names, code)?, code)));
+        let mut named: Vec<(String, u32)> = named.collect();
+        named.sort();
+        let by_code = (1..).zip(&named).map(|(place, (_, code))| (*code, place)).collect();
+        let mut list = NameList::default();
+        for (name, _) in named {
+            list.text.push_str(&name);
+            list.ends.push(u32::try_from(list.text.len()).unwrap_or(u32::MAX));
+        }
+        Self { list, by_code }
+    }
+
+    fn place(&self, code: u32) -> u32 {
+        self.by_code.get(&code).copied().unwrap_or(0)
+    }
+}
+
+/// The codes that names have in a reading, by their place in a list.
+fn codes(list: &NameList, names: &Names) -> PolarsResult<Vec<u32>> {
+    let mut start = 0;
+    let codes = list.ends.iter().map(|end| {
+        let name = list.text.get(std::mem::replace(&mut start, *end as usize)..*end as usize);
+        names.code(name.unwrap_or_default())
+    });
+    std::iter::once(Ok(NO_NAME)).chain(codes).collect()
+}
+
+fn code(codes: &[u32], place: u32) -> u32 {
+    codes.get(place as usize).copied().unwrap_or(NO_NAME)
+}
+
+impl FileRows {
+    fn of(batches: Vec<Batch>, names: &Names) -> Self {
+        let mut entries: Vec<Entry> = Vec::new();
+        for batch in batches {
+            entries.extend_from_slice(batch.entries());
+        }
+        let used = entries.iter().flat_map(|entry| [entry.connector(), entry.peer()]);
+        let own = OwnNames::of(used, names);
+        // Codes of names differ from reading to reading, their places do not.
+        let mut rows: Vec<Entry> =
+            entries.iter().map(|entry| entry.renamed(|code| own.place(code))).collect();
+        rows.sort_unstable();
+        Self {
+            keys: rows.iter().map(Entry::key).collect(),
+            times: rows.iter().map(Entry::time).collect(),
+            classes: rows.iter().map(Entry::class).collect(),
+            connectors: rows.iter().map(Entry::connector).collect(),
+            remotes: rows.iter().map(Entry::remote).collect(),
+            peers: rows.iter().map(Entry::peer).collect(),
+            names: own.list,
+        }
+    }
+
+    /// The rows as they are settled, as those of `file`.
+    fn batch(&self, file: u32, names: &Names) -> PolarsResult<Batch> {
+        let codes = codes(&self.names, names)?;
+        let words = self.times.iter().zip(&self.classes).zip(&self.connectors);
+        let words = words.zip(self.remotes.iter().zip(&self.peers));
+        let entries: Vec<Entry> = self
+            .keys
+            .iter()
+            .zip(words)
+            .map(|(key, (((time, class), connector), (remote, peer)))| {
+                let names = (code(&codes, *connector), code(&codes, *peer));
+                Entry::of_parts(*key, *time, (file, *class), *remote, names)
+            })
+            .collect();
+        Ok(Batch::new(file, &entries))
+    }
+}
+
+impl Settlement {
+    /// Settles files that share messages, in their order.
+    ///
+    /// # Errors
+    /// When polars refuses a frame, which would be a defect.
+    pub fn of(members: &[Member<'_>], names: &Names, zone: Tz) -> PolarsResult<Self> {
+        let mut activity = Activity::default();
+        let mut batches = Vec::new();
+        for (file, member) in (0..).zip(members) {
+            activity.add_file(file, &member.seen.quarters);
+            batches.push(member.rows.batch(file, names)?);
+        }
+        let days = activity.days(zone, &|_| true);
+        let absent_is_no_tls: Vec<_> =
+            members.iter().map(|member| member.absent_is_no_tls).collect();
+        let rules = settle::Rules {
+            days: &days,
+            absent_is_no_tls: &absent_is_no_tls,
+            usable: &|_| true,
+            windows: None,
+            only: Vec::new(),
+            all: true,
+            packs: settle::packs(names.len(), members.len()),
+        };
+        let settled = settle::settle(&batches.iter().collect::<Vec<_>>(), &rules)?;
+        Ok(Self::sorted(settled, members.len(), names))
+    }
+
+    fn sorted(settled: Settled, files: usize, names: &Names) -> Self {
+        let mut places = vec![Places::default(); files];
+        for (place, counts) in places.iter_mut().zip(&settled.sources) {
+            place.internal = counts.internal;
+        }
+        for (place, rejects) in places.iter_mut().zip(settled.rejects) {
+            place.rejects = rejects;
+        }
+        for ((file, days), counts) in settled.on_days {
+            if let Some(place) = places.get_mut(file as usize)
+                && counts != SourceCounts::default()
+            {
+                place.on_days.push((days, counts));
+            }
+        }
+        let cells = DayCells::of(&settled.cells, names);
+        let days = cells.cells.first().zip(cells.cells.last());
+        let days = days.map(|(first, last)| (first.0, last.0));
+        Self { places, days, cells, peers: DayPeers::of(&settled.peers, names) }
+    }
+}
+
+/// Direction and band as one number.
+fn class(direction: Direction, tls: Tls) -> u8 {
+    (direction as u8) << 3 | tls as u8
+}
+
+fn of_class(class: u8) -> Option<(Direction, Tls)> {
+    let direction = Direction::ALL.get(usize::from(class >> 3))?;
+    Some((*direction, *Tls::ALL.get(usize::from(class & 7))?))
+}
+
+impl DayCells {
+    fn of(counts: &[settle::Count], names: &Names) -> Self {
+        let connectors = OwnNames::of(counts.iter().map(|count| count.connector), names);
+        let mut sums: BTreeMap<_, u64> = BTreeMap::new();
+        for count in counts {
+            let connector = connectors.place(count.connector);
+            let key = (count.day, class(count.direction, count.tls), connector, count.file);
+            *sums.entry(key).or_default() += count.messages;
+        }
+        let cell = |((day, class, name, file), messages)| (day, class, name, file, messages);
+        Self { connectors: connectors.list, cells: sums.into_iter().map(cell).collect() }
+    }
+}
+
+impl DayPeers {
+    fn of(counts: &PeerCounts, names: &Names) -> Self {
+        let domains = OwnNames::of(counts.iter().map(|count| count.peer), names);
+        let mut sums: BTreeMap<_, u64> = BTreeMap::new();
+        for count in counts {
+            let day = i32::try_from(count.period).unwrap_or(i32::MAX);
+            let key = (day, class(count.direction, count.tls), domains.place(count.peer));
+            *sums.entry(key).or_default() += count.messages;
+        }
+        let peer = |((day, class, name), messages)| (day, class, name, messages);
+        Self { domains: domains.list, peers: sums.into_iter().map(peer).collect() }
+    }
+}
+
+/// All files of a reading: what they say, and what they were settled to.
+#[derive(Debug, Default)]
+pub struct Parts {
+    activity: Activity,
+    facts: BTreeMap<(Direction, u32), ConnectorFacts>,
+    settled: Vec<Part>,
+}
+
+/// Files that were settled together.
+#[derive(Debug)]
+struct Part {
+    /// Their indices, in order.
+    files: Vec<u32>,
+    places: Vec<Places>,
+    days: Option<(i32, i32)>,
+}
+
+impl Parts {
+    /// Takes in what the rows of a file say.
+    ///
+    /// # Errors
+    /// When there are more names than codes.
+    pub fn add_file(&mut self, file: u32, seen: &FileSeen, names: &Names) -> PolarsResult<()> {
+        self.activity.add_file(file, &seen.quarters);
+        let codes = codes(&seen.connectors, names)?;
+        for (direction, connector, new) in &seen.facts {
+            let key = (*direction, code(&codes, *connector));
+            self.facts.entry(key).and_modify(|held| *held = held.with(*new)).or_insert(*new);
+        }
+        Ok(())
+    }
+
+    /// Takes in what files were settled to; the counts follow where they are needed.
+    pub fn add_settled(&mut self, files: Vec<u32>, places: Vec<Places>, days: Option<(i32, i32)>) {
+        self.settled.push(Part { files, places, days });
+    }
+
+    /// Local day after the newest row of any usable file.
+    pub fn default_as_of(&self, reading: &Reading, zone: Tz) -> Option<NaiveDate> {
+        super::as_of(&self.activity, reading, zone)
+    }
+
+    /// Counts the periods of a scope.
+    ///
+    /// # Errors
+    /// Where counts cannot be read.
+    pub fn finish<C: Counts>(
+        self,
+        reading: &Reading,
+        names: &Names,
+        scope: &Scope,
+        counts: &mut C,
+    ) -> Result<Breakdown, C::Error> {
+        let windows = Windows::new(scope);
+        let mut sums = Sums::default();
+        sums.settled.sources.resize(reading.files.len(), SourceCounts::default());
+        sums.settled.rejects.resize(reading.files.len(), Rejects::default());
+        for (index, part) in self.settled.iter().enumerate() {
+            sums.place(part, &windows);
+            if part.meets(&windows.needed) {
+                sums.cells(&part.files, &counts.cells(index)?, names, &windows)?;
+            }
+            if part.meets(&windows.periods) {
+                sums.peers(&counts.peers(index)?, names, &windows)?;
+            }
+        }
+        let days = self.activity.days(scope.zone, &|file| usable(reading, file));
+        let settled = sums.finish();
+        let facts = self.facts.into_iter().collect();
+        let counted = Counted { settled, activity: self.activity, days, facts };
+        Ok(counted.breakdown(reading, names, scope))
+    }
+}
+
+impl Part {
+    /// Says whether it reaches into any of the windows.
+    fn meets(&self, windows: &[Range<i32>]) -> bool {
+        let meets = |(first, last): (i32, i32)| {
+            windows.iter().any(|window| first < window.end && window.start <= last)
+        };
+        self.days.is_some_and(meets)
+    }
+}
+
+/// The sums of several settlements.
+#[derive(Debug, Default)]
+struct Sums {
+    settled: Settled,
+    /// Messages by period, direction and band, and code of the remote domain, in one number.
+    peers: Vec<(u64, u64)>,
+}
+
+impl Sums {
+    fn place(&mut self, part: &Part, windows: &Windows) {
+        for (file, places) in part.files.iter().zip(&part.places) {
+            let index = *file as usize;
+            let Some(sum) = self.settled.sources.get_mut(index) else { continue };
+            sum.internal += places.internal;
+            for (days, counts) in &places.on_days {
+                let inside =
+                    days.is_empty() || days.iter().any(|day| windows.longest.contains(day));
+                if inside {
+                    sum.add(counts);
+                } else {
+                    sum.outside_period += counts.counted + counts.merged + counts.duplicates;
+                }
+            }
+            if let Some(rejects) = self.settled.rejects.get_mut(index) {
+                rejects.merge(places.rejects.clone());
+            }
+        }
+    }
+
+    fn cells(
+        &mut self,
+        files: &[u32],
+        counts: &DayCells,
+        names: &Names,
+        windows: &Windows,
+    ) -> PolarsResult<()> {
+        let connectors = codes(&counts.connectors, names)?;
+        for (day, class, connector, file, messages) in &counts.cells {
+            let needed = windows.needed.iter().any(|window| window.contains(day));
+            let Some((direction, tls)) = of_class(*class).filter(|_| needed) else { continue };
+            self.settled.cells.extend(files.get(*file as usize).map(|file| settle::Count {
+                day: *day,
+                direction,
+                connector: code(&connectors, *connector),
+                tls,
+                file: *file,
+                messages: *messages,
+            }));
+        }
+        Ok(())
+    }
+
+    fn peers(&mut self, counts: &DayPeers, names: &Names, windows: &Windows) -> PolarsResult<()> {
+        let domains = codes(&counts.domains, names)?;
+        for (day, class, domain, messages) in &counts.peers {
+            let low = u64::from(*class) << 32 | u64::from(code(&domains, *domain));
+            let periods = (0_u64..).zip(&windows.periods);
+            for (period, _) in periods.filter(|(_, window)| window.contains(day)) {
+                self.peers.push((period << 40 | low, *messages));
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Settled {
+        self.peers.sort_unstable();
+        for same in self.peers.chunk_by(|a, b| a.0 == b.0) {
+            let Some((key, _)) = same.first() else { continue };
+            let [.., class, p0, p1, p2, p3] = key.to_be_bytes();
+            let peer = u32::from_be_bytes([p0, p1, p2, p3]);
+            let period = usize::try_from(key >> 40).unwrap_or(usize::MAX);
+            let messages = same.iter().map(|(_, messages)| messages).sum();
+            self.settled.peers.extend(of_class(class).map(|(direction, tls)| settle::PeerCount {
+                period,
+                direction,
+                peer,
+                tls,
+                messages,
+            }));
+        }
+        self.settled
+    }
+}

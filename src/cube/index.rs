@@ -1,0 +1,190 @@
+//! What the cache holds: files as they were last seen, contents that were read, and groups of
+//! contents that share messages.
+//!
+//! Invariant: every content in the index was compared with every other one in it, so that
+//! those which `shares` does not name have no message in common.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::file::{self, Sectioned};
+use super::key::Key;
+use crate::config::ColumnMap;
+use crate::ingest::{DayOrder, Identity, Outline, Settings, Stat};
+use crate::store::{self, WriteError};
+use crate::trace::{Direction, Kind, Unit};
+
+/// Name of the index in the folder of the cache.
+pub(super) const FILE_NAME: &str = "index";
+/// Endings of the other files: rows of a content, and what contents were settled to.
+pub(super) const ROWS: &str = "rows";
+pub(super) const CUBE: &str = "cube";
+
+/// Days after which a content that no report asked for is given up.
+const KEEP_CONTENT_DAYS: u64 = 400;
+/// The same for what groups of contents were settled to.
+const KEEP_GROUP_DAYS: u64 = 40;
+
+/// Path of a file, and how it is read.
+pub(super) type FileKey = (Vec<u8>, Key);
+
+/// What the cache holds.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Index {
+    /// Files as they were last seen.
+    pub files: BTreeMap<FileKey, FileEntry>,
+    /// Contents that were read, by the key of their rows.
+    pub contents: BTreeMap<Key, Entry>,
+    /// Groups of contents, by the key of what they were settled to.
+    pub groups: BTreeMap<Key, Group>,
+}
+
+/// A file as it was last seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct FileEntry {
+    pub stat: Stat,
+    pub sha256: String,
+    pub outline: Outline,
+}
+
+/// A content that was read.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Entry {
+    pub recipe: Recipe,
+    /// Rows read, whether used or not.
+    pub rows: u64,
+    /// Day on which a report last asked for it.
+    pub used: u64,
+    /// Contents with which it has a message in common.
+    pub shares: BTreeSet<Key>,
+    /// What it was settled to, by zone.
+    pub cubes: BTreeMap<String, Key>,
+}
+
+/// How a content was read, so that it can be read again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Recipe {
+    pub sha256: String,
+    pub bytes: u64,
+    pub outline: Outline,
+    pub identity: Identity,
+    pub unit: Unit,
+    pub kind: Option<Kind>,
+    /// As JSON: it leaves fields out, which this format cannot.
+    pub columns: Option<String>,
+    pub direction: Option<Direction>,
+    pub zone: String,
+    pub order: Option<DayOrder>,
+}
+
+/// Contents that were settled together.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Group {
+    /// Their keys, in order.
+    pub members: Vec<Key>,
+    pub zone: String,
+    pub used: u64,
+}
+
+impl Recipe {
+    /// The settings, but for those that only logs have.
+    pub(super) fn settings(&self) -> Option<Settings> {
+        let columns = match &self.columns {
+            Some(text) => Some(serde_json::from_str::<ColumnMap>(text).ok()?),
+            None => None,
+        };
+        Some(Settings {
+            kind: self.kind,
+            columns,
+            direction: self.direction,
+            zone: self.zone.parse().ok()?,
+            order: self.order,
+            ..Settings::default()
+        })
+    }
+}
+
+impl Index {
+    fn key() -> Key {
+        Key::of("index", &[])
+    }
+
+    /// Reads the index; `None` where there is one that cannot be used.
+    pub(super) fn read(folder: &Path) -> Option<Self> {
+        let path = folder.join(FILE_NAME);
+        if !path.exists() {
+            return Some(Self::default());
+        }
+        file::unpacked(&Sectioned::open(&path, &Self::key())?.section(0)?)
+    }
+
+    /// Writes the index, and removes what it does not name.
+    ///
+    /// # Errors
+    /// [`WriteError`] naming the file.
+    pub(super) fn write(&mut self, folder: &Path, today: u64) -> Result<(), WriteError> {
+        self.tidy(today);
+        let sections = [file::packed(self), Vec::new(), Vec::new()];
+        file::write(&folder.join(FILE_NAME), &Self::key(), &sections)?;
+        let named = self.names();
+        for name in names(folder) {
+            let kept = [ROWS, CUBE].iter().any(|ending| name.ends_with(&format!(".{ending}")));
+            if kept && !named.contains(&name) {
+                store::remove_file(&folder.join(name))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives up what no file holds any more, and what nobody asked for in a long time.
+    fn tidy(&mut self, today: u64) {
+        let current: BTreeSet<&str> =
+            self.files.values().map(|file| file.sha256.as_str()).collect();
+        self.contents.retain(|_, entry| {
+            let current = current.contains(entry.recipe.sha256.as_str());
+            let age = today.saturating_sub(entry.used);
+            age == 0 || current && age <= KEEP_CONTENT_DAYS
+        });
+        self.drop_loose_ends(today);
+    }
+
+    /// Drops what refers to contents that are gone.
+    fn drop_loose_ends(&mut self, today: u64) {
+        let contents: BTreeSet<Key> = self.contents.keys().copied().collect();
+        for entry in self.contents.values_mut() {
+            entry.shares.retain(|key| contents.contains(key));
+        }
+        self.groups.retain(|_, group| {
+            let whole = group.members.iter().all(|key| contents.contains(key));
+            whole && today.saturating_sub(group.used) <= KEEP_GROUP_DAYS
+        });
+    }
+
+    /// Gives up a content.
+    pub(super) fn drop_content(&mut self, key: &Key) {
+        self.contents.remove(key);
+        self.drop_loose_ends(0);
+    }
+
+    /// Names of the files that belong to it.
+    fn names(&self) -> BTreeSet<String> {
+        let mut names: BTreeSet<String> = BTreeSet::new();
+        for (key, entry) in &self.contents {
+            names.insert(format!("{key}.{ROWS}"));
+            names.extend(entry.cubes.values().map(|key| format!("{key}.{CUBE}")));
+        }
+        names.extend(self.groups.keys().map(|key| format!("{key}.{CUBE}")));
+        names
+    }
+}
+
+/// Names of the files in a folder.
+pub(super) fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}

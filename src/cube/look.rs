@@ -1,0 +1,380 @@
+//! What a person asks of the cache: what is kept, that it goes, whether it is right.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+use polars::prelude::PolarsResult;
+use serde::Serialize;
+
+use super::file::{self, Sectioned};
+use super::index::{self, CUBE, Entry, FileEntry, FileKey, Index, ROWS};
+use super::key::Key;
+use super::share::Many;
+use super::{Cubes, Head, LOCK, Place, Trouble, rows};
+use crate::breakdown::{Collector, DayCells, DayPeers, FileRows, FileSeen, Member, Settlement};
+use crate::ingest::{self, Content, Held, Identity, Known, Outline, Source, Stat};
+use crate::store;
+use crate::trace::{Kind, Names};
+
+/// A content that is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Listed {
+    /// The file that held it when it was last looked at; none where that was too new to be
+    /// recognised again.
+    pub file: Option<PathBuf>,
+    /// Whether that file still has the length and time that it had.
+    pub unchanged: bool,
+    /// SHA-256 of the content.
+    pub sha256: String,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its length.
+    pub bytes: u64,
+    /// Rows read, whether used or not.
+    pub rows: u64,
+    /// Bytes that are kept of it.
+    pub kept_bytes: u64,
+    /// Zones by whose days it was counted.
+    pub zones: Vec<String>,
+    /// Contents with which it has a message in common.
+    pub shares_with: usize,
+    /// Day, UTC, on which a report last asked for it.
+    pub used: Option<NaiveDate>,
+}
+
+/// What was removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Cleared {
+    /// Files of the cache.
+    pub files: usize,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// What is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Fault {
+    /// The file.
+    pub place: String,
+    /// What it is not.
+    pub what: String,
+}
+
+/// What came of reading everything again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// Whether all is well.
+    pub ok: bool,
+    /// Contents that were read again and counted to the same.
+    pub same: usize,
+    /// Files that are gone or have changed since: their contents are not used any more.
+    pub passed: usize,
+    /// What is wrong.
+    pub faults: Vec<Fault>,
+}
+
+/// Lists what is kept.
+///
+/// # Errors
+/// [`Trouble`] when another process has the cache.
+pub fn list(place: &Place) -> Result<Vec<Listed>, Trouble> {
+    if !place.folder.exists() {
+        return Ok(Vec::new());
+    }
+    let cubes = Cubes::open(place, Tz::UTC)?;
+    let mut listed = Vec::new();
+    for (key, entry) in &cubes.index.contents {
+        let files = cubes.index.files.iter();
+        let files: Vec<_> =
+            files.filter(|(_, file)| file.sha256 == entry.recipe.sha256).map(Some).collect();
+        let files = if files.is_empty() { vec![None] } else { files };
+        listed.extend(files.into_iter().map(|file| cubes.listed(key, entry, file)));
+    }
+    listed.sort_by(|a, b| (&a.file, &a.sha256).cmp(&(&b.file, &b.sha256)));
+    Ok(listed)
+}
+
+/// Removes what is kept; with `unused`, only what no unchanged file stands for.
+///
+/// # Errors
+/// [`Trouble`] when another process has the cache, or a file cannot be removed.
+pub fn clear(place: &Place, unused: bool) -> Result<Cleared, Trouble> {
+    if !place.folder.exists() {
+        return Ok(Cleared::default());
+    }
+    let mut cubes = Cubes::open(place, Tz::UTC)?;
+    let before = sizes(&place.folder);
+    if unused {
+        cubes.drop_unused()?;
+    } else {
+        for name in before.keys() {
+            store::remove_file(&place.folder.join(name))?;
+        }
+    }
+    let after = sizes(&place.folder);
+    let gone = before.iter().filter(|(name, _)| !after.contains_key(*name));
+    Ok(gone.fold(Cleared::default(), |sum, (_, bytes)| Cleared {
+        files: sum.files + 1,
+        bytes: sum.bytes + bytes,
+    }))
+}
+
+/// Files of the cache and their bytes.
+fn sizes(folder: &Path) -> BTreeMap<String, u64> {
+    let names = index::names(folder).into_iter().filter(|name| name != LOCK);
+    let size = |name: String| Some((folder.join(&name).metadata().ok()?.len(), name));
+    names.filter_map(size).map(|(bytes, name)| (name, bytes)).collect()
+}
+
+/// Reads every file again, counts it again, and compares.
+///
+/// # Errors
+/// [`Trouble`] when another process has the cache.
+pub fn verify(place: &Place) -> Result<Verdict, Trouble> {
+    let mut verdict = Verdict::default();
+    if place.folder.exists() {
+        let readable = Index::read(&place.folder).is_some();
+        let cubes = Cubes::open(place, Tz::UTC)?;
+        if !readable {
+            verdict.fault(index::FILE_NAME, "it is damaged");
+        }
+        cubes.verify_files(&mut verdict)?;
+        cubes.verify_shares(&mut verdict);
+        cubes.verify_groups(&mut verdict)?;
+    }
+    verdict.faults.sort();
+    verdict.ok = verdict.faults.is_empty();
+    Ok(verdict)
+}
+
+impl Verdict {
+    fn fault(&mut self, place: impl Into<String>, what: &str) {
+        self.faults.push(Fault { place: place.into(), what: what.to_owned() });
+    }
+}
+
+/// A path as the index holds it.
+#[cfg(unix)]
+fn path_of(key: &FileKey) -> PathBuf {
+    PathBuf::from(<std::ffi::OsString as std::os::unix::ffi::OsStringExt>::from_vec(key.0.clone()))
+}
+
+#[cfg(not(unix))]
+fn path_of(key: &FileKey) -> PathBuf {
+    PathBuf::from(String::from_utf8_lossy(&key.0).into_owned())
+}
+
+/// Knows nothing but which column tells one message from another.
+struct Again(Identity);
+
+impl Known for Again {
+    fn unchanged(&self, _: &Path, _: Stat, _: &str) -> Option<(String, Outline)> {
+        None
+    }
+
+    fn has_length(&self, _: u64) -> bool {
+        false
+    }
+
+    fn content(&self, _: &Content<'_>) -> Option<Held> {
+        None
+    }
+
+    fn identity(&self, _: Option<Identity>) -> Option<Identity> {
+        Some(self.0)
+    }
+}
+
+/// A file that was read again.
+struct Fresh {
+    sha256: String,
+    held: Held,
+    rows: FileRows,
+    seen: FileSeen,
+}
+
+fn read_again(path: &Path, entry: &Entry) -> Option<PolarsResult<Fresh>> {
+    let recipe = &entry.recipe;
+    let source = Source {
+        path: path.to_string_lossy().into_owned(),
+        root: PathBuf::new(),
+        archived: None,
+        settings: recipe.settings()?,
+    };
+    let names = Names::new();
+    let collector = Collector::new();
+    let sink = |block| collector.push(&block);
+    let known = Again(recipe.identity);
+    let reading = ingest::read_unknown(&[source], false, recipe.unit, &names, &known, &sink);
+    let mut reading = reading.ok()?;
+    let totals = std::mem::take(&mut reading.aggregates);
+    let file = reading.files.first()?;
+    let (sha256, held) = (file.sha256.clone(), Held::of(file, totals));
+    Some(collector.into_files(&names).map(|mut files| {
+        let (rows, seen) = files.remove(&0).unwrap_or_default();
+        Fresh { sha256, held, rows, seen }
+    }))
+}
+
+impl Cubes {
+    fn listed(&self, key: &Key, entry: &Entry, file: Option<(&FileKey, &FileEntry)>) -> Listed {
+        let size = |path: PathBuf| path.metadata().map_or(0, |meta| meta.len());
+        let cubes = entry.cubes.values().map(|cube| size(self.path(cube, CUBE)));
+        let used = i32::try_from(entry.used).ok().and_then(NaiveDate::from_epoch_days);
+        Listed {
+            file: file.map(|(key, _)| path_of(key)),
+            unchanged: file.is_some_and(|(key, file)| Stat::of(&path_of(key)) == Some(file.stat)),
+            sha256: entry.recipe.sha256.clone(),
+            kind: entry.recipe.outline.kind,
+            bytes: entry.recipe.bytes,
+            rows: entry.rows,
+            kept_bytes: size(self.path(key, ROWS)) + cubes.sum::<u64>(),
+            zones: entry.cubes.keys().cloned().collect(),
+            shares_with: entry.shares.len(),
+            used,
+        }
+    }
+
+    fn drop_unused(&mut self) -> Result<(), Trouble> {
+        self.index.files.retain(|key, file| Stat::of(&path_of(key)) == Some(file.stat));
+        let current: BTreeSet<&str> =
+            self.index.files.values().map(|file| file.sha256.as_str()).collect();
+        self.index.contents.retain(|_, entry| current.contains(entry.recipe.sha256.as_str()));
+        Ok(self.index.write(&self.place.folder, self.today())?)
+    }
+
+    /// Reads every file again whose length and time are those it had.
+    fn verify_files(&self, verdict: &mut Verdict) -> Result<(), Trouble> {
+        let mut done: BTreeSet<&Key> = BTreeSet::new();
+        for (place, file) in &self.index.files {
+            let path = path_of(place);
+            if Stat::of(&path) != Some(file.stat) {
+                verdict.passed += 1;
+                continue;
+            }
+            let of_file = self.index.contents.iter();
+            let of_file = of_file.filter(|(_, entry)| entry.recipe.sha256 == file.sha256);
+            for (key, entry) in of_file {
+                if !done.insert(key) {
+                    continue;
+                }
+                match read_again(&path, entry).transpose()? {
+                    None => verdict.fault(path.to_string_lossy(), "it cannot be read again"),
+                    Some(fresh) if fresh.sha256 != file.sha256 => {
+                        let what = "its content has changed, its length and time have not";
+                        verdict.fault(path.to_string_lossy(), what);
+                    }
+                    Some(fresh) => self.compare(key, entry, &fresh, verdict)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn compare(
+        &self,
+        key: &Key,
+        entry: &Entry,
+        fresh: &Fresh,
+        verdict: &mut Verdict,
+    ) -> Result<(), Trouble> {
+        let before = verdict.faults.len();
+        let rows_path = self.path(key, ROWS);
+        if rows::read(&rows_path, key).ok().as_ref() != Some(&fresh.rows) {
+            verdict.fault(rows_path.to_string_lossy(), "these are not the rows of the file");
+        }
+        for (zone, cube) in &entry.cubes {
+            let Ok(zone) = zone.parse() else { continue };
+            let member = Member {
+                rows: &fresh.rows,
+                seen: &fresh.seen,
+                absent_is_no_tls: fresh.held.absent_is_no_tls,
+            };
+            let settled = Settlement::of(&[member], &Names::new(), zone)?;
+            let head = Head {
+                held: Some(fresh.held.clone()),
+                seen: fresh.seen.clone(),
+                places: settled.places,
+                days: settled.days,
+            };
+            self.compare_cube(cube, &(head, settled.cells, settled.peers), verdict);
+        }
+        verdict.same += usize::from(verdict.faults.len() == before);
+        Ok(())
+    }
+
+    fn compare_cube(
+        &self,
+        key: &Key,
+        expected: &(Head, DayCells, DayPeers),
+        verdict: &mut Verdict,
+    ) {
+        let path = self.path(key, CUBE);
+        let read = || {
+            let mut file = Sectioned::open(&path, key)?;
+            let head: Head = file::unpacked(&file.section(0)?)?;
+            let cells: DayCells = file::unpacked(&file.section(1)?)?;
+            Some((head, cells, file::decompressed::<DayPeers>(&file.section(2)?)?))
+        };
+        if read().as_ref() != Some(expected) {
+            verdict.fault(path.to_string_lossy(), "this is not what the rows are counted to");
+        }
+    }
+
+    /// Compares all contents with all others again.
+    fn verify_shares(&self, verdict: &mut Verdict) {
+        let mut many = Many::default();
+        let contents: Vec<(&Key, &Entry)> = self.index.contents.iter().collect();
+        for (number, (key, _)) in (0..).zip(&contents) {
+            let path = self.path(key, ROWS);
+            match rows::read_keys(&path, key) {
+                Ok(keys) => many.add(number, &keys),
+                Err(_) => verdict.fault(path.to_string_lossy(), "it is damaged or gone"),
+            }
+        }
+        many.sort();
+        let key = |number: u32| contents.get(number as usize).map(|(key, _)| **key);
+        let found = many.pairs().into_iter().filter_map(|(a, b)| key(a).zip(key(b)));
+        let found: BTreeSet<(Key, Key)> = found.flat_map(|(a, b)| [(a, b), (b, a)]).collect();
+        let noted = contents
+            .iter()
+            .flat_map(|(key, entry)| entry.shares.iter().map(|other| (**key, *other)));
+        if found != noted.collect() && verdict.faults.is_empty() {
+            verdict.fault(index::FILE_NAME, "it does not know which files share messages");
+        }
+    }
+
+    /// Settles groups again from the rows that are kept.
+    fn verify_groups(&self, verdict: &mut Verdict) -> Result<(), Trouble> {
+        for (key, group) in &self.index.groups {
+            let Ok(zone) = group.zone.parse::<Tz>() else { continue };
+            let member = |rows: &Key| {
+                let cube = Key::of_settled(&[*rows], zone);
+                let head = self.head(&cube)?;
+                Some((rows::read(&self.path(rows, ROWS), rows).ok()?, head))
+            };
+            let Some(members) = group.members.iter().map(member).collect::<Option<Vec<_>>>() else {
+                verdict.fault(self.path(key, CUBE).to_string_lossy(), "a member is damaged");
+                continue;
+            };
+            let members: Vec<Member<'_>> = members
+                .iter()
+                .map(|(rows, head)| Member {
+                    rows,
+                    seen: &head.seen,
+                    absent_is_no_tls: head
+                        .held
+                        .as_ref()
+                        .map(|held| held.absent_is_no_tls)
+                        .unwrap_or_default(),
+                })
+                .collect();
+            let settled = Settlement::of(&members, &Names::new(), zone)?;
+            let head = Head { places: settled.places, days: settled.days, ..Head::default() };
+            self.compare_cube(key, &(head, settled.cells, settled.peers), verdict);
+        }
+        Ok(())
+    }
+}
