@@ -8,6 +8,8 @@
 //! be read. Lines that tell of no mail are no rows. Invariants: bounded state whatever the
 //! log holds; no line makes a reader fail; sender-chosen text is never taken for a fact.
 
+#[cfg(test)]
+mod cuts;
 mod detect;
 mod exchange;
 mod exim;
