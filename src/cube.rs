@@ -131,6 +131,8 @@ pub struct Cubes {
     index: Index,
     /// Lengths of all contents.
     lengths: BTreeSet<u64>,
+    /// Settings that were asked for last, and their key.
+    settings: Mutex<(String, Key)>,
     /// Heads that were asked for, by the key of their rows.
     heads: Mutex<BTreeMap<Key, Arc<Head>>>,
     /// What a person should know.
@@ -160,6 +162,7 @@ impl Cubes {
             now,
             lengths: index.contents.values().map(|entry| entry.recipe.bytes).collect(),
             index,
+            settings: Mutex::new((String::new(), Key::of_settings(""))),
             heads: Mutex::default(),
             changed: !notes.is_empty(),
             notes,
@@ -195,6 +198,15 @@ impl Cubes {
     /// The key of what one content was settled to.
     fn cube_key(&self, rows: Key) -> Key {
         Key::of_settled(&[rows], self.zone)
+    }
+
+    /// The key of settings, which most files have in common.
+    fn settings_key(&self, how: &str) -> Key {
+        let mut last = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.0 != how {
+            *last = (how.to_owned(), Key::of_settings(how));
+        }
+        last.1
     }
 
     fn head(&self, key: &Key) -> Option<Head> {
@@ -250,7 +262,7 @@ impl Known for Cubes {
         if self.place.recheck {
             return None;
         }
-        let entry = self.index.files.get(&(path_bytes(path)?, Key::of_settings(how)))?;
+        let entry = self.index.files.get(&(path_bytes(path)?, self.settings_key(how)))?;
         (entry.stat == stat).then(|| (entry.sha256.clone(), entry.outline))
     }
 

@@ -47,6 +47,10 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, clock: Clock) -> Result<Done, Failure> {
     log(false, false);
     let (installation, mut plan) = args.home.read_one(&args.schedule)?;
+    // A dry run leaves nothing behind, not even what would make the next one fast.
+    if args.dry_run {
+        plan.request.cache = None;
+    }
     if let Some(cache) = &mut plan.request.cache {
         cache.recheck = args.recheck;
     }

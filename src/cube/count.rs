@@ -396,7 +396,7 @@ impl Cubes {
                 continue;
             };
             let Some(path) = path_bytes(&source.path) else { continue };
-            let place = (path, Key::of_settings(how));
+            let place = (path, self.settings_key(how));
             let entry =
                 FileEntry { stat, sha256: source.sha256.clone(), outline: source.origin.outline };
             if self.index.files.get(&place) == Some(&entry) {

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use chrono_tz::Tz;
-use intransit::config::InsightsConfig;
+use intransit::config::{ColumnMap, InsightsConfig};
 use intransit::cube::Place;
 use intransit::ingest::{Settings, Source};
 use intransit::period::PeriodKind;
 use intransit::run::{self, Outcome, Request};
-use intransit::trace::Unit;
+use intransit::trace::{Kind, Unit};
 use proptest::prelude::*;
 
 use crate::support::Folder;
@@ -372,6 +372,36 @@ fn other_settings_are_other_contents() {
             for _ in 0..2 {
                 assert_eq!(request(Some(office.cache())), plain, "{way:?} {zone}");
             }
+        }
+    }
+}
+
+/// What a first look tells depends on how it is read, too.
+#[test]
+fn another_column_map_is_another_look() {
+    let office = Office::new(Tz::UTC, Unit::Messages);
+    let text = "date_time_utc,message_id,own_id,direction,tls_version\n\
+                2026-11-09T10:00:00Z,<1@x>,7,Received,TLS1.2\n\
+                2026-11-09T11:00:00Z,<2@x>,7,Received,TLS1.2\n";
+    office.put("a.csv", text, 60);
+    let total = "Date,Connector direction and name,No TLS,TLS 1.2,Volume,message_id\n\
+                 2026-11-09,From partner - F,0,100,3,<3@x>\n";
+    office.put("b.csv", total, 60);
+    let report = |kind, columns: Option<&str>, cache: Option<Place>| {
+        let mut request = office.request(cache);
+        let message_id = columns.map(str::to_owned);
+        request.sources[0].settings = Settings {
+            kind,
+            columns: columns.map(|_| ColumnMap { message_id, ..ColumnMap::default() }),
+            ..Settings::default()
+        };
+        let outcome = run::report(&request).map_err(|error| error.chain());
+        outcome.map(|outcome| serde_json::to_string(&outcome.report).unwrap())
+    };
+    for columns in [None, Some("message_id"), Some("own_id"), None] {
+        for kind in [None, Some(Kind::ConnectorReport), Some(Kind::MessageTrace), None] {
+            let plain = report(kind, columns, None);
+            assert_eq!(report(kind, columns, Some(office.cache())), plain, "{columns:?} {kind:?}");
         }
     }
 }
