@@ -122,7 +122,7 @@ pub struct Content<'a> {
     pub identity: Identity,
     /// What is counted.
     pub unit: Unit,
-    /// How it is read; see [`Settings::written_out`].
+    /// How it is read; see [`written_out`](super::Settings::written_out).
     pub how: &'a str,
 }
 
