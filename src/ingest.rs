@@ -310,17 +310,10 @@ fn tls_reports(
 ) -> Result<Vec<(u32, TlsReport)>, IngestError> {
     let mut all = Vec::new();
     for job in jobs.iter().filter(|job| job.sniffed.format == Format::TlsReport) {
-        match tls_reports_of(job) {
-            Ok(reports) => {
-                let file = job.context.file;
-                job.add(0, Output::of_reports(&reports));
-                all.extend(reports.into_iter().map(|report| (file, report)));
-            }
-            Err(error) if skip_bad_files => {
-                skipped.push(skip(&job.input, &error));
-                job.set_bad();
-            }
-            Err(error) => return Err(error),
+        if let Some(reports) = job.unless_bad(tls_reports_of(job), skip_bad_files, skipped)? {
+            let file = job.context.file;
+            job.add(0, Output::of_reports(&reports));
+            all.extend(reports.into_iter().map(|report| (file, report)));
         }
     }
     Ok(all)

@@ -10,7 +10,7 @@ use super::log::stamp::{Stamps, YearRule};
 use super::row::{Context, Fault, Identity, Output};
 use super::sniff::{Format, Sniffed, year_rule};
 use super::time::TimeReader;
-use super::{FileNote, IngestError, Settings, SourceFile, open};
+use super::{FileNote, IngestError, Settings, SkippedFile, SourceFile, open, skip};
 use crate::trace::{Aggregate, Direction, Kind, Names, Rejects, Unit};
 
 /// One file on its way through the threads.
@@ -111,6 +111,27 @@ impl Job {
 
     pub(super) fn set_digested(&self, digested: open::Digested) {
         self.with_state(|state| state.digested = digested);
+    }
+
+    /// What reading gave; none where the file is bad as a whole and such files are passed over.
+    ///
+    /// # Errors
+    /// What reading said, unless `skip_bad_files`.
+    pub(super) fn unless_bad<T>(
+        &self,
+        read: Result<T, IngestError>,
+        skip_bad_files: bool,
+        skipped: &mut Vec<SkippedFile>,
+    ) -> Result<Option<T>, IngestError> {
+        match read {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if skip_bad_files => {
+                skipped.push(skip(&self.input, &error));
+                self.set_bad();
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Says that the file cannot be used as a whole.

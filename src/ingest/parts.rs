@@ -92,13 +92,9 @@ fn read_all<'a>(
     for job in tables(jobs) {
         // A worker is gone only when it failed; its error is reported by the caller.
         let send = |part| drop(sender.send((job, part)));
-        match read_file(job, pool, send) {
-            Ok(digested) => job.set_digested(digested),
-            Err(error) if skip_bad_files => {
-                skipped.push(skip(&job.input, &error));
-                job.set_bad();
-            }
-            Err(error) => return Err(error),
+        let read = read_file(job, pool, send);
+        if let Some(digested) = job.unless_bad(read, skip_bad_files, skipped)? {
+            job.set_digested(digested);
         }
     }
     Ok(())
@@ -114,25 +110,14 @@ fn read_file(
     match &job.sniffed.format {
         Format::Csv(dialect) => read_text(input, true, dialect.rows_start, pool, &mut send),
         Format::Json(json::Shape::Lines) => read_text(input, false, 0, pool, &mut send),
+        // Records of a service have fields of their own, each.
         Format::Json(json::Shape::Document) if job.sniffed.kind.is_cloud() => {
-            read_objects(input, &mut send)
+            let send = |sequence, rows| send(Part::Objects { sequence, rows });
+            read_document(input, json::flat, send)
         }
         Format::Json(json::Shape::Document) => {
-            let ((), digested) = open::with_text(input, |reader| {
-                let mut rows = Vec::new();
-                let mut count = 0;
-                json::each_row(reader, &mut |row| {
-                    count += 1;
-                    rows.push((count, json::cells(row, headers)));
-                    if rows.len() == 4096 {
-                        send(Part::Rows { sequence: count, rows: std::mem::take(&mut rows) });
-                    }
-                })
-                .map_err(|source| IngestError::Json { file: input.name.clone(), source })?;
-                send(Part::Rows { sequence: count + 1, rows });
-                Ok(())
-            })?;
-            Ok(digested)
+            let send = |sequence, rows| send(Part::Rows { sequence, rows });
+            read_document(input, |row| json::cells(row, headers), send)
         }
         Format::Log | Format::TlsReport => open::digest(input),
         Format::Parquet if job.sniffed.kind.is_cloud() => {
@@ -155,20 +140,24 @@ fn read_file(
     }
 }
 
-/// Reads a document whose objects have fields of their own.
-fn read_objects(input: &Input, send: &mut impl FnMut(Part)) -> Result<open::Digested, IngestError> {
+/// Reads a document and sends its rows, each as `row` has it, a few thousand at a time.
+fn read_document<T>(
+    input: &Input,
+    row: impl Fn(&serde_json::Value) -> T,
+    mut send: impl FnMut(u64, Vec<(u64, T)>),
+) -> Result<open::Digested, IngestError> {
     let ((), digested) = open::with_text(input, |reader| {
         let mut rows = Vec::new();
-        let mut sequence = 0;
-        json::each_row(reader, &mut |row| {
-            sequence += 1;
-            rows.push((sequence, json::flat(row)));
+        let mut count = 0;
+        json::each_row(reader, &mut |object| {
+            count += 1;
+            rows.push((count, row(object)));
             if rows.len() == 4096 {
-                send(Part::Objects { sequence, rows: std::mem::take(&mut rows) });
+                send(count, std::mem::take(&mut rows));
             }
         })
         .map_err(|source| IngestError::Json { file: input.name.clone(), source })?;
-        send(Part::Objects { sequence: sequence + 1, rows });
+        send(count + 1, rows);
         Ok(())
     })?;
     Ok(digested)
@@ -181,12 +170,24 @@ fn read_text(
     pool: &Pool,
     send: &mut impl FnMut(Part),
 ) -> Result<open::Digested, IngestError> {
+    let mut start = rows_start;
+    read_blocks(input, quotes, pool, |block| {
+        send(Part::Text { block, start: std::mem::take(&mut start) });
+    })
+}
+
+/// Reads a text block by block.
+pub(super) fn read_blocks(
+    input: &Input,
+    quotes: bool,
+    pool: &Pool,
+    mut send: impl FnMut(TextBlock),
+) -> Result<open::Digested, IngestError> {
     let ((), digested) = open::with_text(input, |reader| {
         let mut blocks = Blocks::new(reader, quotes, pool);
-        let mut start = rows_start;
         let damaged = |source| open::corrupt(input, source);
         while let Some(block) = blocks.next_block().map_err(damaged)? {
-            send(Part::Text { block, start: std::mem::take(&mut start) });
+            send(block);
         }
         Ok(())
     })?;

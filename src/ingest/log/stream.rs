@@ -7,9 +7,10 @@
 use std::cmp::Reverse;
 use std::sync::mpsc::{Receiver, sync_channel};
 
-use super::super::blocks::{Blocks, Pool, TextBlock};
+use super::super::blocks::{Pool, TextBlock};
 use super::super::job::Job;
-use super::super::{FileNote, IngestError, SkippedFile, open, skip};
+use super::super::parts::read_blocks;
+use super::super::{FileNote, IngestError, SkippedFile};
 use super::exchange::Exchange;
 use super::exim::Exim;
 use super::opensmtpd::OpenSmtpd;
@@ -113,13 +114,10 @@ fn read_stream(
         });
         let mut read = || {
             for job in stream {
-                match read_file(job, pool, |block| drop(sender.send((*job, block)))) {
-                    Ok(digested) => job.set_digested(digested),
-                    Err(error) if skip_bad_files => {
-                        skipped.push(skip(&job.input, &error));
-                        job.set_bad();
-                    }
-                    Err(error) => return Err(error),
+                let send = |block| drop(sender.send((*job, block)));
+                let read = read_blocks(&job.input, false, pool, send);
+                if let Some(digested) = job.unless_bad(read, skip_bad_files, skipped)? {
+                    job.set_digested(digested);
                 }
             }
             Ok(())
@@ -129,24 +127,6 @@ fn read_stream(
         let followed = follow.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         outcome.and(followed)
     })
-}
-
-fn read_file(
-    job: &Job,
-    pool: &Pool,
-    mut send: impl FnMut(TextBlock),
-) -> Result<open::Digested, IngestError> {
-    let input = &job.input;
-    let ((), digested) = open::with_text(input, |reader| {
-        let mut blocks = Blocks::new(reader, false, pool);
-        while let Some(block) =
-            blocks.next_block().map_err(|source| open::corrupt(input, source))?
-        {
-            send(block);
-        }
-        Ok(())
-    })?;
-    Ok(digested)
 }
 
 /// Follows the sessions through all files.
