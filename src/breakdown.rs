@@ -20,16 +20,18 @@ mod aggregate;
 mod coverage;
 mod inspect;
 mod parts;
+mod rows;
 mod sessions;
 mod settle;
 mod summary;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
-use polars::prelude::{PolarsError, PolarsResult};
+use polars::prelude::PolarsError;
 use serde::{Deserialize, Serialize};
 
 pub use self::aggregate::{Conflict, Control};
@@ -37,12 +39,16 @@ use self::coverage::{Activity, LocalDays};
 pub use self::coverage::{Coverage, Gap};
 pub use self::inspect::{Inspection, Seen};
 pub use self::parts::{
-    Counts, DayCells, DayPeers, FileRows, FileSeen, Member, NameList, Parts, Places, Settlement,
+    Counts, DayCells, DayPeers, FileNames, FileRows, FileSeen, KeptRows, Member, MemberRows,
+    NameList, Parts, Places, ReadRows, Settlement,
 };
-use self::settle::{Batch, Entry};
+pub use self::rows::Part;
+use self::rows::{Batch, Entry, Kept, Store};
 pub use self::summary::{Sum, Summary};
+use crate::config::Memory;
 use crate::ingest::{Reading, SourceFile, tls_rpt};
 use crate::period::Period;
+use crate::store::ScratchError;
 use crate::trace::{
     Block, ConnectorType, Direction, NO_NAME, Names, Rejects, Role, Row, TlsCounts,
 };
@@ -175,10 +181,43 @@ pub struct Breakdown {
     pub sessions: Option<tls_rpt::Summary>,
 }
 
+/// Why rows could not be counted.
+#[derive(Debug, thiserror::Error)]
+pub enum CountError {
+    /// polars refused a frame, which would be a defect.
+    #[error("a frame of rows is at fault")]
+    Frame(#[from] PolarsError),
+    /// There are more rows than the memory holds that they may take, and no place for the rest.
+    #[error(transparent)]
+    Scratch(#[from] ScratchError),
+    /// Rows that were kept of an earlier reading are damaged.
+    #[error("`{}` is damaged", path.display())]
+    Kept {
+        /// The file that holds them.
+        path: PathBuf,
+    },
+}
+
+/// Where rows are until all are there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes of memory that they may take.
+    pub bytes: usize,
+    /// Folder where the rest is set aside, in a file without a name.
+    pub folder: PathBuf,
+}
+
+impl Room {
+    /// The room that rows have in so much memory.
+    pub fn of(memory: Memory, folder: PathBuf) -> Self {
+        Self { bytes: memory.for_rows(), folder }
+    }
+}
+
 /// Takes in canonical frames from several threads.
 #[derive(Debug)]
 pub struct Collector {
-    batches: Mutex<Vec<Batch>>,
+    rows: Store,
     shared: Mutex<Shared>,
 }
 
@@ -187,13 +226,13 @@ struct Shared {
     activity: Activity,
     /// By file, direction and connector.
     facts: BTreeMap<(u32, Direction, u32), ConnectorFacts>,
-    failed: Option<PolarsError>,
+    failed: Option<CountError>,
 }
 
 impl Collector {
     /// An empty collector.
-    pub fn new() -> Self {
-        Self { batches: Mutex::default(), shared: Mutex::default() }
+    pub fn new(room: Room) -> Self {
+        Self { rows: Store::new(room.bytes, room.folder), shared: Mutex::default() }
     }
 
     /// Takes in one frame.
@@ -210,15 +249,16 @@ impl Collector {
                 learned.add(&row);
             }
         });
-        let batch = Batch::new(block.file, &entries);
-        self.batches.lock().unwrap_or_else(PoisonError::into_inner).push(batch);
+        let kept = self.rows.push(Batch::new(block.file, &entries));
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         shared.activity.merge(activity);
         for ((direction, connector), new) in learned.facts() {
             let key = (block.file, direction, connector);
             shared.facts.entry(key).and_modify(|held| *held = held.with(new)).or_insert(new);
         }
-        if let Err(error) = read {
+        // What cannot be counted as a whole is not counted at all: `finish` says so.
+        let failed = read.map_err(CountError::from).and(kept.map_err(CountError::from)).err();
+        if let Some(error) = failed {
             shared.failed.get_or_insert(error);
         }
     }
@@ -232,13 +272,13 @@ impl Collector {
     /// Counts everything that was taken in.
     ///
     /// # Errors
-    /// When polars refuses a frame, which would be a defect.
+    /// [`CountError`] when rows were too many, or a frame is at fault.
     pub fn finish(
         self,
         reading: &Reading,
         names: &Names,
         scope: &Scope,
-    ) -> PolarsResult<Breakdown> {
+    ) -> Result<Breakdown, CountError> {
         let shared = self.shared.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(error) = shared.failed {
             return Err(error);
@@ -250,19 +290,34 @@ impl Collector {
         let rules = settle::Rules {
             days: &days,
             absent_is_no_tls: &absent_is_no_tls,
-            usable: &usable_file,
             windows: Some(settle::Windows::new(scope)),
             only: scope.only.iter().filter_map(|name| names.known(name)).collect(),
             all: scope.only.is_empty(),
             packs: settle::packs(names.len(), reading.files.len()),
         };
-        let batches = self.batches.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let settled = settle::settle(&batches.iter().collect::<Vec<_>>(), &rules)?;
-        drop(batches);
+        let rows = Usable { rows: self.rows.into_kept(), reading };
+        let settled = settle::settle(&rows, &rules)?;
+        drop(rows);
         let facts = shared.facts.into_iter();
         let facts = facts.map(|((_, direction, code), facts)| ((direction, code), facts)).collect();
         let counted = Counted { settled, activity: shared.activity, days, facts };
         Ok(counted.breakdown(reading, names, scope))
+    }
+}
+
+/// The rows of all files that may be used.
+struct Usable<'a> {
+    rows: Kept,
+    reading: &'a Reading,
+}
+
+impl settle::InParts for Usable<'_> {
+    fn rows(&self) -> u64 {
+        self.rows.rows(&|file| usable(self.reading, file))
+    }
+
+    fn read(&self, part: Part, into: &mut Vec<Entry>) -> Result<(), CountError> {
+        Ok(self.rows.read(part, &|file| usable(self.reading, file), into)?)
     }
 }
 
@@ -313,12 +368,6 @@ impl Counted {
             conflicts: merged.conflicts,
             sessions,
         }
-    }
-}
-
-impl Default for Collector {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

@@ -7,6 +7,7 @@ mod branding;
 mod home;
 mod mail;
 mod map;
+mod memory;
 mod span;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ pub use self::mail::{
     Addresses, Auth, MailConfig, NotifyConfig, OnDoubt, RecipientConfig, Security, Transport,
 };
 pub use self::map::MapConfig;
+pub use self::memory::{Memory, MemoryError};
 pub use self::span::{Span, SpanError};
 
 /// File that holds the settings of an installation; its folder is the root for paths.
@@ -109,6 +111,8 @@ pub struct Config {
     pub periods: Option<Vec<String>>,
     /// What is counted: `messages` or `recipients`.
     pub count: Option<String>,
+    /// How much memory a report may take; rows that do not fit are set aside on the disk.
+    pub memory: Option<Memory>,
     /// The report itself.
     pub report: ReportConfig,
     /// How reports and mails look.

@@ -42,7 +42,7 @@ use self::file::Sectioned;
 use self::index::{CUBE, Index, ROWS};
 use self::key::Key;
 pub use self::look::{Cleared, Fault, Listed, Verdict, clear, list, verify};
-use crate::breakdown::{FileSeen, Places};
+use crate::breakdown::{CountError, FileSeen, Places, Room};
 use crate::ingest::{Content, Held, Known, Outline, Stat};
 use crate::store::{self, WriteError};
 
@@ -95,9 +95,24 @@ pub enum Trouble {
     /// Something could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
-    /// Rows could not be counted, which would be a defect.
-    #[error("rows of the cache could not be counted")]
-    Count(#[from] polars::prelude::PolarsError),
+    /// Rows could not be counted.
+    #[error("rows could not be counted")]
+    Count(#[source] CountError),
+}
+
+impl From<CountError> for Trouble {
+    fn from(error: CountError) -> Self {
+        match error {
+            CountError::Kept { path } => Self::Damaged { path },
+            other => Self::Count(other),
+        }
+    }
+}
+
+impl From<polars::prelude::PolarsError> for Trouble {
+    fn from(error: polars::prelude::PolarsError) -> Self {
+        Self::Count(error.into())
+    }
 }
 
 impl Trouble {
@@ -124,6 +139,8 @@ struct Head {
 pub struct Cubes {
     place: Place,
     zone: Tz,
+    /// Where rows are until they are counted.
+    room: Room,
     // Held, never read.
     _lock: File,
     /// Time of the file system when the cache was opened, since 1970 UTC.
@@ -145,7 +162,7 @@ impl Cubes {
     ///
     /// # Errors
     /// [`Trouble`] when another process has it, or the folder cannot be used.
-    pub fn open(place: &Place, zone: Tz) -> Result<Self, Trouble> {
+    pub fn open(place: &Place, zone: Tz, room: Room) -> Result<Self, Trouble> {
         let folder = &place.folder;
         store::create_private_folder(folder)?;
         let (lock, now) = take(folder)?;
@@ -158,6 +175,7 @@ impl Cubes {
         Ok(Self {
             place: place.clone(),
             zone,
+            room,
             _lock: lock,
             now,
             lengths: index.contents.values().map(|entry| entry.recipe.bytes).collect(),

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::archive::ArchiveError;
+use crate::breakdown::CountError;
 use crate::config::ConfigError;
 use crate::cube::Trouble;
 use crate::ledger::LedgerError;
@@ -110,6 +111,10 @@ impl From<RunError> for Failure {
             RunError::NoSuchConnector { nearest, .. } => {
                 let meant = nearest.as_ref().map(|name| format!("did you mean `{name}`?"));
                 failure.hints.extend(meant);
+            }
+            RunError::Count(CountError::Scratch(_)) => {
+                let hint = "free space there, or give more memory with --memory";
+                failure.hints.push(hint.to_owned());
             }
             RunError::NoUsableRow { .. } => {
                 failure

@@ -37,8 +37,8 @@ pub mod status;
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 
-use crate::breakdown::{Breakdown, Collector, Inspection, Scope, Seen};
-use crate::config::{self, ConnectorConfig, InsightsConfig};
+use crate::breakdown::{Breakdown, Collector, CountError, Inspection, Room, Scope, Seen};
+use crate::config::{self, ConnectorConfig, InsightsConfig, Memory};
 use crate::cube::{Cubes, Place, Trouble};
 use crate::deliver::message::MessageError;
 use crate::ingest::{self, IngestError, Reading, Source};
@@ -83,6 +83,18 @@ pub struct Request {
     pub expects_whole: bool,
     /// Where what files were counted to is kept; nothing is kept where not given.
     pub cache: Option<Place>,
+    /// How much memory may be taken.
+    pub memory: Memory,
+}
+
+impl Request {
+    /// Where rows are until they are counted: beside the cache, or in the system's folder for
+    /// temporary files.
+    fn room(&self) -> Room {
+        let folder = self.cache.as_ref().map(|place| place.folder.clone());
+        let folder = folder.filter(|folder| folder.is_dir());
+        Room::of(self.memory, folder.unwrap_or_else(std::env::temp_dir))
+    }
 }
 
 /// A report and what was learned while making it.
@@ -133,9 +145,9 @@ pub enum RunError {
         /// The name most like it.
         nearest: Option<String>,
     },
-    /// A frame could not be counted.
+    /// Rows could not be counted.
     #[error("the rows could not be counted")]
-    Count(#[source] polars::prelude::PolarsError),
+    Count(#[source] CountError),
     /// The numbers of the report contradict each other: a defect, never shown as a report.
     #[error("the report does not add up: {0}")]
     DoesNotAddUp(String),
@@ -215,7 +227,7 @@ impl From<RunError> for Uncached {
 
 fn uncached(request: &Request) -> Result<Outcome, RunError> {
     let names = Names::new();
-    let collector = Collector::new();
+    let collector = Collector::new(request.room());
     let reading =
         ingest::read(&request.sources, request.skip_bad_files, request.unit, &names, &|block| {
             collector.push(&block);
@@ -231,8 +243,8 @@ fn uncached(request: &Request) -> Result<Outcome, RunError> {
 fn cached(request: &Request, place: &Place) -> Result<Outcome, Uncached> {
     let Request { sources, unit, zone, .. } = request;
     let names = Names::new();
-    let collector = Collector::new();
-    let cubes = Cubes::open(place, *zone).map_err(Uncached::Cache)?;
+    let cubes = Cubes::open(place, *zone, request.room()).map_err(Uncached::Cache)?;
+    let collector = Collector::new(request.room());
     let sink = |block| collector.push(&block);
     let reading =
         ingest::read_unknown(sources, request.skip_bad_files, *unit, &names, &cubes, &sink)
@@ -352,6 +364,7 @@ pub fn inspect(sources: &[Source]) -> Result<(Reading, Vec<Inspection>), RunErro
     let names = Names::new();
     let seen = Seen::default();
     let reading = ingest::read(sources, true, Unit::Messages, &names, &|block| seen.push(&block))?;
-    let inspections = seen.finish(&reading, &names).map_err(RunError::Count)?;
+    let inspections =
+        seen.finish(&reading, &names).map_err(|error| RunError::Count(error.into()))?;
     Ok((reading, inspections))
 }

@@ -4,11 +4,15 @@
 //! place, flushed to the disk, and renamed. A symbolic link at the target is replaced,
 //! never followed.
 
+mod scratch;
+
 use std::fs::File;
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
+
+pub use self::scratch::{Scratch, ScratchError};
 
 /// How the names of unfinished files and folders begin.
 const UNFINISHED: &str = ".tmp-";
@@ -119,22 +123,33 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
     write(path, bytes).map_err(|source| WriteError { path: path.to_owned(), source })
 }
 
-/// As [`write_atomic`], for what can be made again: not flushed to the disk, so that after a
+/// As [`write_with`], for what can be made again: not flushed to the disk, so that after a
 /// power cut the file may hold anything. Whoever reads it must be able to tell.
 ///
 /// # Errors
-/// As [`write_atomic`].
-pub fn write_lightly(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
+/// As [`write_with`].
+pub fn write_lightly_with(
+    path: &Path,
+    fill: impl FnOnce(&mut File) -> std::io::Result<()>,
+) -> Result<(), WriteError> {
     let write = || {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
         let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;
         io_step("light file made")?;
-        file.write_all(bytes)?;
+        fill(file.as_file_mut())?;
         file.persist(path).map_err(|failed| failed.error)?;
         Ok(())
     };
     write().map_err(|source| WriteError { path: path.to_owned(), source })
+}
+
+/// As [`write_lightly_with`], of bytes that are there.
+///
+/// # Errors
+/// As [`write_atomic`].
+pub fn write_lightly(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
+    write_lightly_with(path, |file| file.write_all(bytes))
 }
 
 /// Writes a file through `fill`, replacing what was there: whole, or not at all.

@@ -3,7 +3,7 @@
 //!
 //! | step | shape |
 //! |---|---|
-//! | a [`Collector`] | [`FileRows`] and [`FileSeen`] of each file |
+//! | a [`Collector`] | [`ReadRows`] of all files, and [`FileSeen`] of each |
 //! | [`Settlement::of`] files that share messages | counts by day, and where the rows went |
 //! | [`Parts`] of all files, a scope | [`Breakdown`] |
 //!
@@ -20,8 +20,12 @@ use polars::prelude::PolarsResult;
 use serde::{Deserialize, Serialize};
 
 use super::coverage::{Activity, QuarterSeen};
-use super::settle::{self, Batch, Entry, PeerCounts, Settled, Windows};
-use super::{Breakdown, Collector, ConnectorFacts, Counted, Scope, SourceCounts, name, usable};
+use super::rows::{Batch, Entry, Kept, MOST_BITS, Part, Store, bits_for};
+use super::settle::{self, PeerCounts, Settled, Windows};
+use super::{
+    Breakdown, Collector, ConnectorFacts, CountError, Counted, Room, Scope, SourceCounts, name,
+    usable,
+};
 use crate::ingest::Reading;
 use crate::trace::{Direction, NO_NAME, Names, Rejects, Tls};
 
@@ -42,12 +46,10 @@ pub struct FileSeen {
     facts: Vec<(Direction, u32, ConnectorFacts)>,
 }
 
-/// The rows of one file, sorted by identity, column by column; names are told by their place
-/// in the list, from 1.
+/// The rows of one file, or of a part of it, sorted by identity, column by column; names are
+/// told by their place in the list of the file, from 1.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileRows {
-    /// Names of connectors and remote domains.
-    pub names: NameList,
     /// Identities.
     pub keys: Vec<u64>,
     /// Seconds since 1970 UTC.
@@ -60,6 +62,30 @@ pub struct FileRows {
     pub remotes: Vec<u32>,
     /// Remote domains; 0 = none.
     pub peers: Vec<u32>,
+}
+
+/// The rows of all files that were read.
+#[derive(Debug)]
+pub struct ReadRows {
+    rows: Kept,
+}
+
+/// Rows of one file that were kept of an earlier reading.
+pub trait KeptRows: Sync {
+    /// How many there are.
+    fn rows(&self) -> u64;
+
+    /// Names of connectors and remote domains.
+    fn names(&self) -> &NameList;
+
+    /// In how many parts they are kept.
+    fn parts(&self) -> usize;
+
+    /// Those of one of them.
+    ///
+    /// # Errors
+    /// [`CountError::Kept`] where they are damaged.
+    fn part(&self, index: usize) -> Result<FileRows, CountError>;
 }
 
 /// Messages by day and connector. Names are told by their place in the list, from 1; 0 = none.
@@ -81,7 +107,7 @@ pub struct DayPeers {
 /// Gives the counts of settlements, by their place in the order in which they were taken in.
 pub trait Counts {
     /// Why counts cannot be given.
-    type Error: From<polars::prelude::PolarsError>;
+    type Error: From<CountError>;
 
     /// Messages by connector.
     ///
@@ -118,11 +144,22 @@ pub struct Settlement {
     pub peers: DayPeers,
 }
 
+/// Where the rows of one file are.
+#[derive(Clone, Copy)]
+#[allow(missing_debug_implementations, reason = "what is kept has no text of its own")]
+pub enum MemberRows<'a> {
+    /// It was read: among the rows of all files, and its index.
+    Read(&'a ReadRows, u32),
+    /// They were kept.
+    Kept(&'a dyn KeptRows),
+}
+
 /// What one file has to be settled.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
+#[allow(missing_debug_implementations, reason = "what is kept has no text of its own")]
 pub struct Member<'a> {
     /// Its rows.
-    pub rows: &'a FileRows,
+    pub rows: MemberRows<'a>,
     /// What else they say.
     pub seen: &'a FileSeen,
     /// Per direction: whether a message without a TLS version had none.
@@ -130,25 +167,28 @@ pub struct Member<'a> {
 }
 
 impl Collector {
-    /// Rows of each file that was read, and what else they say.
+    /// Rows of all files that were read, and what else those of each say.
     ///
     /// # Errors
-    /// When polars refused a frame, which would be a defect.
-    pub fn into_files(self, names: &Names) -> PolarsResult<BTreeMap<u32, (FileRows, FileSeen)>> {
+    /// [`CountError`] when rows were too many, or a frame is at fault.
+    pub fn into_files(
+        self,
+        names: &Names,
+    ) -> Result<(ReadRows, BTreeMap<u32, FileSeen>), CountError> {
         let shared = self.shared.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(error) = shared.failed {
             return Err(error);
         }
-        let mut files: BTreeMap<u32, (FileRows, FileSeen)> = BTreeMap::new();
+        let mut files: BTreeMap<u32, FileSeen> = BTreeMap::new();
         for (file, quarters) in shared.activity.into_files() {
-            files.entry(file).or_default().1.quarters = quarters;
+            files.entry(file).or_default().quarters = quarters;
         }
         let facts: Vec<((u32, Direction, u32), ConnectorFacts)> =
             shared.facts.into_iter().collect();
         for of_file in facts.chunk_by(|a, b| a.0.0 == b.0.0) {
             let Some(((file, ..), _)) = of_file.first() else { continue };
-            let seen = &mut files.entry(*file).or_default().1;
-            let own = OwnNames::of(of_file.iter().map(|((.., code), _)| *code), names);
+            let seen = files.entry(*file).or_default();
+            let own = FileNames::of(of_file.iter().map(|((.., code), _)| *code), names);
             let fact = |((_, direction, code), facts): &((u32, Direction, u32), ConnectorFacts)| {
                 (*direction, own.place(*code), *facts)
             };
@@ -156,40 +196,121 @@ impl Collector {
             seen.facts.sort();
             seen.connectors = own.list;
         }
-        let mut batches: BTreeMap<u32, Vec<Batch>> = BTreeMap::new();
-        for batch in self.batches.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            batches.entry(batch.file).or_default().push(batch);
+        Ok((ReadRows { rows: self.rows.into_kept() }, files))
+    }
+}
+
+impl ReadRows {
+    /// How many rows a file has.
+    pub fn rows_of(&self, file: u32) -> u64 {
+        self.rows.rows_of(file)
+    }
+
+    /// Names of a file's connectors and remote domains.
+    ///
+    /// # Errors
+    /// [`CountError::Scratch`] where rows cannot be read again.
+    pub fn names_of(&self, file: u32, names: &Names) -> Result<FileNames, CountError> {
+        let mut used: BTreeSet<u32> = BTreeSet::new();
+        // Codes follow one another: a list of them is shorter than a tree.
+        let mut seen: Vec<bool> = vec![false; names.len() + 1];
+        let mut rows = Vec::new();
+        for part in Part::all(bits_for(self.rows_of(file), 1 << 16, MOST_BITS)) {
+            rows.clear();
+            self.rows.read_of(file, part, &mut rows)?;
+            for code in rows.iter().flat_map(|row| [row.connector(), row.peer()]) {
+                match seen.get_mut(code as usize) {
+                    Some(seen) => *seen = true,
+                    None => drop(used.insert(code)),
+                }
+            }
         }
-        for (file, batches) in batches {
-            files.entry(file).or_default().0 = FileRows::of(batches, names);
+        let near = (0..).zip(&seen).filter(|(_, seen)| **seen).map(|(code, _)| code);
+        Ok(FileNames::of(near.chain(used), names))
+    }
+
+    /// The rows of a part of one file, as they are kept.
+    ///
+    /// # Errors
+    /// [`CountError::Scratch`] where they cannot be read again.
+    pub fn part_of(
+        &self,
+        file: u32,
+        part: Part,
+        names: &FileNames,
+    ) -> Result<FileRows, CountError> {
+        let mut rows = Vec::new();
+        self.rows.read_of(file, part, &mut rows)?;
+        // Codes of names differ from reading to reading, their places do not.
+        for row in &mut rows {
+            *row = row.renamed(|code| names.place(code));
         }
-        Ok(files)
+        rows.sort_unstable();
+        Ok(FileRows {
+            keys: rows.iter().map(Entry::key).collect(),
+            times: rows.iter().map(Entry::time).collect(),
+            classes: rows.iter().map(Entry::class).collect(),
+            connectors: rows.iter().map(Entry::connector).collect(),
+            remotes: rows.iter().map(Entry::remote).collect(),
+            peers: rows.iter().map(Entry::peer).collect(),
+        })
+    }
+
+    /// Adds the identities of a part, each with its file, of those files that are `wanted`.
+    ///
+    /// # Errors
+    /// [`CountError::Scratch`] where they cannot be read again.
+    pub fn identities(
+        &self,
+        part: Part,
+        wanted: &dyn Fn(u32) -> bool,
+        into: &mut Vec<(u64, u32)>,
+    ) -> Result<(), CountError> {
+        let mut rows = Vec::new();
+        let bits = bits_for(self.rows.rows(wanted), 1 << 16, MOST_BITS);
+        for part in part.split(bits) {
+            rows.clear();
+            self.rows.read(part, wanted, &mut rows)?;
+            into.extend(rows.iter().map(|row| (row.key(), row.file())));
+        }
+        Ok(())
     }
 }
 
 /// Names as a file keeps them: sorted, and told by their place in the list.
-struct OwnNames {
+#[derive(Debug, Clone, Default)]
+pub struct FileNames {
     list: NameList,
-    by_code: BTreeMap<u32, u32>,
+    /// By code; 0 where it has none.
+    places: Vec<u32>,
 }
 
-impl OwnNames {
+impl FileNames {
     fn of(codes: impl Iterator<Item = u32>, names: &Names) -> Self {
         let codes: BTreeSet<u32> = codes.collect();
         let named = codes.into_iter().filter_map(|code| Some((name(names, code)?, code)));
         let mut named: Vec<(String, u32)> = named.collect();
         named.sort();
-        let by_code = (1..).zip(&named).map(|(place, (_, code))| (*code, place)).collect();
-        let mut list = NameList::default();
-        for (name, _) in named {
-            list.text.push_str(&name);
-            list.ends.push(u32::try_from(list.text.len()).unwrap_or(u32::MAX));
+        let mut own = Self::default();
+        for (place, (name, code)) in (1..).zip(named) {
+            own.list.text.push_str(&name);
+            own.list.ends.push(u32::try_from(own.list.text.len()).unwrap_or(u32::MAX));
+            let index = code as usize;
+            if own.places.len() <= index {
+                own.places.resize(index + 1, 0);
+            }
+            own.places[index] = place;
         }
-        Self { list, by_code }
+        own
     }
 
     fn place(&self, code: u32) -> u32 {
-        self.by_code.get(&code).copied().unwrap_or(0)
+        self.places.get(code as usize).copied().unwrap_or(0)
+    }
+
+    /// The names.
+    pub fn list(&self) -> &NameList {
+        &self.list
     }
 }
 
@@ -207,44 +328,65 @@ fn code(codes: &[u32], place: u32) -> u32 {
     codes.get(place as usize).copied().unwrap_or(NO_NAME)
 }
 
-impl FileRows {
-    fn of(batches: Vec<Batch>, names: &Names) -> Self {
-        let mut entries: Vec<Entry> = Vec::new();
-        for batch in batches {
-            entries.extend_from_slice(batch.entries());
+/// The rows of files that are settled together, each with its place among them.
+struct Together<'a> {
+    /// Those that were read.
+    read: Vec<(u32, &'a ReadRows, u32)>,
+    /// The rows of those that were kept.
+    kept: Kept,
+}
+
+impl<'a> Together<'a> {
+    /// Takes the members together: what was kept is read once, and held or set aside like
+    /// what is read now.
+    fn of(members: &[Member<'a>], names: &Names, room: &Room) -> Result<Self, CountError> {
+        let store = Store::new(room.bytes, room.folder.clone());
+        let mut read = Vec::new();
+        let mut rows = Vec::new();
+        for (place, member) in (0..).zip(members) {
+            match member.rows {
+                MemberRows::Read(of_all, file) => read.push((place, of_all, file)),
+                MemberRows::Kept(kept) => {
+                    let codes = codes(kept.names(), names)?;
+                    for index in 0..kept.parts() {
+                        rows.clear();
+                        kept.part(index)?.add_to(place, &codes, &mut rows);
+                        store.push(Batch::new(place, &rows))?;
+                    }
+                }
+            }
         }
-        let used = entries.iter().flat_map(|entry| [entry.connector(), entry.peer()]);
-        let own = OwnNames::of(used, names);
-        // Codes of names differ from reading to reading, their places do not.
-        let mut rows: Vec<Entry> =
-            entries.iter().map(|entry| entry.renamed(|code| own.place(code))).collect();
-        rows.sort_unstable();
-        Self {
-            keys: rows.iter().map(Entry::key).collect(),
-            times: rows.iter().map(Entry::time).collect(),
-            classes: rows.iter().map(Entry::class).collect(),
-            connectors: rows.iter().map(Entry::connector).collect(),
-            remotes: rows.iter().map(Entry::remote).collect(),
-            peers: rows.iter().map(Entry::peer).collect(),
-            names: own.list,
-        }
+        Ok(Self { read, kept: store.into_kept() })
+    }
+}
+
+impl settle::InParts for Together<'_> {
+    fn rows(&self) -> u64 {
+        let read = self.read.iter().map(|(_, read, file)| read.rows_of(*file));
+        read.sum::<u64>() + self.kept.rows(&|_| true)
     }
 
-    /// The rows as they are settled, as those of `file`.
-    fn batch(&self, file: u32, names: &Names) -> PolarsResult<Batch> {
-        let codes = codes(&self.names, names)?;
+    fn read(&self, part: Part, into: &mut Vec<Entry>) -> Result<(), CountError> {
+        for (place, read, file) in &self.read {
+            let start = into.len();
+            read.rows.read_of(*file, part, into)?;
+            into.iter_mut().skip(start).for_each(|row| *row = row.in_file(*place));
+        }
+        Ok(self.kept.read(part, &|_| true, into)?)
+    }
+}
+
+impl FileRows {
+    /// Adds the rows, as those of `file`.
+    fn add_to(&self, file: u32, codes: &[u32], into: &mut Vec<Entry>) {
         let words = self.times.iter().zip(&self.classes).zip(&self.connectors);
         let words = words.zip(self.remotes.iter().zip(&self.peers));
-        let entries: Vec<Entry> = self
-            .keys
-            .iter()
-            .zip(words)
-            .map(|(key, (((time, class), connector), (remote, peer)))| {
-                let names = (code(&codes, *connector), code(&codes, *peer));
+        into.extend(self.keys.iter().zip(words).map(
+            |(key, (((time, class), connector), (remote, peer)))| {
+                let names = (code(codes, *connector), code(codes, *peer));
                 Entry::of_parts(*key, *time, (file, *class), *remote, names)
-            })
-            .collect();
-        Ok(Batch::new(file, &entries))
+            },
+        ));
     }
 }
 
@@ -252,13 +394,17 @@ impl Settlement {
     /// Settles files that share messages, in their order.
     ///
     /// # Errors
-    /// When polars refuses a frame, which would be a defect.
-    pub fn of(members: &[Member<'_>], names: &Names, zone: Tz) -> PolarsResult<Self> {
+    /// [`CountError`] when rows cannot be read, or a frame is at fault.
+    pub fn of(
+        members: &[Member<'_>],
+        names: &Names,
+        zone: Tz,
+        room: &Room,
+    ) -> Result<Self, CountError> {
+        let rows = Together::of(members, names, room)?;
         let mut activity = Activity::default();
-        let mut batches = Vec::new();
         for (file, member) in (0..).zip(members) {
             activity.add_file(file, &member.seen.quarters);
-            batches.push(member.rows.batch(file, names)?);
         }
         let days = activity.days(zone, &|_| true);
         let absent_is_no_tls: Vec<_> =
@@ -266,13 +412,13 @@ impl Settlement {
         let rules = settle::Rules {
             days: &days,
             absent_is_no_tls: &absent_is_no_tls,
-            usable: &|_| true,
             windows: None,
             only: Vec::new(),
             all: true,
             packs: settle::packs(names.len(), members.len()),
         };
-        let settled = settle::settle(&batches.iter().collect::<Vec<_>>(), &rules)?;
+        let settled = settle::settle(&rows, &rules)?;
+        drop(rows);
         Ok(Self::sorted(settled, members.len(), names))
     }
 
@@ -310,7 +456,7 @@ fn of_class(class: u8) -> Option<(Direction, Tls)> {
 
 impl DayCells {
     fn of(counts: &[settle::Count], names: &Names) -> Self {
-        let connectors = OwnNames::of(counts.iter().map(|count| count.connector), names);
+        let connectors = FileNames::of(counts.iter().map(|count| count.connector), names);
         let mut sums: BTreeMap<_, u64> = BTreeMap::new();
         for count in counts {
             let connector = connectors.place(count.connector);
@@ -324,7 +470,7 @@ impl DayCells {
 
 impl DayPeers {
     fn of(counts: &PeerCounts, names: &Names) -> Self {
-        let domains = OwnNames::of(counts.iter().map(|count| count.peer), names);
+        let domains = FileNames::of(counts.iter().map(|count| count.peer), names);
         let mut sums: BTreeMap<_, u64> = BTreeMap::new();
         for count in counts {
             let day = i32::try_from(count.period).unwrap_or(i32::MAX);
@@ -341,12 +487,12 @@ impl DayPeers {
 pub struct Parts {
     activity: Activity,
     facts: BTreeMap<(Direction, u32), ConnectorFacts>,
-    settled: Vec<Part>,
+    settled: Vec<SettledFiles>,
 }
 
 /// Files that were settled together.
 #[derive(Debug)]
-struct Part {
+struct SettledFiles {
     /// Their indices, in order.
     files: Vec<u32>,
     places: Vec<Places>,
@@ -370,7 +516,7 @@ impl Parts {
 
     /// Takes in what files were settled to; the counts follow where they are needed.
     pub fn add_settled(&mut self, files: Vec<u32>, places: Vec<Places>, days: Option<(i32, i32)>) {
-        self.settled.push(Part { files, places, days });
+        self.settled.push(SettledFiles { files, places, days });
     }
 
     /// Local day after the newest row of any usable file.
@@ -396,10 +542,12 @@ impl Parts {
         for (index, part) in self.settled.iter().enumerate() {
             sums.place(part, &windows);
             if part.meets(&windows.needed) {
-                sums.cells(&part.files, &counts.cells(index)?, names, &windows)?;
+                let cells = counts.cells(index)?;
+                sums.cells(&part.files, &cells, names, &windows).map_err(CountError::from)?;
             }
             if part.meets(&windows.periods) {
-                sums.peers(&counts.peers(index)?, names, &windows)?;
+                let peers = counts.peers(index)?;
+                sums.peers(&peers, names, &windows).map_err(CountError::from)?;
             }
         }
         let days = self.activity.days(scope.zone, &|file| usable(reading, file));
@@ -410,7 +558,7 @@ impl Parts {
     }
 }
 
-impl Part {
+impl SettledFiles {
     /// Says whether it reaches into any of the windows.
     fn meets(&self, windows: &[Range<i32>]) -> bool {
         let meets = |(first, last): (i32, i32)| {
@@ -429,7 +577,7 @@ struct Sums {
 }
 
 impl Sums {
-    fn place(&mut self, part: &Part, windows: &Windows) {
+    fn place(&mut self, part: &SettledFiles, windows: &Windows) {
         for (file, places) in part.files.iter().zip(&part.places) {
             let index = *file as usize;
             let Some(sum) = self.settled.sources.get_mut(index) else { continue };

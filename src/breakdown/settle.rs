@@ -14,167 +14,27 @@ mod tally;
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
-
-use polars::prelude::PolarsResult;
+use std::thread::ScopedJoinHandle;
 
 use self::tally::Tally;
 pub(super) use self::tally::{Count, PeerCount, PeerCounts, Settled, packs};
+use super::CountError;
+use super::rows::{Entry, MOST_BITS, Part, bits_for};
 use crate::breakdown::coverage::LocalDays;
 use crate::breakdown::{Scope, SourceCounts};
 use crate::period::Period;
-use crate::trace::{Direction, NO_NAME, RejectReason, Role, Row, Tls};
+use crate::trace::{Direction, NO_NAME, RejectReason, Role, Tls};
 
-/// A row as kept until all rows are there: 28 bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Entry {
-    key_high: u32,
-    key_low: u32,
-    /// Seconds since 1970 UTC.
-    time: u32,
-    /// File (23 bits), direction, band and role (two, three and four bits).
-    file_and_class: u32,
-    connector: u32,
-    remote: u32,
-    peer: u32,
-}
+/// Rows that can be had part by part.
+pub(super) trait InParts: Sync {
+    /// How many there are.
+    fn rows(&self) -> u64;
 
-impl Entry {
-    /// Packs a canonical row.
-    pub(super) fn new(row: &Row, file: u32) -> Self {
-        let [h0, h1, h2, h3, l0, l1, l2, l3] = row.message_key.to_be_bytes();
-        let role = row.role as u32;
-        let class = (row.direction as u32) << 7 | (row.tls as u32) << 4 | role;
-        Self {
-            key_high: u32::from_be_bytes([h0, h1, h2, h3]),
-            key_low: u32::from_be_bytes([l0, l1, l2, l3]),
-            time: u32::try_from(row.time_ms.div_euclid(1000)).unwrap_or(0),
-            file_and_class: file << 9 | class,
-            connector: row.connector,
-            remote: row.remote,
-            peer: row.peer,
-        }
-    }
-
-    /// The part that all rows of one message fall into.
-    fn partition(&self) -> usize {
-        self.key_high as usize % PARTITIONS
-    }
-
-    /// An entry as it was kept. `place` is its file and class, `names` its connector and peer.
-    pub(super) fn of_parts(
-        key: u64,
-        time: u32,
-        place: (u32, u16),
-        remote: u32,
-        names: (u32, u32),
-    ) -> Self {
-        let low = |half: u64| u32::try_from(half & u64::from(u32::MAX)).unwrap_or(0);
-        Self {
-            key_high: low(key >> 32),
-            key_low: low(key),
-            time,
-            file_and_class: place.0 << 9 | u32::from(place.1),
-            connector: names.0,
-            remote,
-            peer: names.1,
-        }
-    }
-
-    /// The entry with other codes for its names.
-    pub(super) fn renamed(&self, code: impl Fn(u32) -> u32) -> Self {
-        Self { connector: code(self.connector), peer: code(self.peer), ..*self }
-    }
-
-    pub(super) fn time(&self) -> u32 {
-        self.time
-    }
-
-    /// Direction, band and role as they are packed.
-    pub(super) fn class(&self) -> u16 {
-        u16::try_from(self.file_and_class & 0x1ff).unwrap_or(0)
-    }
-
-    pub(super) fn connector(&self) -> u32 {
-        self.connector
-    }
-
-    pub(super) fn remote(&self) -> u32 {
-        self.remote
-    }
-
-    pub(super) fn peer(&self) -> u32 {
-        self.peer
-    }
-
-    pub(super) fn key(&self) -> u64 {
-        u64::from(self.key_high) << 32 | u64::from(self.key_low)
-    }
-
-    fn direction(&self) -> Direction {
-        Direction::ALL
-            .get((self.file_and_class >> 7 & 3) as usize)
-            .copied()
-            .unwrap_or(Direction::Internal)
-    }
-
-    fn tls(&self) -> Tls {
-        Tls::ALL.get((self.file_and_class >> 4 & 7) as usize).copied().unwrap_or(Tls::Unknown)
-    }
-
-    fn role(&self) -> Role {
-        Role::ALL.get((self.file_and_class & 15) as usize).copied().unwrap_or(Role::Event)
-    }
-
-    fn file(&self) -> u32 {
-        self.file_and_class >> 9
-    }
-}
-
-/// Messages are settled apart by identity; more parts mean less memory at a time.
-const PARTITIONS: usize = 512;
-
-/// The rows of one block, those of each partition together.
-#[derive(Debug)]
-pub(super) struct Batch {
-    /// The file that they stand in.
-    pub(super) file: u32,
-    entries: Box<[Entry]>,
-    /// Where each partition ends.
-    ends: Box<[u32]>,
-}
-
-impl Batch {
-    /// Puts rows into the order of their partitions.
-    pub(super) fn new(file: u32, rows: &[Entry]) -> Self {
-        let mut ends = vec![0_u32; PARTITIONS].into_boxed_slice();
-        for row in rows {
-            ends[row.partition()] += 1;
-        }
-        let mut sum = 0;
-        for end in &mut ends {
-            sum += *end;
-            *end = sum;
-        }
-        // From the back, so that each partition fills towards its start.
-        let mut next = ends.clone();
-        let mut entries = rows.to_vec().into_boxed_slice();
-        for row in rows {
-            let slot = &mut next[row.partition()];
-            *slot -= 1;
-            entries[*slot as usize] = *row;
-        }
-        Self { file, entries, ends }
-    }
-
-    pub(super) fn entries(&self) -> &[Entry] {
-        &self.entries
-    }
-
-    fn partition(&self, index: usize) -> &[Entry] {
-        let end = |index: usize| self.ends.get(index).map_or(0, |end| *end as usize);
-        let start = index.checked_sub(1).map_or(0, end);
-        self.entries.get(start..end(index)).unwrap_or_default()
-    }
+    /// Adds those of a part, in any order.
+    ///
+    /// # Errors
+    /// Where they cannot be read.
+    fn read(&self, part: Part, into: &mut Vec<Entry>) -> Result<(), CountError>;
 }
 
 /// What settling needs to know.
@@ -183,8 +43,6 @@ pub(super) struct Rules<'a> {
     pub(super) days: &'a LocalDays,
     /// Per file and direction: whether a message without a TLS version had none.
     pub(super) absent_is_no_tls: &'a [[bool; Direction::ALL.len()]],
-    /// Whether the rows of a file may be used.
-    pub(super) usable: &'a (dyn Fn(u32) -> bool + Sync),
     /// Connectors whose remote domains are counted.
     pub(super) only: Vec<u32>,
     /// Whether those of all mail are.
@@ -217,35 +75,46 @@ impl Windows {
     }
 }
 
-/// Settles all partitions, several at a time.
+/// Rows of a part that is settled at once: what the second cache of a processor holds.
+const ROWS_AT_ONCE: u64 = 16_384;
+/// Bytes that the rows of all parts that are being settled may take, sorted and unsorted.
+const BYTES_AT_ONCE: u64 = 64 << 20;
+
+/// Settles all parts, several at a time.
 ///
 /// # Errors
-/// When polars refuses a frame, which would be a defect.
-pub(super) fn settle(batches: &[&Batch], rules: &Rules<'_>) -> PolarsResult<Settled> {
-    let next = AtomicUsize::new(0);
+/// [`CountError`] when rows cannot be read again, or polars refuses a frame.
+pub(super) fn settle(rows: &dyn InParts, rules: &Rules<'_>) -> Result<Settled, CountError> {
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let parts = std::thread::scope(|scope| {
-        let work = || -> PolarsResult<Tally> {
-            let mut tally = Tally::default();
-            let mut rows = Vec::new();
-            loop {
-                let partition = next.fetch_add(1, Ordering::Relaxed);
-                if partition >= PARTITIONS {
-                    break;
-                }
-                let parts = batches.iter().map(|batch| batch.partition(partition));
-                settle_partition(parts, &mut rows, rules, &mut tally);
-                tally.fold(false, rules.packs)?;
+    let bits = bits_at_once(rows.rows(), workers as u64);
+    let next = AtomicUsize::new(0);
+    let work = || -> Result<Tally, CountError> {
+        let mut tally = Tally::default();
+        let mut desk = Desk::default();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            if index >= 1 << bits {
+                break;
             }
-            tally.fold(true, rules.packs)?;
-            Ok(tally)
-        };
-        let handles: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
-        handles
-            .into_iter()
-            .map(|handle| handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect::<PolarsResult<Vec<Tally>>>()
-    })?;
+            desk.clear();
+            rows.read(Part::new(index, bits), &mut desk.unsorted)?;
+            desk.each_identity(bits, |run| Run { rules, tally: &mut tally }.settle(run));
+            tally.fold(false, rules.packs)?;
+        }
+        tally.fold(true, rules.packs)?;
+        Ok(tally)
+    };
+    let parts = if bits == 0 {
+        vec![work()?]
+    } else {
+        std::thread::scope(|scope| {
+            let handles: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+            let join = |handle: ScopedJoinHandle<'_, _>| {
+                handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            handles.into_iter().map(join).collect::<Result<Vec<Tally>, CountError>>()
+        })?
+    };
     let mut whole = Settled::default();
     for part in parts {
         part.add_to(&mut whole)?;
@@ -253,23 +122,60 @@ pub(super) fn settle(batches: &[&Batch], rules: &Rules<'_>) -> PolarsResult<Sett
     Ok(whole)
 }
 
-fn settle_partition<'a>(
-    parts: impl Iterator<Item = &'a [Entry]>,
-    entries: &mut Vec<Entry>,
-    rules: &Rules<'_>,
-    tally: &mut Tally,
-) {
-    entries.clear();
-    for part in parts {
-        entries.extend(part.iter().filter(|entry| (rules.usable)(entry.file())));
+/// The bits that make parts small enough to be settled at once.
+fn bits_at_once(rows: u64, workers: u64) -> u32 {
+    let most = BYTES_AT_ONCE / (2 * size_of::<Entry>() as u64) / workers.max(1);
+    let few = bits_for(rows, ROWS_AT_ONCE, MOST_BITS);
+    // More parts than batches have mean that some rows are looked at several times.
+    (few..24).find(|bits| rows >> bits <= most).unwrap_or(24)
+}
+
+/// Room in which the rows of one part are put in order.
+#[derive(Debug, Default)]
+struct Desk {
+    unsorted: Vec<Entry>,
+    sorted: Vec<Entry>,
+    next: Vec<u32>,
+}
+
+impl Desk {
+    fn clear(&mut self) {
+        self.unsorted.clear();
     }
-    // Most identities have one row: what is within them is put in order only where needed.
-    entries.sort_unstable_by_key(Entry::key);
-    for run in entries.chunk_by_mut(|a, b| a.key() == b.key()) {
-        if run.len() > 1 {
-            run.sort_unstable();
+
+    /// Calls `each` with the rows of every identity, sorted. All are of one part by `bits`.
+    fn each_identity(&mut self, bits: u32, mut each: impl FnMut(&[Entry])) {
+        let Self { unsorted, sorted, next } = self;
+        // Identities are even hashes: so many buckets leave one or two rows in most.
+        let more = bits_for(unsorted.len() as u64, 1, 32 - bits);
+        let bucket = |row: &Entry| (row.key() << bits >> 32 >> (32 - more)) as usize;
+        next.clear();
+        next.resize(1 << more, 0);
+        for row in unsorted.iter() {
+            next[bucket(row)] += 1;
         }
-        Run { rules, tally }.settle(run);
+        let mut sum = 0;
+        for slot in next.iter_mut() {
+            sum += std::mem::replace(slot, sum);
+        }
+        sorted.resize(unsorted.len(), Entry::default());
+        for row in unsorted.iter() {
+            let slot = &mut next[bucket(row)];
+            sorted[*slot as usize] = *row;
+            *slot += 1;
+        }
+        let mut rest = sorted.as_mut_slice();
+        let mut start = 0;
+        for end in next.iter() {
+            let (rows, more) = std::mem::take(&mut rest).split_at_mut((*end - start) as usize);
+            (rest, start) = (more, *end);
+            if let [_] = rows {
+                each(rows);
+                continue;
+            }
+            rows.sort_unstable();
+            rows.chunk_by(|a, b| a.key() == b.key()).for_each(&mut each);
+        }
     }
 }
 
@@ -287,7 +193,7 @@ impl Run<'_> {
         {
             // Most messages are one row: nothing to weigh.
             let message = Message::of(only, only.tls());
-            self.count(&message, std::slice::from_ref(only), &[only.peer], 1);
+            self.count(&message, std::slice::from_ref(only), &[only.peer()], 1);
             return;
         }
         if run.iter().any(|entry| entry.role() == Role::Anonymous) {
@@ -303,8 +209,9 @@ impl Run<'_> {
                 Role::Supposed => goes(entry.direction()),
                 _ => false,
             };
-            let own_hop =
-                submitted && entry.direction() == Direction::Inbound && entry.connector == NO_NAME;
+            let own_hop = submitted
+                && entry.direction() == Direction::Inbound
+                && entry.connector() == NO_NAME;
             message && !own_hop && entry.direction() != Direction::Internal
         };
         let mut messages: Vec<Message> = Vec::new();
@@ -329,9 +236,10 @@ impl Run<'_> {
             });
             match slot {
                 Some(slot) if further || is_message(entry) => {
-                    if let Some(peers) = peers_of.get_mut(slot).filter(|p| !p.contains(&entry.peer))
+                    if let Some(peers) =
+                        peers_of.get_mut(slot).filter(|p| !p.contains(&entry.peer()))
                     {
-                        peers.push(entry.peer);
+                        peers.push(entry.peer());
                     }
                     if !further && let Some(rows) = rows_of.get_mut(slot) {
                         rows.push(*entry);
@@ -373,7 +281,7 @@ impl Run<'_> {
     /// Counts one message, and says where its rows went. `rows` are in order of time.
     fn count(&mut self, message: &Message, rows: &[Entry], peers: &[u32], copies: u64) {
         let Some(first) = rows.first() else { return };
-        let day = self.rules.days.of(first.time);
+        let day = self.rules.days.of(first.time());
         let owner = rows.iter().map(Entry::file).min().unwrap_or(first.file());
         let peers = peers.iter().filter(|peer| **peer != NO_NAME);
         if let Some(windows) = &self.rules.windows {
@@ -417,7 +325,7 @@ impl Run<'_> {
         rows_of: &[Vec<Entry>],
     ) {
         let first_rows = rows_of.iter().filter_map(|rows| rows.first());
-        let mut days: Vec<i32> = first_rows.map(|row| self.rules.days.of(row.time)).collect();
+        let mut days: Vec<i32> = first_rows.map(|row| self.rules.days.of(row.time())).collect();
         days.sort_unstable();
         days.dedup();
         for entry in left {
@@ -447,13 +355,13 @@ impl Run<'_> {
     fn settle_anonymous(&mut self, run: &[Entry]) {
         let mut peers: Vec<u32> = Vec::new();
         for entry in run {
-            if !peers.contains(&entry.peer) {
-                peers.push(entry.peer);
+            if !peers.contains(&entry.peer()) {
+                peers.push(entry.peer());
             }
         }
         let mut rows: Vec<Entry> =
             run.iter().filter(|entry| entry.role() != Role::FurtherPeer).copied().collect();
-        rows.sort_unstable_by_key(|entry| (entry.file(), entry.time));
+        rows.sort_unstable_by_key(|entry| (entry.file(), entry.time()));
         let most = rows.chunk_by(|a, b| a.file() == b.file()).max_by_key(|copies| {
             (copies.len(), std::cmp::Reverse(copies.first().map(Entry::file)))
         });
@@ -472,7 +380,7 @@ impl Run<'_> {
         let owner_file = owner.file();
         let own: Vec<Entry> = rows.iter().filter(|row| row.file() == owner_file).copied().collect();
         self.count(&message, &own, &peers, copies as u64);
-        let day = self.rules.days.of(owner.time);
+        let day = self.rules.days.of(owner.time());
         let is_copy =
             |row: &&Entry| row.file() != owner_file && row.role() != Role::FurtherRecipient;
         for row in rows.iter().filter(is_copy) {
@@ -497,9 +405,9 @@ impl Message {
     fn of(entry: &Entry, tls: Tls) -> Self {
         Self {
             direction: entry.direction(),
-            connector: entry.connector,
+            connector: entry.connector(),
             tls,
-            remote: entry.remote,
+            remote: entry.remote(),
             explicit: entry.role() != Role::MessageWithoutTls,
         }
     }

@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 use super::home::HomeArgs;
 use super::{Done, put, say};
 use crate::clock::Clock;
-use crate::config::{self, ColumnMap, Home, SourceConfig};
+use crate::config::{self, ColumnMap, Home, Memory, SourceConfig};
 use crate::failure::Failure;
 use crate::ingest::{self, DayOrder, Source};
 use crate::insight::Severity;
@@ -108,6 +108,10 @@ pub(super) struct Args {
     /// report
     #[arg(long)]
     recheck: bool,
+    /// Memory that the report may take, such as 1GiB; rows beyond it are set aside on the disk
+    /// [default: 512MB]
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<Memory>,
     /// Seal the report into the archive
     #[arg(long)]
     archive: bool,
@@ -208,6 +212,7 @@ fn request(args: &Args, home: &Home, sources: Vec<Source>) -> Result<Request, Fa
         archive: None,
         expects_whole: false,
         cache: plan::cache(home, config, args.recheck),
+        memory: args.memory.or(config.memory).unwrap_or_default(),
     })
 }
 

@@ -9,6 +9,7 @@ use super::home::{HomeArgs, Installation, log};
 use super::{Done, put, say};
 use crate::archive;
 use crate::clock::Clock;
+use crate::config::Memory;
 use crate::failure::{Failure, FailureKind};
 use crate::ledger::{Key, NewRun, Purpose, Run, RunState, State, Trigger};
 use crate::render;
@@ -34,6 +35,10 @@ pub(super) struct Args {
     /// report
     #[arg(long)]
     recheck: bool,
+    /// Memory that the report may take, such as 1GiB; rows beyond it are set aside on the disk
+    /// [default: 512MB]
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<Memory>,
     /// Write what would be filed and sent into a folder, and do nothing else
     #[arg(long)]
     dry_run: bool,
@@ -54,6 +59,7 @@ pub(super) fn run(args: &Args, clock: Clock) -> Result<Done, Failure> {
     if let Some(cache) = &mut plan.request.cache {
         cache.recheck = args.recheck;
     }
+    plan.request.memory = args.memory.unwrap_or(plan.request.memory);
     let nominal = nominal(args, &plan, clock)?;
     let (due_at, _) = schedule::resolve(nominal, plan.zone);
     if due_at > clock.now() {

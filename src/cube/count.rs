@@ -10,11 +10,12 @@ use chrono_tz::Tz;
 use super::file::{self, Sectioned};
 use super::index::{CUBE, Entry, FileEntry, Group, ROWS, Recipe};
 use super::key::Key;
-use super::share::{Groups, Many};
-use super::{Cubes, Head, RACY, Trouble, path_bytes, rows};
+use super::rows::{self, Rows};
+use super::share::{self, Groups, Many};
+use super::{Cubes, Head, RACY, Trouble, path_bytes};
 use crate::breakdown::{
-    Breakdown, Collector, Counts, DayCells, DayPeers, FileRows, Member, Parts, Places, Scope,
-    Settlement,
+    Breakdown, Collector, Counts, DayCells, DayPeers, Member, MemberRows, Part, Parts, Places,
+    ReadRows, Scope, Settlement,
 };
 use crate::ingest::{Content, Held, Reading, Settings, Source, SourceFile, Stat};
 use crate::trace::{Names, Unit};
@@ -45,8 +46,8 @@ struct Node {
     file: u32,
     /// The key of its rows, where they are kept.
     key: Option<Key>,
-    /// Its rows, where it was read.
-    rows: Option<FileRows>,
+    /// Whether it was read now.
+    read: bool,
     /// What else it says.
     head: Arc<Head>,
     /// What it was settled to, where that was done now.
@@ -124,31 +125,32 @@ impl Cubes {
         recipes: &Recipes<'_>,
         names: &Names,
     ) -> Result<(Parts, Stored), Trouble> {
-        let mut read = collector.into_files(names)?;
+        let (read, mut seen_of) = collector.into_files(names)?;
         let mut parts = Parts::default();
         let mut nodes: Vec<Node> = Vec::new();
         let mut new: BTreeSet<Key> = BTreeSet::new();
         for (file, source) in (0..).zip(&reading.files) {
-            let (rows, seen) = read.remove(&file).unwrap_or_default();
+            let seen = seen_of.remove(&file).unwrap_or_default();
             let node = if source.origin.held {
                 self.held_node(file, source, recipes)
             } else {
                 let totals = reading.aggregates.iter().filter(|total| total.file == file);
                 let held = Held::of(source, totals.cloned().collect());
                 let head = Arc::new(Head { held: Some(held), seen, ..Head::default() });
-                Node { file, key: None, rows: Some(rows), head, settled: None }
+                Node { file, key: None, read: true, head, settled: None }
             };
             parts.add_file(file, &node.head.seen, names)?;
             if source.usable {
                 nodes.push(node);
             }
         }
-        for node in nodes.iter_mut().filter(|node| node.rows.is_some()) {
-            node.settle(names, self.zone)?;
+        for node in nodes.iter_mut().filter(|node| node.read) {
+            self.settle_alone(node, &read, names)?;
             let source = reading.files.get(node.file as usize);
-            node.key = source.and_then(|source| self.keep(node, source, recipes, &mut new));
+            let read = (&read, names);
+            node.key = source.and_then(|source| self.keep(node, source, recipes, read, &mut new));
         }
-        let stored = self.groups(nodes, &new, names, &mut parts)?;
+        let stored = self.groups(nodes, &new, (&read, names), &mut parts)?;
         self.note_files(reading, recipes);
         self.save();
         Ok((parts, stored))
@@ -158,7 +160,7 @@ impl Cubes {
         let key = recipes.content(source).map(|content| Key::of_rows(&content));
         let heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
         let head = key.and_then(|key| heads.get(&key).cloned()).unwrap_or_default();
-        Node { file, key, rows: None, head, settled: None }
+        Node { file, key, read: false, head, settled: None }
     }
 
     /// Keeps a file that was read, if it can be kept: the key of its rows.
@@ -167,6 +169,7 @@ impl Cubes {
         node: &Node,
         source: &SourceFile,
         recipes: &Recipes<'_>,
+        read: (&ReadRows, &Names),
         new: &mut BTreeSet<Key>,
     ) -> Option<Key> {
         let stat = source.origin.stat?;
@@ -176,7 +179,7 @@ impl Cubes {
         }
         let key = Key::of_rows(&recipes.content(source)?);
         let cube = self.cube_key(key);
-        let written = self.write(node, &key, &cube);
+        let written = self.write(node, &key, &cube, read);
         if let Err(trouble) = written {
             self.notes.push(format!("`{}` is not kept: {trouble}", source.name));
             return None;
@@ -198,10 +201,15 @@ impl Cubes {
         Some(key)
     }
 
-    fn write(&self, node: &Node, key: &Key, cube: &Key) -> Result<(), Trouble> {
-        if let Some(rows) = &node.rows {
-            rows::write(&self.path(key, ROWS), key, rows.clone())?;
-        }
+    fn write(
+        &self,
+        node: &Node,
+        key: &Key,
+        cube: &Key,
+        (read, names): (&ReadRows, &Names),
+    ) -> Result<(), Trouble> {
+        let own = read.names_of(node.file, names)?;
+        rows::write(&self.path(key, ROWS), key, (read, node.file), &own)?;
         if let Some((cells, peers)) = &node.settled {
             self.write_cube(cube, &node.head, cells, peers)?;
         }
@@ -224,10 +232,10 @@ impl Cubes {
         &mut self,
         mut nodes: Vec<Node>,
         new: &BTreeSet<Key>,
-        names: &Names,
+        read: (&ReadRows, &Names),
         parts: &mut Parts,
     ) -> Result<Stored, Trouble> {
-        let groups = self.shared(&nodes, new)?;
+        let groups = self.shared(&nodes, new, read.0)?;
         let mut stored = Stored::default();
         for group in groups {
             if let [only] = group.as_slice() {
@@ -245,7 +253,7 @@ impl Cubes {
                 continue;
             }
             let members: Vec<&Node> = group.iter().filter_map(|index| nodes.get(*index)).collect();
-            let (head, counts) = self.group(&members, names)?;
+            let (head, counts) = self.group(&members, read)?;
             let files = members.iter().map(|node| node.file).collect();
             parts.add_settled(files, head.places, head.days);
             stored.counts.push(counts);
@@ -255,7 +263,11 @@ impl Cubes {
     }
 
     /// What files that share messages were settled to, once or now.
-    fn group(&mut self, members: &[&Node], names: &Names) -> Result<(Head, Where), Trouble> {
+    fn group(
+        &mut self,
+        members: &[&Node],
+        read: (&ReadRows, &Names),
+    ) -> Result<(Head, Where), Trouble> {
         let today = self.today();
         let keys: Option<Vec<Key>> = members.iter().map(|node| node.key).collect();
         let key = keys.as_ref().map(|keys| Key::of_settled(keys, self.zone));
@@ -268,7 +280,7 @@ impl Cubes {
                 return Ok((head, Where::File(self.path(&key, CUBE), key)));
             }
         }
-        let settlement = self.settle(members, names)?;
+        let settlement = self.settle(members, read)?;
         let head = Head { places: settlement.places, days: settlement.days, ..Head::default() };
         let (cells, peers) = (settlement.cells, settlement.peers);
         if let (Some(key), Some(members)) = (key, keys) {
@@ -283,25 +295,49 @@ impl Cubes {
         Ok((head, Where::Here(cells, peers)))
     }
 
-    fn settle(&self, members: &[&Node], names: &Names) -> Result<Settlement, Trouble> {
-        let rows = |node: &&Node| match (&node.rows, node.key) {
-            (None, Some(key)) => rows::read(&self.path(&key, ROWS), &key).map(Some),
+    fn settle(
+        &self,
+        members: &[&Node],
+        (read, names): (&ReadRows, &Names),
+    ) -> Result<Settlement, Trouble> {
+        let kept = |node: &&Node| match node.key {
+            Some(key) if !node.read => Rows::open(&self.path(&key, ROWS), &key).map(Some),
             _ => Ok(None),
         };
-        let kept = members.iter().map(rows).collect::<Result<Vec<_>, _>>()?;
-        let none = FileRows::default();
-        let members = members
-            .iter()
-            .zip(&kept)
-            .map(|(node, kept)| node.member(node.rows.as_ref().or(kept.as_ref()).unwrap_or(&none)));
-        Ok(Settlement::of(&members.collect::<Vec<_>>(), names, self.zone)?)
+        let kept = members.iter().map(kept).collect::<Result<Vec<_>, _>>()?;
+        let members = members.iter().zip(&kept).map(|(node, kept)| match kept {
+            Some(kept) => node.member(MemberRows::Kept(kept)),
+            None => node.member(MemberRows::Read(read, node.file)),
+        });
+        let members: Vec<Member<'_>> = members.collect();
+        Ok(Settlement::of(&members, names, self.zone, &self.room)?)
+    }
+
+    /// Settles a file that was read by itself.
+    fn settle_alone(&self, node: &mut Node, read: &ReadRows, names: &Names) -> Result<(), Trouble> {
+        let settlement = if read.rows_of(node.file) == 0 {
+            Settlement { places: vec![Places::default()], ..Settlement::default() }
+        } else {
+            self.settle(&[node], (read, names))?
+        };
+        let head = Arc::make_mut(&mut node.head);
+        head.places = settlement.places;
+        head.days = settlement.days;
+        node.settled = Some((settlement.cells, settlement.peers));
+        Ok(())
     }
 
     /// Groups of the files that share messages; compares what was not compared yet.
-    fn shared(&mut self, nodes: &[Node], new: &BTreeSet<Key>) -> Result<Vec<Vec<usize>>, Trouble> {
+    fn shared(
+        &mut self,
+        nodes: &[Node],
+        new: &BTreeSet<Key>,
+        read: &ReadRows,
+    ) -> Result<Vec<Vec<usize>>, Trouble> {
         let mut groups = Groups::new(nodes.len());
         let mut first_of: BTreeMap<Key, usize> = BTreeMap::new();
-        let mut many = Many::default();
+        // Files to be compared, and their nodes.
+        let mut wanted: BTreeMap<u32, usize> = BTreeMap::new();
         for (index, node) in nodes.iter().enumerate() {
             match node.key.map(|key| (key, first_of.get(&key).copied())) {
                 // The same content under two names.
@@ -315,16 +351,16 @@ impl Cubes {
                 None => {}
             }
             let compared = node.key.is_some_and(|key| !new.contains(&key));
-            if let (false, Some(rows)) = (compared, &node.rows) {
-                many.add(u32::try_from(index).unwrap_or(u32::MAX), &rows::distinct(rows));
+            if !compared && node.read {
+                wanted.insert(node.file, index);
             }
         }
-        many.sort();
-        for (a, b) in many.pairs() {
-            self.join(nodes, &mut groups, a as usize, b as usize);
-        }
-        if !many.is_empty() {
-            self.compare_with_known(nodes, new, &many, &first_of, &mut groups)?;
+        let rows = wanted.keys().map(|file| read.rows_of(*file)).sum();
+        if rows > 0 {
+            let known = self.known(new, &first_of)?;
+            for part in share::parts(rows) {
+                self.compare_part(nodes, (read, part), &wanted, (&known, &first_of), &mut groups)?;
+            }
         }
         for (key, index) in &first_of {
             let shares = self.index.contents.get(key).map(|entry| &entry.shares);
@@ -333,6 +369,50 @@ impl Cubes {
             }
         }
         Ok(groups.all())
+    }
+
+    /// The contents with which new files are compared: all, but what is not kept is compared
+    /// with the files of this reading only.
+    fn known(
+        &self,
+        new: &BTreeSet<Key>,
+        first_of: &BTreeMap<Key, usize>,
+    ) -> Result<Vec<(Key, Rows)>, Trouble> {
+        let known = self.index.contents.keys().filter(|key| !new.contains(key));
+        let known = known.filter(|key| !new.is_empty() || first_of.contains_key(key));
+        known.map(|key| Ok((*key, Rows::open(&self.path(key, ROWS), key)?))).collect()
+    }
+
+    /// Compares the identities of one part of the files that are `wanted`: with one another,
+    /// and with those that are known.
+    fn compare_part(
+        &mut self,
+        nodes: &[Node],
+        (read, part): (&ReadRows, Part),
+        wanted: &BTreeMap<u32, usize>,
+        (known, first_of): (&[(Key, Rows)], &BTreeMap<Key, usize>),
+        groups: &mut Groups,
+    ) -> Result<(), Trouble> {
+        let mut many = Many::default();
+        read.identities(part, &|file| wanted.contains_key(&file), many.list())?;
+        many.sort();
+        let node = |file: u32| wanted.get(&file).copied();
+        for (a, b) in many.pairs() {
+            if let Some((a, b)) = node(a).zip(node(b)) {
+                self.join(nodes, groups, a, b);
+            }
+        }
+        for (key, rows) in known {
+            for index in many.with(&rows.identities(part)?).into_iter().filter_map(node) {
+                if let Some(known) = first_of.get(key) {
+                    groups.join(index, *known);
+                }
+                if let Some(own) = nodes.get(index).and_then(|node| node.key) {
+                    self.share(own, *key);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Writes down that two files share messages, where both are kept.
@@ -351,32 +431,6 @@ impl Cubes {
             }
         }
         self.changed = true;
-    }
-
-    fn compare_with_known(
-        &mut self,
-        nodes: &[Node],
-        new: &BTreeSet<Key>,
-        many: &Many,
-        first_of: &BTreeMap<Key, usize>,
-        groups: &mut Groups,
-    ) -> Result<(), Trouble> {
-        // What is not kept is compared with the files of this reading only.
-        let known: Vec<Key> = self.index.contents.keys().copied().collect();
-        let known = known.iter().filter(|key| !new.contains(key));
-        for key in known.filter(|key| !new.is_empty() || first_of.contains_key(key)) {
-            let keys = rows::read_keys(&self.path(key, ROWS), key)?;
-            for index in many.with(&keys) {
-                let index = index as usize;
-                if let Some(known) = first_of.get(key) {
-                    groups.join(index, *known);
-                }
-                if let Some(own) = nodes.get(index).and_then(|node| node.key) {
-                    self.share(own, *key);
-                }
-            }
-        }
-        Ok(())
     }
 
     fn use_contents(&mut self, keys: impl Iterator<Item = Key>) {
@@ -421,25 +475,9 @@ impl Cubes {
 }
 
 impl Node {
-    fn member<'a>(&'a self, rows: &'a FileRows) -> Member<'a> {
+    fn member<'a>(&'a self, rows: MemberRows<'a>) -> Member<'a> {
         let absent = self.head.held.as_ref().map(|held| held.absent_is_no_tls);
         Member { rows, seen: &self.head.seen, absent_is_no_tls: absent.unwrap_or_default() }
-    }
-
-    /// Settles the file by itself.
-    fn settle(&mut self, names: &Names, zone: Tz) -> Result<(), Trouble> {
-        let none = FileRows::default();
-        let rows = self.rows.as_ref().unwrap_or(&none);
-        let settlement = if rows.keys.is_empty() {
-            Settlement { places: vec![Places::default()], ..Settlement::default() }
-        } else {
-            Settlement::of(&[self.member(rows)], names, zone)?
-        };
-        let head = Arc::make_mut(&mut self.head);
-        head.places = settlement.places;
-        head.days = settlement.days;
-        self.settled = Some((settlement.cells, settlement.peers));
-        Ok(())
     }
 }
 

@@ -4,51 +4,97 @@
 //! |---|---|
 //! | 16 | `intransit cube`, a zero, version |
 //! | 32 | key |
-//! | 16 per section | length and XXH3, little-endian; always three sections |
+//! | 4 | number of sections, little-endian |
+//! | 16 per section | length and XXH3, little-endian |
 //! | 8 | XXH3 of all above |
 //! | the rest | the sections |
 //!
 //! A file that is not exactly that is as good as absent.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::Trouble;
 use super::key::Key;
 use crate::store::{self, WriteError};
 
-const MAGIC: [u8; 16] = *b"intransit cube\0\x01";
-const SECTIONS: usize = 3;
-const HEAD: usize = MAGIC.len() + 32 + SECTIONS * 16 + 8;
+const MAGIC: [u8; 16] = *b"intransit cube\0\x02";
+/// Bytes above the table of sections.
+const TOP: usize = MAGIC.len() + 32 + 4;
+/// More sections than any file has.
+const MOST_SECTIONS: usize = 1 << 16;
 /// A first read this long holds the first section of most files.
 const FIRST_READ: usize = 8192;
-
-/// The sections of a file.
-pub(super) type Sections = [Vec<u8>; SECTIONS];
 
 /// Writes the sections of `key`.
 ///
 /// # Errors
 /// [`WriteError`] when the file cannot be written.
-pub(super) fn write(path: &Path, key: &Key, sections: &Sections) -> Result<(), WriteError> {
+pub(super) fn write(path: &Path, key: &Key, sections: &[Vec<u8>]) -> Result<(), WriteError> {
     store::write_lightly(path, &bytes(key, sections))
 }
 
-fn bytes(key: &Key, sections: &Sections) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(HEAD + sections.iter().map(Vec::len).sum::<usize>());
-    bytes.extend(MAGIC);
-    bytes.extend(key.bytes());
-    for section in sections {
-        bytes.extend((section.len() as u64).to_le_bytes());
-        bytes.extend(xxh3_64(section).to_le_bytes());
-    }
-    bytes.extend(xxh3_64(&bytes).to_le_bytes());
+fn bytes(key: &Key, sections: &[Vec<u8>]) -> Vec<u8> {
+    let table: Vec<_> = sections.iter().map(|section| entry(section)).collect();
+    let mut bytes = head(key, &table);
     for section in sections {
         bytes.extend(section);
     }
     bytes
+}
+
+/// Length and checksum of a section.
+fn entry(section: &[u8]) -> (u64, u64) {
+    (section.len() as u64, xxh3_64(section))
+}
+
+fn head(key: &Key, table: &[(u64, u64)]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(head_length(table.len()));
+    bytes.extend(MAGIC);
+    bytes.extend(key.bytes());
+    bytes.extend(u32::try_from(table.len()).unwrap_or(u32::MAX).to_le_bytes());
+    for (length, checksum) in table {
+        bytes.extend(length.to_le_bytes());
+        bytes.extend(checksum.to_le_bytes());
+    }
+    bytes.extend(xxh3_64(&bytes).to_le_bytes());
+    bytes
+}
+
+fn head_length(sections: usize) -> usize {
+    TOP + sections * 16 + 8
+}
+
+/// Writes `count` sections of `key`, one after the other as `section` makes them.
+///
+/// # Errors
+/// [`Trouble`] when one cannot be made, or the file cannot be written.
+pub(super) fn write_each(
+    path: &Path,
+    key: &Key,
+    count: usize,
+    mut section: impl FnMut(usize) -> Result<Vec<u8>, Trouble>,
+) -> Result<(), Trouble> {
+    let mut failed = None;
+    let written = store::write_lightly_with(path, |file| {
+        file.seek(SeekFrom::Start(head_length(count) as u64))?;
+        let mut table = Vec::with_capacity(count);
+        for index in 0..count {
+            let bytes = section(index).map_err(|trouble| {
+                failed = Some(trouble);
+                std::io::Error::other("a section cannot be made")
+            })?;
+            file.write_all(&bytes)?;
+            table.push(entry(&bytes));
+        }
+        file.rewind()?;
+        file.write_all(&head(key, &table))
+    });
+    failed.map_or(Ok(()), Err)?;
+    Ok(written?)
 }
 
 /// An open file whose head is good.
@@ -58,29 +104,40 @@ pub(super) struct Sectioned {
     /// The first bytes of the file.
     start: Vec<u8>,
     /// Offset, length and checksum of each section.
-    table: [(u64, u64, u64); SECTIONS],
+    table: Vec<(u64, u64, u64)>,
 }
 
 impl Sectioned {
     /// Opens the file of `key`; `None` where there is none, or it is no good.
     pub(super) fn open(path: &Path, key: &Key) -> Option<Self> {
-        let mut file = File::open(path).ok()?;
+        let file = File::open(path).ok()?;
         let length = file.metadata().ok()?.len();
         let mut start = Vec::with_capacity(FIRST_READ);
-        file.by_ref().take(FIRST_READ as u64).read_to_end(&mut start).ok()?;
-        let (head, checksum) = start.get(..HEAD)?.split_at(HEAD - 8);
+        (&file).take(FIRST_READ as u64).read_to_end(&mut start).ok()?;
+        let count = u32::from_le_bytes(start.get(TOP - 4..TOP)?.try_into().ok()?) as usize;
+        let head_length = head_length(Some(count).filter(|count| *count <= MOST_SECTIONS)?);
+        if head_length > start.len() {
+            let more = (head_length - start.len()) as u64;
+            (&file).take(more).read_to_end(&mut start).ok()?;
+        }
+        let (head, checksum) = start.get(..head_length)?.split_at(head_length - 8);
         let good = number(checksum, 0)? == xxh3_64(head)
             && head.starts_with(&MAGIC)
             && head.get(MAGIC.len()..)?.starts_with(key.bytes());
-        let mut table = [(0, 0, 0); SECTIONS];
-        let mut offset = HEAD as u64;
-        for (index, slot) in table.iter_mut().enumerate() {
-            let at = MAGIC.len() + 32 + index * 16;
+        let mut table = Vec::with_capacity(count);
+        let mut offset = head_length as u64;
+        for index in 0..count {
+            let at = TOP + index * 16;
             let bytes = number(head, at)?;
-            *slot = (offset, bytes, number(head, at + 8)?);
+            table.push((offset, bytes, number(head, at + 8)?));
             offset = offset.checked_add(bytes)?;
         }
         (good && offset == length).then_some(Self { file, start, table })
+    }
+
+    /// Number of sections.
+    pub(super) fn len(&self) -> usize {
+        self.table.len()
     }
 
     /// The bytes of a section; `None` where they are damaged.
@@ -131,9 +188,9 @@ pub(super) fn decompressed<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Opti
 mod tests {
     use super::*;
 
-    fn read(path: &Path, key: &Key) -> Option<Sections> {
+    fn read(path: &Path, key: &Key) -> Option<Vec<Vec<u8>>> {
         let mut file = Sectioned::open(path, key)?;
-        Some([file.section(0)?, file.section(1)?, file.section(2)?])
+        (0..file.len()).map(|index| file.section(index)).collect()
     }
 
     #[test]
@@ -141,7 +198,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.cube");
         let key = Key::of("test", &["a"]);
-        let sections = [b"head".to_vec(), vec![7; 100], Vec::new()];
+        let sections = vec![b"head".to_vec(), vec![7; 100], Vec::new()];
         write(&path, &key, &sections).unwrap();
         assert_eq!(read(&path, &key), Some(sections.clone()));
         assert_eq!(read(&path, &Key::of("test", &["b"])), None);
@@ -163,8 +220,23 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.cube");
         let key = Key::of("test", &["a"]);
-        let sections = [vec![1; 9000], vec![2; 20_000], b"end".to_vec()];
+        let sections = vec![vec![1; 9000], vec![2; 20_000], b"end".to_vec()];
         write(&path, &key, &sections).unwrap();
         assert_eq!(read(&path, &key), Some(sections));
+    }
+
+    #[test]
+    fn sections_that_are_written_one_by_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.rows");
+        let key = Key::of("test", &["a"]);
+        // A table longer than the first read.
+        let sections: Vec<Vec<u8>> = (0..700_u32).map(|n| n.to_le_bytes().to_vec()).collect();
+        write_each(&path, &key, 700, |index| Ok(sections[index].clone())).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), bytes(&key, &sections));
+        assert_eq!(read(&path, &key), Some(sections));
+        let other = folder.path().join("b.rows");
+        let failed = write_each(&other, &key, 2, |_| Err(Trouble::damaged(&path)));
+        assert!(matches!(failed, Err(Trouble::Damaged { .. })) && !other.exists());
     }
 }

@@ -5,15 +5,19 @@ use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
-use polars::prelude::PolarsResult;
 use serde::Serialize;
 
 use super::file::{self, Sectioned};
 use super::index::{self, CUBE, Entry, FileEntry, FileKey, Index, ROWS};
 use super::key::Key;
-use super::share::Many;
-use super::{Cubes, Head, LOCK, Place, Trouble, rows};
-use crate::breakdown::{Collector, DayCells, DayPeers, FileRows, FileSeen, Member, Settlement};
+use super::rows::Rows;
+use super::share::{self, Many};
+use super::{Cubes, Head, LOCK, Place, Trouble};
+use crate::breakdown::{
+    Collector, CountError, DayCells, DayPeers, FileNames, FileSeen, KeptRows, Member, MemberRows,
+    ReadRows, Room, Settlement,
+};
+use crate::config::Memory;
 use crate::ingest::{self, Content, Held, Identity, Known, Outline, Source, Stat};
 use crate::store;
 use crate::trace::{Kind, Names};
@@ -83,7 +87,7 @@ pub fn list(place: &Place) -> Result<Vec<Listed>, Trouble> {
     if !place.folder.exists() {
         return Ok(Vec::new());
     }
-    let cubes = Cubes::open(place, Tz::UTC)?;
+    let cubes = Cubes::open(place, Tz::UTC, room(place))?;
     let mut listed = Vec::new();
     for (key, entry) in &cubes.index.contents {
         let files = cubes.index.files.iter();
@@ -104,7 +108,7 @@ pub fn clear(place: &Place, unused: bool) -> Result<Cleared, Trouble> {
     if !place.folder.exists() {
         return Ok(Cleared::default());
     }
-    let mut cubes = Cubes::open(place, Tz::UTC)?;
+    let mut cubes = Cubes::open(place, Tz::UTC, room(place))?;
     let before = sizes(&place.folder);
     if unused {
         cubes.drop_unused()?;
@@ -119,6 +123,11 @@ pub fn clear(place: &Place, unused: bool) -> Result<Cleared, Trouble> {
         files: sum.files + 1,
         bytes: sum.bytes + bytes,
     }))
+}
+
+/// What a person asks for takes as much memory as a report.
+fn room(place: &Place) -> Room {
+    Room::of(Memory::default(), place.folder.clone())
 }
 
 /// Files of the cache and their bytes.
@@ -136,7 +145,7 @@ pub fn verify(place: &Place) -> Result<Verdict, Trouble> {
     let mut verdict = Verdict::default();
     if place.folder.exists() {
         let readable = Index::read(&place.folder).is_some();
-        let cubes = Cubes::open(place, Tz::UTC)?;
+        let cubes = Cubes::open(place, Tz::UTC, room(place))?;
         if !readable {
             verdict.fault(index::FILE_NAME, "it is damaged");
         }
@@ -150,6 +159,15 @@ pub fn verify(place: &Place) -> Result<Verdict, Trouble> {
 }
 
 impl Verdict {
+    /// Says of a file, once, that it cannot be read.
+    fn damaged(&mut self, trouble: &Trouble) {
+        let Trouble::Damaged { path } = trouble else { return };
+        let place = path.to_string_lossy();
+        if self.faults.iter().all(|fault| fault.place != place) {
+            self.fault(place, "it is damaged or gone");
+        }
+    }
+
     fn fault(&mut self, place: impl Into<String>, what: &str) {
         self.faults.push(Fault { place: place.into(), what: what.to_owned() });
     }
@@ -191,11 +209,13 @@ impl Known for Again {
 struct Fresh {
     sha256: String,
     held: Held,
-    rows: FileRows,
+    rows: ReadRows,
+    names: FileNames,
+    codes: Names,
     seen: FileSeen,
 }
 
-fn read_again(path: &Path, entry: &Entry) -> Option<PolarsResult<Fresh>> {
+fn read_again(path: &Path, entry: &Entry, room: Room) -> Option<Result<Fresh, CountError>> {
     let recipe = &entry.recipe;
     let source = Source {
         path: path.to_string_lossy().into_owned(),
@@ -204,7 +224,7 @@ fn read_again(path: &Path, entry: &Entry) -> Option<PolarsResult<Fresh>> {
         settings: recipe.settings()?,
     };
     let names = Names::new();
-    let collector = Collector::new();
+    let collector = Collector::new(room);
     let sink = |block| collector.push(&block);
     let known = Again(recipe.identity);
     let reading = ingest::read_unknown(&[source], false, recipe.unit, &names, &known, &sink);
@@ -212,10 +232,11 @@ fn read_again(path: &Path, entry: &Entry) -> Option<PolarsResult<Fresh>> {
     let totals = std::mem::take(&mut reading.aggregates);
     let file = reading.files.first()?;
     let (sha256, held) = (file.sha256.clone(), Held::of(file, totals));
-    Some(collector.into_files(&names).map(|mut files| {
-        let (rows, seen) = files.remove(&0).unwrap_or_default();
-        Fresh { sha256, held, rows, seen }
-    }))
+    let fresh = collector.into_files(&names).and_then(|(rows, mut seen)| {
+        let seen = seen.remove(&0).unwrap_or_default();
+        Ok(Fresh { sha256, held, names: rows.names_of(0, &names)?, rows, codes: names, seen })
+    });
+    Some(fresh)
 }
 
 impl Cubes {
@@ -260,7 +281,7 @@ impl Cubes {
                 if !done.insert(key) {
                     continue;
                 }
-                match read_again(&path, entry).transpose()? {
+                match read_again(&path, entry, self.room.clone()).transpose()? {
                     None => verdict.fault(path.to_string_lossy(), "it cannot be read again"),
                     Some(fresh) if fresh.sha256 != file.sha256 => {
                         let what = "its content has changed, its length and time have not";
@@ -282,17 +303,19 @@ impl Cubes {
     ) -> Result<(), Trouble> {
         let before = verdict.faults.len();
         let rows_path = self.path(key, ROWS);
-        if rows::read(&rows_path, key).ok().as_ref() != Some(&fresh.rows) {
+        let kept = Rows::open(&rows_path, key).ok();
+        let same = kept.map(|kept| kept.are((&fresh.rows, 0), &fresh.names)).transpose()?;
+        if same != Some(true) {
             verdict.fault(rows_path.to_string_lossy(), "these are not the rows of the file");
         }
         for (zone, cube) in &entry.cubes {
             let Ok(zone) = zone.parse() else { continue };
             let member = Member {
-                rows: &fresh.rows,
+                rows: MemberRows::Read(&fresh.rows, 0),
                 seen: &fresh.seen,
                 absent_is_no_tls: fresh.held.absent_is_no_tls,
             };
-            let settled = Settlement::of(&[member], &Names::new(), zone)?;
+            let settled = Settlement::of(&[member], &fresh.codes, zone, &self.room)?;
             let head = Head {
                 held: Some(fresh.held.clone()),
                 seen: fresh.seen.clone(),
@@ -325,18 +348,30 @@ impl Cubes {
 
     /// Compares all contents with all others again.
     fn verify_shares(&self, verdict: &mut Verdict) {
-        let mut many = Many::default();
         let contents: Vec<(&Key, &Entry)> = self.index.contents.iter().collect();
+        let mut open: Vec<(u32, Rows)> = Vec::new();
         for (number, (key, _)) in (0..).zip(&contents) {
             let path = self.path(key, ROWS);
-            match rows::read_keys(&path, key) {
-                Ok(keys) => many.add(number, &keys),
+            match Rows::open(&path, key) {
+                Ok(rows) => open.push((number, rows)),
                 Err(_) => verdict.fault(path.to_string_lossy(), "it is damaged or gone"),
             }
         }
-        many.sort();
+        let mut pairs: BTreeSet<(u32, u32)> = BTreeSet::new();
+        let mut many = Many::default();
+        for part in share::parts(open.iter().map(|(_, rows)| rows.rows()).sum()) {
+            many.clear();
+            for (number, rows) in &open {
+                match rows.identities(part) {
+                    Ok(keys) => many.add(*number, &keys),
+                    Err(trouble) => verdict.damaged(&trouble),
+                }
+            }
+            many.sort();
+            pairs.extend(many.pairs());
+        }
         let key = |number: u32| contents.get(number as usize).map(|(key, _)| **key);
-        let found = many.pairs().into_iter().filter_map(|(a, b)| key(a).zip(key(b)));
+        let found = pairs.into_iter().filter_map(|(a, b)| key(a).zip(key(b)));
         let found: BTreeSet<(Key, Key)> = found.flat_map(|(a, b)| [(a, b), (b, a)]).collect();
         let noted = contents
             .iter()
@@ -353,7 +388,7 @@ impl Cubes {
             let member = |rows: &Key| {
                 let cube = Key::of_settled(&[*rows], zone);
                 let head = self.head(&cube)?;
-                Some((rows::read(&self.path(rows, ROWS), rows).ok()?, head))
+                Some((Rows::open(&self.path(rows, ROWS), rows).ok()?, head))
             };
             let Some(members) = group.members.iter().map(member).collect::<Option<Vec<_>>>() else {
                 verdict.fault(self.path(key, CUBE).to_string_lossy(), "a member is damaged");
@@ -362,7 +397,7 @@ impl Cubes {
             let members: Vec<Member<'_>> = members
                 .iter()
                 .map(|(rows, head)| Member {
-                    rows,
+                    rows: MemberRows::Kept(rows),
                     seen: &head.seen,
                     absent_is_no_tls: head
                         .held
@@ -371,7 +406,7 @@ impl Cubes {
                         .unwrap_or_default(),
                 })
                 .collect();
-            let settled = Settlement::of(&members, &Names::new(), zone)?;
+            let settled = Settlement::of(&members, &Names::new(), zone, &self.room)?;
             let head = Head { places: settled.places, days: settled.days, ..Head::default() };
             self.compare_cube(key, &(head, settled.cells, settled.peers), verdict);
         }

@@ -2,18 +2,27 @@
 //!
 //! | section | holds |
 //! |---|---|
-//! | 0 | identities, sorted, each once: 8 bytes each |
-//! | 1 | how often each stands there, and the other columns, compressed |
+//! | 0 | number of rows and of parts, and names, compressed |
+//! | 1, 3, … | identities of each part, sorted, each once: 8 bytes each |
+//! | 2, 4, … | how often each stands there, and the other columns, compressed |
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
 use super::Trouble;
 use super::file::{self, Sectioned};
 use super::key::Key;
-use crate::breakdown::FileRows;
-use crate::store::WriteError;
+use crate::breakdown::{CountError, FileNames, FileRows, KeptRows, NameList, Part, ReadRows};
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Head {
+    rows: u64,
+    /// There are two to this power of parts.
+    bits: u32,
+    names: NameList,
+}
 
 #[derive(Serialize, Deserialize)]
 struct Columns {
@@ -23,54 +32,160 @@ struct Columns {
     rest: FileRows,
 }
 
-/// Identities, each once.
-pub(super) fn distinct(rows: &FileRows) -> Vec<u64> {
-    let mut keys = rows.keys.clone();
-    keys.dedup();
-    keys
+/// Rows of one part, about.
+const ROWS_OF_PART: u64 = 1 << 14;
+/// There are at most two to this power of parts.
+const MOST_BITS: u32 = 12;
+
+/// The bits that tell the parts of a file apart.
+fn bits(rows: u64) -> u32 {
+    (rows / ROWS_OF_PART).checked_ilog2().unwrap_or(0).min(MOST_BITS)
 }
 
-/// Writes the rows of `key`.
+/// Writes the rows of `key`, those of `file` among all that were read.
 ///
 /// # Errors
-/// [`WriteError`] when the file cannot be written.
-pub(super) fn write(path: &Path, key: &Key, rows: FileRows) -> Result<(), WriteError> {
+/// [`Trouble`] when the file cannot be written, or rows cannot be had.
+pub(super) fn write(
+    path: &Path,
+    key: &Key,
+    (read, file): (&ReadRows, u32),
+    names: &FileNames,
+) -> Result<(), Trouble> {
+    let rows = read.rows_of(file);
+    let bits = bits(rows);
+    let mut parts = Part::all(bits);
+    let mut columns = Vec::new();
+    file::write_each(path, key, 1 + 2 * (1 << bits), |index| {
+        if index == 0 {
+            return Ok(file::compressed(&Head { rows, bits, names: names.list().clone() }));
+        }
+        if index % 2 == 0 {
+            return Ok(std::mem::take(&mut columns));
+        }
+        let Some(part) = parts.next() else { return Err(Trouble::damaged(path)) };
+        let rows = read.part_of(file, part, names)?;
+        let keys = distinct(&rows);
+        columns = packed(rows);
+        Ok(keys)
+    })
+}
+
+/// Identities, each once, as bytes.
+fn distinct(rows: &FileRows) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(rows.keys.len() * 8);
+    for same in rows.keys.chunk_by(|a, b| a == b) {
+        bytes.extend(same.iter().take(1).flat_map(|key| key.to_le_bytes()));
+    }
+    bytes
+}
+
+/// All but the identities.
+fn packed(rows: FileRows) -> Vec<u8> {
     let same = rows.keys.chunk_by(|a, b| a == b);
     let copies = same.map(|same| u32::try_from(same.len()).unwrap_or(u32::MAX)).collect();
-    let keys = distinct(&rows).into_iter().flat_map(u64::to_le_bytes).collect();
-    let columns = Columns { copies, rest: FileRows { keys: Vec::new(), ..rows } };
-    file::write(path, key, &[keys, file::compressed(&columns), Vec::new()])
+    file::compressed(&Columns { copies, rest: FileRows { keys: Vec::new(), ..rows } })
 }
 
-/// Reads the identities of `key`.
-///
-/// # Errors
-/// [`Trouble::Damaged`] when they cannot be read.
-pub(super) fn read_keys(path: &Path, key: &Key) -> Result<Vec<u64>, Trouble> {
-    let keys = Sectioned::open(path, key).and_then(|mut file| keys(&mut file));
-    keys.ok_or_else(|| Trouble::damaged(path))
+/// Rows of a content, open to be read.
+#[derive(Debug)]
+pub(super) struct Rows {
+    path: PathBuf,
+    file: Mutex<Sectioned>,
+    head: Head,
 }
 
-fn keys(file: &mut Sectioned) -> Option<Vec<u64>> {
-    let bytes = file.section(0)?;
-    let numbers = bytes.chunks_exact(8).map(|bytes| bytes.try_into().map(u64::from_le_bytes));
-    numbers.collect::<Result<_, _>>().ok()
-}
+impl Rows {
+    /// Opens the rows of `key`.
+    ///
+    /// # Errors
+    /// [`Trouble::Damaged`] when they cannot be read.
+    pub(super) fn open(path: &Path, key: &Key) -> Result<Self, Trouble> {
+        let open = || {
+            let mut file = Sectioned::open(path, key)?;
+            let head: Head = file::decompressed(&file.section(0)?)?;
+            let whole = head.bits <= MOST_BITS && file.len() == 1 + 2 * (1 << head.bits);
+            whole.then(|| Self { path: path.to_owned(), file: Mutex::new(file), head })
+        };
+        open().ok_or_else(|| Trouble::damaged(path))
+    }
 
-/// Reads the rows of `key`.
-///
-/// # Errors
-/// [`Trouble::Damaged`] when they cannot be read.
-pub(super) fn read(path: &Path, key: &Key) -> Result<FileRows, Trouble> {
-    let rows = || {
-        let mut file = Sectioned::open(path, key)?;
-        let distinct = keys(&mut file)?;
-        let Columns { copies, rest } = file::decompressed(&file.section(1)?)?;
+    fn section(&self, index: usize) -> Option<Vec<u8>> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner).section(index)
+    }
+
+    /// Identities of a part of the file's own.
+    fn keys(&self, part: usize) -> Option<Vec<u64>> {
+        let bytes = self.section(1 + 2 * part)?;
+        let (keys, rest) = bytes.as_chunks();
+        rest.is_empty().then(|| keys.iter().map(|key| u64::from_le_bytes(*key)).collect())
+    }
+
+    /// Identities of a part, sorted, each once.
+    ///
+    /// # Errors
+    /// [`Trouble::Damaged`] when they cannot be read.
+    pub(super) fn identities(&self, part: Part) -> Result<Vec<u64>, Trouble> {
+        let mut all = Vec::new();
+        for own in part.among(self.head.bits) {
+            let keys = self.keys(own).ok_or_else(|| Trouble::damaged(&self.path))?;
+            if part.is_finer(self.head.bits) {
+                all.extend(keys.into_iter().filter(|key| part.holds(*key)));
+            } else {
+                all.extend(keys);
+            }
+        }
+        Ok(all)
+    }
+
+    fn read(&self, part: usize) -> Option<FileRows> {
+        let distinct = self.keys(part)?;
+        let Columns { copies, rest } = file::decompressed(&self.section(2 + 2 * part)?)?;
         let mut keys = Vec::with_capacity(rest.times.len());
         for (key, copies) in distinct.iter().zip(copies) {
             keys.extend(std::iter::repeat_n(*key, copies as usize));
         }
         (keys.len() == rest.times.len()).then_some(FileRows { keys, ..rest })
-    };
-    rows().ok_or_else(|| Trouble::damaged(path))
+    }
+
+    /// Says whether these are the rows of `file` among all that were read.
+    ///
+    /// # Errors
+    /// [`Trouble`] when the rows that were read cannot be had.
+    pub(super) fn are(
+        &self,
+        (read, file): (&ReadRows, u32),
+        names: &FileNames,
+    ) -> Result<bool, Trouble> {
+        let rows = read.rows_of(file);
+        if (self.head.rows, self.head.bits) != (rows, bits(rows))
+            || self.head.names != *names.list()
+        {
+            return Ok(false);
+        }
+        for (index, part) in Part::all(self.head.bits).enumerate() {
+            if self.read(index) != Some(read.part_of(file, part, names)?) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl KeptRows for Rows {
+    fn rows(&self) -> u64 {
+        self.head.rows
+    }
+
+    fn names(&self) -> &NameList {
+        &self.head.names
+    }
+
+    fn parts(&self) -> usize {
+        1 << self.head.bits
+    }
+
+    fn part(&self, index: usize) -> Result<FileRows, CountError> {
+        self.read(index).ok_or_else(|| CountError::Kept { path: self.path.clone() })
+    }
 }

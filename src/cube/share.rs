@@ -6,6 +6,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::breakdown::Part;
+
+/// Identities that are compared at once, about: 16 bytes each.
+const AT_ONCE: u64 = 1 << 21;
+
+/// The parts in which the identities of so many rows are compared.
+pub(super) fn parts(rows: u64) -> impl Iterator<Item = Part> {
+    Part::all(rows.div_ceil(AT_ONCE).next_power_of_two().ilog2())
+}
+
 /// Identities of several files in one list: identity and number of the file.
 #[derive(Debug, Default)]
 pub(super) struct Many {
@@ -18,13 +28,20 @@ impl Many {
         self.keys.extend(keys.iter().map(|key| (*key, file)));
     }
 
+    /// Where identities are taken in, each with its file.
+    pub(super) fn list(&mut self) -> &mut Vec<(u64, u32)> {
+        &mut self.keys
+    }
+
+    /// Empties the list.
+    pub(super) fn clear(&mut self) {
+        self.keys.clear();
+    }
+
     /// Puts the list in order, once all is there.
     pub(super) fn sort(&mut self) {
         self.keys.sort_unstable();
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+        self.keys.dedup();
     }
 
     /// Pairs of the files that share an identity, the smaller number first.

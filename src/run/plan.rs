@@ -152,6 +152,7 @@ fn build(home: &Home, schedule: &ScheduleSettings, checks: &mut Checks) -> Optio
             archive: None,
             expects_whole: wait.is_some(),
             cache: cache(home, &home.config, false),
+            memory: config.memory.unwrap_or_default(),
         },
         wait_for_data: wait,
         formats: formats?,

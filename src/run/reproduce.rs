@@ -159,6 +159,7 @@ fn request(
         expects_whole: record.expects_whole,
         // A report is reproduced from its inputs, not from what they once were counted to.
         cache: None,
+        memory: config.memory.unwrap_or_default(),
     })
 }
 

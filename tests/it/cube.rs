@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use chrono_tz::Tz;
-use intransit::config::{ColumnMap, InsightsConfig};
+use intransit::config::{ColumnMap, InsightsConfig, Memory};
 use intransit::cube::Place;
 use intransit::ingest::{Settings, Source};
 use intransit::period::PeriodKind;
@@ -22,7 +22,7 @@ fn at_rest(path: &Path, age_minutes: u64) {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shape {
+pub(crate) enum Shape {
     Detail,
     Events,
     Summary,
@@ -32,20 +32,20 @@ enum Shape {
 }
 
 #[derive(Debug, Clone)]
-struct RowOf {
-    message: u32,
-    minute: u32,
-    way: usize,
-    connector: usize,
-    tls: usize,
-    event: usize,
-    peer: u32,
+pub(crate) struct RowOf {
+    pub(crate) message: u32,
+    pub(crate) minute: u32,
+    pub(crate) way: usize,
+    pub(crate) connector: usize,
+    pub(crate) tls: usize,
+    pub(crate) event: usize,
+    pub(crate) peer: u32,
 }
 
 #[derive(Debug, Clone)]
-struct FileOf {
-    shape: Shape,
-    rows: Vec<RowOf>,
+pub(crate) struct FileOf {
+    pub(crate) shape: Shape,
+    pub(crate) rows: Vec<RowOf>,
 }
 
 const CONNECTORS: [&str; 4] = ["", "Fabrikam", "\"a, b\"", "Relais"];
@@ -65,7 +65,7 @@ fn any_row() -> impl Strategy<Value = RowOf> {
     )
 }
 
-fn any_file() -> impl Strategy<Value = FileOf> {
+pub(crate) fn any_file() -> impl Strategy<Value = FileOf> {
     let shapes = [
         Shape::Detail,
         Shape::Detail,
@@ -142,7 +142,7 @@ impl RowOf {
 }
 
 impl FileOf {
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let head = match self.shape {
             Shape::Detail => {
                 "date_time_utc,message_id,direction,connector_name,tls_version,recipient_address,sender_address"
@@ -171,7 +171,7 @@ fn zipped(name: &str, text: &str) -> Vec<u8> {
 }
 
 /// An installation's traces and its cache.
-struct Office {
+pub(crate) struct Office {
     folder: Folder,
     zone: Tz,
     unit: Unit,
@@ -179,19 +179,19 @@ struct Office {
 }
 
 impl Office {
-    fn new(zone: Tz, unit: Unit) -> Self {
+    pub(crate) fn new(zone: Tz, unit: Unit) -> Self {
         let periods = vec![PeriodKind::Days(3), PeriodKind::Days(8)];
         Self { folder: Folder::new(), zone, unit, periods }
     }
 
     /// Writes a file and lets it come to rest.
-    fn put(&self, name: &str, text: &str, age_minutes: u64) -> PathBuf {
+    pub(crate) fn put(&self, name: &str, text: &str, age_minutes: u64) -> PathBuf {
         let path = self.folder.add(&format!("traces/{name}"), text);
         at_rest(&path, age_minutes);
         path
     }
 
-    fn request(&self, cache: Option<Place>) -> Request {
+    pub(crate) fn request(&self, cache: Option<Place>) -> Request {
         Request {
             sources: vec![Source {
                 path: "traces".to_owned(),
@@ -214,10 +214,11 @@ impl Office {
             archive: None,
             expects_whole: false,
             cache,
+            memory: Memory::default(),
         }
     }
 
-    fn cache(&self) -> Place {
+    pub(crate) fn cache(&self) -> Place {
         Place::of(&self.folder.path().join("state"), false)
     }
 

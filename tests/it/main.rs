@@ -24,6 +24,7 @@ mod kinds;
 mod languages;
 mod laws;
 mod logs;
+mod memory;
 mod office;
 mod outputs;
 mod page;

@@ -118,8 +118,40 @@ pub(super) struct Tally {
     on_day: BTreeMap<(u32, i32), SourceCounts>,
     on_days: BTreeMap<(u32, Vec<i32>), SourceCounts>,
     rejects: Vec<Rejects>,
-    folded_cells: Vec<DataFrame>,
-    folded_peers: Vec<DataFrame>,
+    folded_cells: Folded,
+    folded_peers: Folded,
+}
+
+/// Frames that were grouped, each by itself.
+#[derive(Debug, Default)]
+struct Folded {
+    frames: Vec<DataFrame>,
+    /// Rows of all frames, and those after the last time that they were grouped together.
+    rows: usize,
+    distinct: usize,
+}
+
+impl Folded {
+    /// Takes in a frame. Groups that are in several are put together before they take more
+    /// room than they need.
+    fn push(&mut self, frame: DataFrame) -> PolarsResult<()> {
+        self.rows += frame.height();
+        self.frames.push(frame);
+        if self.rows > 2 * self.distinct.max(FOLD_AT)
+            && let Some(whole) = stack(std::mem::take(&mut self.frames))?
+        {
+            let whole = group(whole)?;
+            self.rows = whole.height();
+            self.distinct = self.rows;
+            self.frames.push(whole);
+        }
+        Ok(())
+    }
+
+    /// All groups, each once.
+    fn finish(self) -> PolarsResult<Option<DataFrame>> {
+        stack(self.frames)?.map(group).transpose()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -220,22 +252,22 @@ impl Tally {
     pub(super) fn fold(&mut self, all: bool, packs: bool) -> PolarsResult<()> {
         if all || self.cells.keys.len() >= FOLD_AT {
             let columns = std::mem::take(&mut self.cells);
-            self.folded_cells.push(group(columns.into_frame(packs)?)?);
+            self.folded_cells.push(group(columns.into_frame(packs)?)?)?;
         }
         if all || self.peers.keys.len() >= FOLD_AT {
             self.peers.near_to_rows();
             let columns = std::mem::take(&mut self.peers);
-            self.folded_peers.push(group(columns.into_frame()?)?);
+            self.folded_peers.push(group(columns.into_frame()?)?)?;
         }
         Ok(())
     }
 
     pub(super) fn add_to(self, whole: &mut Settled) -> PolarsResult<()> {
-        if let Some(frame) = stack(self.folded_cells)? {
-            read_cells(&group(frame)?, &mut whole.cells)?;
+        if let Some(frame) = self.folded_cells.finish()? {
+            read_cells(&frame, &mut whole.cells)?;
         }
-        if let Some(frame) = stack(self.folded_peers)? {
-            read_peers(&group(frame)?, &mut whole.peers)?;
+        if let Some(frame) = self.folded_peers.finish()? {
+            read_peers(&frame, &mut whole.peers)?;
         }
         whole.sources.resize(whole.sources.len().max(self.sources.len()), SourceCounts::default());
         for (held, counts) in whole.sources.iter_mut().zip(&self.sources) {
