@@ -73,6 +73,7 @@ fn of_forty_connectors() -> Report {
         archive: None,
         expects_whole: false,
         cache: None,
+        memory: intransit::config::Memory::default(),
     };
     report(&request).expect("the report is made").report
 }

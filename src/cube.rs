@@ -18,6 +18,7 @@
 //! Not kept: logs, whose lines mean something only beside their other files; standard input;
 //! members of ZIP archives.
 
+mod at_once;
 mod count;
 mod file;
 mod index;
@@ -43,6 +44,7 @@ use self::index::{CUBE, Index, ROWS};
 use self::key::Key;
 pub use self::look::{Cleared, Fault, Listed, Verdict, clear, list, verify};
 use crate::breakdown::{CountError, FileSeen, Places, Room};
+use crate::config::Memory;
 use crate::ingest::{Content, Held, Known, Outline, Stat};
 use crate::store::{self, WriteError};
 
@@ -158,11 +160,11 @@ pub struct Cubes {
 }
 
 impl Cubes {
-    /// Takes the cache, for days of `zone`.
+    /// Takes the cache, for days of `zone`; rows may take as much memory as `memory` leaves.
     ///
     /// # Errors
     /// [`Trouble`] when another process has it, or the folder cannot be used.
-    pub fn open(place: &Place, zone: Tz, room: Room) -> Result<Self, Trouble> {
+    pub fn open(place: &Place, zone: Tz, memory: Memory) -> Result<Self, Trouble> {
         let folder = &place.folder;
         store::create_private_folder(folder)?;
         let (lock, now) = take(folder)?;
@@ -175,7 +177,7 @@ impl Cubes {
         Ok(Self {
             place: place.clone(),
             zone,
-            room,
+            room: Room::of(memory, folder.clone()),
             _lock: lock,
             now,
             lengths: index.contents.values().map(|entry| entry.recipe.bytes).collect(),

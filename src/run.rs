@@ -243,7 +243,7 @@ fn uncached(request: &Request) -> Result<Outcome, RunError> {
 fn cached(request: &Request, place: &Place) -> Result<Outcome, Uncached> {
     let Request { sources, unit, zone, .. } = request;
     let names = Names::new();
-    let cubes = Cubes::open(place, *zone, request.room()).map_err(Uncached::Cache)?;
+    let cubes = Cubes::open(place, *zone, request.memory).map_err(Uncached::Cache)?;
     let collector = Collector::new(request.room());
     let sink = |block| collector.push(&block);
     let reading =

@@ -20,7 +20,7 @@ use polars::prelude::PolarsResult;
 use serde::{Deserialize, Serialize};
 
 use super::coverage::{Activity, QuarterSeen};
-use super::rows::{Batch, Entry, Kept, MOST_BITS, Part, Store, bits_for};
+use super::rows::{Batch, Desk, Entry, Kept, MOST_BITS, Part, Store, bits_for};
 use super::settle::{self, PeerCounts, Settled, Windows};
 use super::{
     Breakdown, Collector, ConnectorFacts, CountError, Counted, Room, Scope, SourceCounts, name,
@@ -239,21 +239,16 @@ impl ReadRows {
         part: Part,
         names: &FileNames,
     ) -> Result<FileRows, CountError> {
-        let mut rows = Vec::new();
-        self.rows.read_of(file, part, &mut rows)?;
+        let mut desk = Desk::default();
+        let unsorted = desk.fresh();
+        self.rows.read_of(file, part, unsorted)?;
         // Codes of names differ from reading to reading, their places do not.
-        for row in &mut rows {
+        for row in unsorted {
             *row = row.renamed(|code| names.place(code));
         }
-        rows.sort_unstable();
-        Ok(FileRows {
-            keys: rows.iter().map(Entry::key).collect(),
-            times: rows.iter().map(Entry::time).collect(),
-            classes: rows.iter().map(Entry::class).collect(),
-            connectors: rows.iter().map(Entry::connector).collect(),
-            remotes: rows.iter().map(Entry::remote).collect(),
-            peers: rows.iter().map(Entry::peer).collect(),
-        })
+        let mut rows = FileRows::default();
+        desk.each_identity(part.bits(), |same| rows.add(same));
+        Ok(rows)
     }
 
     /// Adds the identities of a part, each with its file, of those files that are `wanted`.
@@ -377,6 +372,15 @@ impl settle::InParts for Together<'_> {
 }
 
 impl FileRows {
+    fn add(&mut self, rows: &[Entry]) {
+        self.keys.extend(rows.iter().map(Entry::key));
+        self.times.extend(rows.iter().map(Entry::time));
+        self.classes.extend(rows.iter().map(Entry::class));
+        self.connectors.extend(rows.iter().map(Entry::connector));
+        self.remotes.extend(rows.iter().map(Entry::remote));
+        self.peers.extend(rows.iter().map(Entry::peer));
+    }
+
     /// Adds the rows, as those of `file`.
     fn add_to(&self, file: u32, codes: &[u32], into: &mut Vec<Entry>) {
         let words = self.times.iter().zip(&self.classes).zip(&self.connectors);

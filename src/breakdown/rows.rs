@@ -10,10 +10,12 @@
 //! All rows of one message have one identity and so are in one part. An identity is a hash:
 //! its first bits are the number of its part.
 
+mod desk;
 mod store;
 
 use std::ops::Range;
 
+pub(super) use self::desk::Desk;
 pub(super) use self::store::{Kept, Store};
 use crate::trace::{Direction, NO_NAME, Role, Row, Tls};
 
@@ -37,6 +39,11 @@ impl Part {
     pub(super) fn split(self, bits: u32) -> impl Iterator<Item = Self> {
         let bits = bits.max(self.bits);
         self.among(bits).map(move |index| Self { index, bits })
+    }
+
+    /// By how many bits it is told.
+    pub(super) fn bits(self) -> u32 {
+        self.bits
     }
 
     /// One of them.
@@ -353,7 +360,7 @@ fn in_parts<T: Copy + Default>(
     bits: u32,
     pack: impl Fn(&Entry) -> T,
 ) -> (Box<[T]>, Box<[u32]>) {
-    let part = |row: &Entry| (u64::from(row.key_high) >> (32 - bits)) as usize;
+    let part = |row: &Entry| place(row.key(), bits);
     let mut next = vec![0_u32; 1 << bits].into_boxed_slice();
     for row in rows {
         next[part(row)] += 1;

@@ -19,7 +19,7 @@ use std::thread::ScopedJoinHandle;
 use self::tally::Tally;
 pub(super) use self::tally::{Count, PeerCount, PeerCounts, Settled, packs};
 use super::CountError;
-use super::rows::{Entry, MOST_BITS, Part, bits_for};
+use super::rows::{Desk, Entry, MOST_BITS, Part, bits_for};
 use crate::breakdown::coverage::LocalDays;
 use crate::breakdown::{Scope, SourceCounts};
 use crate::period::Period;
@@ -89,15 +89,14 @@ pub(super) fn settle(rows: &dyn InParts, rules: &Rules<'_>) -> Result<Settled, C
     let bits = bits_at_once(rows.rows(), workers as u64);
     let next = AtomicUsize::new(0);
     let work = || -> Result<Tally, CountError> {
-        let mut tally = Tally::default();
+        let mut tally = Tally::new(rules.days.first());
         let mut desk = Desk::default();
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             if index >= 1 << bits {
                 break;
             }
-            desk.clear();
-            rows.read(Part::new(index, bits), &mut desk.unsorted)?;
+            rows.read(Part::new(index, bits), desk.fresh())?;
             desk.each_identity(bits, |run| Run { rules, tally: &mut tally }.settle(run));
             tally.fold(false, rules.packs)?;
         }
@@ -130,55 +129,6 @@ fn bits_at_once(rows: u64, workers: u64) -> u32 {
     (few..24).find(|bits| rows >> bits <= most).unwrap_or(24)
 }
 
-/// Room in which the rows of one part are put in order.
-#[derive(Debug, Default)]
-struct Desk {
-    unsorted: Vec<Entry>,
-    sorted: Vec<Entry>,
-    next: Vec<u32>,
-}
-
-impl Desk {
-    fn clear(&mut self) {
-        self.unsorted.clear();
-    }
-
-    /// Calls `each` with the rows of every identity, sorted. All are of one part by `bits`.
-    fn each_identity(&mut self, bits: u32, mut each: impl FnMut(&[Entry])) {
-        let Self { unsorted, sorted, next } = self;
-        // Identities are even hashes: so many buckets leave one or two rows in most.
-        let more = bits_for(unsorted.len() as u64, 1, 32 - bits);
-        let bucket = |row: &Entry| (row.key() << bits >> 32 >> (32 - more)) as usize;
-        next.clear();
-        next.resize(1 << more, 0);
-        for row in unsorted.iter() {
-            next[bucket(row)] += 1;
-        }
-        let mut sum = 0;
-        for slot in next.iter_mut() {
-            sum += std::mem::replace(slot, sum);
-        }
-        sorted.resize(unsorted.len(), Entry::default());
-        for row in unsorted.iter() {
-            let slot = &mut next[bucket(row)];
-            sorted[*slot as usize] = *row;
-            *slot += 1;
-        }
-        let mut rest = sorted.as_mut_slice();
-        let mut start = 0;
-        for end in next.iter() {
-            let (rows, more) = std::mem::take(&mut rest).split_at_mut((*end - start) as usize);
-            (rest, start) = (more, *end);
-            if let [_] = rows {
-                each(rows);
-                continue;
-            }
-            rows.sort_unstable();
-            rows.chunk_by(|a, b| a.key() == b.key()).for_each(&mut each);
-        }
-    }
-}
-
 /// The rows of one identity, sorted by time, then file.
 struct Run<'a> {
     rules: &'a Rules<'a>,
@@ -187,13 +137,11 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn settle(&mut self, run: &[Entry]) {
-        if let [only] = run
-            && only.role() == Role::Message
-            && only.direction() != Direction::Internal
-        {
-            // Most messages are one row: nothing to weigh.
-            let message = Message::of(only, only.tls());
-            self.count(&message, std::slice::from_ref(only), &[only.peer()], 1);
+        if let Some(message) = plain(run) {
+            match run {
+                [only] => self.count(&message, run, &[only.peer()], 1),
+                _ => self.count(&message, run, &peers_of(run), 1),
+            }
             return;
         }
         if run.iter().any(|entry| entry.role() == Role::Anonymous) {
@@ -286,7 +234,7 @@ impl Run<'_> {
         let peers = peers.iter().filter(|peer| **peer != NO_NAME);
         if let Some(windows) = &self.rules.windows {
             if windows.needed.iter().any(|window| window.contains(&day)) {
-                self.tally.cells.push(day, message, owner, copies);
+                self.tally.cells.push(day, message, owner, (copies, self.rules.packs));
             }
             let wanted = self.rules.all || self.rules.only.contains(&message.connector);
             let in_periods = windows.periods.iter().enumerate();
@@ -296,7 +244,7 @@ impl Run<'_> {
                 });
             }
         } else if let Ok(slot) = usize::try_from(day) {
-            self.tally.cells.push(day, message, owner, copies);
+            self.tally.cells.push(day, message, owner, (copies, self.rules.packs));
             peers.for_each(|peer| self.tally.peers.push(slot, message, *peer, copies));
         }
         let mut still_to_count = copies;
@@ -353,12 +301,7 @@ impl Run<'_> {
     /// Rows without an identity that are equal to the letter: one message per copy in the
     /// file that holds most of them.
     fn settle_anonymous(&mut self, run: &[Entry]) {
-        let mut peers: Vec<u32> = Vec::new();
-        for entry in run {
-            if !peers.contains(&entry.peer()) {
-                peers.push(entry.peer());
-            }
-        }
+        let peers = peers_of(run);
         let mut rows: Vec<Entry> =
             run.iter().filter(|entry| entry.role() != Role::FurtherPeer).copied().collect();
         rows.sort_unstable_by_key(|entry| (entry.file(), entry.time()));
@@ -388,6 +331,30 @@ impl Run<'_> {
             if inside { counts.duplicates += 1 } else { counts.outside_period += 1 }
         }
     }
+}
+
+/// The message that rows stand for which all say the same, and no more than that: nothing to
+/// weigh. Most messages are one row, or a row and its copies in overlapping files.
+fn plain(run: &[Entry]) -> Option<Message> {
+    let (first, others) = run.split_first()?;
+    let is_message = |entry: &Entry| entry.role() == Role::Message;
+    if !is_message(first) || first.direction() == Direction::Internal {
+        return None;
+    }
+    let message = Message::of(first, first.tls());
+    let same = |entry: &Entry| is_message(entry) && message.same(&Message::of(entry, entry.tls()));
+    others.iter().all(same).then_some(message)
+}
+
+/// The remote domains of rows, each once.
+fn peers_of(run: &[Entry]) -> Vec<u32> {
+    let mut peers: Vec<u32> = Vec::with_capacity(1);
+    for entry in run {
+        if !peers.contains(&entry.peer()) {
+            peers.push(entry.peer());
+        }
+    }
+    peers
 }
 
 /// What makes one message of an identity.

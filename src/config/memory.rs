@@ -49,11 +49,11 @@ impl Memory {
         Self { bytes }
     }
 
-    /// Bytes of it that rows may take until they are counted. A quarter goes to the rows that
-    /// are read, as much to those that were kept of earlier readings; the other half is for
+    /// Bytes of it that rows may take until they are counted. A third goes to the rows that
+    /// are read, as much to those that were kept of earlier readings; the last is for
     /// what does not grow with them.
     pub fn for_rows(self) -> usize {
-        usize::try_from(self.bytes / 4).unwrap_or(usize::MAX)
+        usize::try_from(self.bytes / 3).unwrap_or(usize::MAX)
     }
 }
 

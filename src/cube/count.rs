@@ -12,7 +12,7 @@ use super::index::{CUBE, Entry, FileEntry, Group, ROWS, Recipe};
 use super::key::Key;
 use super::rows::{self, Rows};
 use super::share::{self, Groups, Many};
-use super::{Cubes, Head, RACY, Trouble, path_bytes};
+use super::{Cubes, Head, RACY, Trouble, at_once, path_bytes};
 use crate::breakdown::{
     Breakdown, Collector, Counts, DayCells, DayPeers, Member, MemberRows, Part, Parts, Places,
     ReadRows, Scope, Settlement,
@@ -358,8 +358,13 @@ impl Cubes {
         let rows = wanted.keys().map(|file| read.rows_of(*file)).sum();
         if rows > 0 {
             let known = self.known(new, &first_of)?;
-            for part in share::parts(rows) {
-                self.compare_part(nodes, (read, part), &wanted, (&known, &first_of), &mut groups)?;
+            let of_reading = |file: u32| wanted.contains_key(&file);
+            let parts: Vec<Part> = share::parts(rows, !known.is_empty()).collect();
+            for parts in parts.chunks(if known.is_empty() { at_once::wave() } else { 1 }) {
+                let found = at_once::each(parts, |part| compare(read, *part, &of_reading, &known));
+                for found in found {
+                    self.note_shared(nodes, &found?, &wanted, (&known, &first_of), &mut groups);
+                }
             }
         }
         for (key, index) in &first_of {
@@ -383,27 +388,24 @@ impl Cubes {
         known.map(|key| Ok((*key, Rows::open(&self.path(key, ROWS), key)?))).collect()
     }
 
-    /// Compares the identities of one part of the files that are `wanted`: with one another,
-    /// and with those that are known.
-    fn compare_part(
+    /// Puts files together that were found to share messages.
+    fn note_shared(
         &mut self,
         nodes: &[Node],
-        (read, part): (&ReadRows, Part),
+        found: &Found,
         wanted: &BTreeMap<u32, usize>,
         (known, first_of): (&[(Key, Rows)], &BTreeMap<Key, usize>),
         groups: &mut Groups,
-    ) -> Result<(), Trouble> {
-        let mut many = Many::default();
-        read.identities(part, &|file| wanted.contains_key(&file), many.list())?;
-        many.sort();
-        let node = |file: u32| wanted.get(&file).copied();
-        for (a, b) in many.pairs() {
+    ) {
+        let node = |file: &u32| wanted.get(file).copied();
+        for (a, b) in &found.pairs {
             if let Some((a, b)) = node(a).zip(node(b)) {
                 self.join(nodes, groups, a, b);
             }
         }
-        for (key, rows) in known {
-            for index in many.with(&rows.identities(part)?).into_iter().filter_map(node) {
+        for (index, files) in &found.with_known {
+            let Some((key, _)) = known.get(*index) else { continue };
+            for index in files.iter().filter_map(node) {
                 if let Some(known) = first_of.get(key) {
                     groups.join(index, *known);
                 }
@@ -412,7 +414,6 @@ impl Cubes {
                 }
             }
         }
-        Ok(())
     }
 
     /// Writes down that two files share messages, where both are kept.
@@ -472,6 +473,32 @@ impl Cubes {
             }
         }
     }
+}
+
+/// Which files share messages, by the identities of one part.
+struct Found {
+    /// Files of this reading, by their indices.
+    pairs: BTreeSet<(u32, u32)>,
+    /// Contents that are known, by their place in the list, and files that share with them.
+    with_known: Vec<(usize, BTreeSet<u32>)>,
+}
+
+/// Compares the identities of one part of the files that are `wanted`: with one another, and
+/// with those that are known.
+fn compare(
+    read: &ReadRows,
+    part: Part,
+    wanted: &dyn Fn(u32) -> bool,
+    known: &[(Key, Rows)],
+) -> Result<Found, Trouble> {
+    let mut many = Many::default();
+    read.identities(part, wanted, many.list())?;
+    many.sort();
+    let mut with_known = Vec::new();
+    for (index, (_, rows)) in known.iter().enumerate() {
+        with_known.push((index, many.with(&rows.identities(part)?)));
+    }
+    Ok(Found { pairs: many.pairs(), with_known })
 }
 
 impl Node {

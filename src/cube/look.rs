@@ -87,7 +87,7 @@ pub fn list(place: &Place) -> Result<Vec<Listed>, Trouble> {
     if !place.folder.exists() {
         return Ok(Vec::new());
     }
-    let cubes = Cubes::open(place, Tz::UTC, room(place))?;
+    let cubes = Cubes::open(place, Tz::UTC, Memory::default())?;
     let mut listed = Vec::new();
     for (key, entry) in &cubes.index.contents {
         let files = cubes.index.files.iter();
@@ -108,7 +108,7 @@ pub fn clear(place: &Place, unused: bool) -> Result<Cleared, Trouble> {
     if !place.folder.exists() {
         return Ok(Cleared::default());
     }
-    let mut cubes = Cubes::open(place, Tz::UTC, room(place))?;
+    let mut cubes = Cubes::open(place, Tz::UTC, Memory::default())?;
     let before = sizes(&place.folder);
     if unused {
         cubes.drop_unused()?;
@@ -123,11 +123,6 @@ pub fn clear(place: &Place, unused: bool) -> Result<Cleared, Trouble> {
         files: sum.files + 1,
         bytes: sum.bytes + bytes,
     }))
-}
-
-/// What a person asks for takes as much memory as a report.
-fn room(place: &Place) -> Room {
-    Room::of(Memory::default(), place.folder.clone())
 }
 
 /// Files of the cache and their bytes.
@@ -145,7 +140,7 @@ pub fn verify(place: &Place) -> Result<Verdict, Trouble> {
     let mut verdict = Verdict::default();
     if place.folder.exists() {
         let readable = Index::read(&place.folder).is_some();
-        let cubes = Cubes::open(place, Tz::UTC, room(place))?;
+        let cubes = Cubes::open(place, Tz::UTC, Memory::default())?;
         if !readable {
             verdict.fault(index::FILE_NAME, "it is damaged");
         }
@@ -359,7 +354,7 @@ impl Cubes {
         }
         let mut pairs: BTreeSet<(u32, u32)> = BTreeSet::new();
         let mut many = Many::default();
-        for part in share::parts(open.iter().map(|(_, rows)| rows.rows()).sum()) {
+        for part in share::parts(open.iter().map(|(_, rows)| rows.rows()).sum(), true) {
             many.clear();
             for (number, rows) in &open {
                 match rows.identities(part) {

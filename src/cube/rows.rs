@@ -6,12 +6,14 @@
 //! | 1, 3, … | identities of each part, sorted, each once: 8 bytes each |
 //! | 2, 4, … | how often each stands there, and the other columns, compressed |
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
 use super::Trouble;
+use super::at_once;
 use super::file::{self, Sectioned};
 use super::key::Key;
 use crate::breakdown::{CountError, FileNames, FileRows, KeptRows, NameList, Part, ReadRows};
@@ -55,19 +57,26 @@ pub(super) fn write(
     let rows = read.rows_of(file);
     let bits = bits(rows);
     let mut parts = Part::all(bits);
-    let mut columns = Vec::new();
+    let mut made: VecDeque<Result<Vec<u8>, CountError>> = VecDeque::new();
     file::write_each(path, key, 1 + 2 * (1 << bits), |index| {
         if index == 0 {
             return Ok(file::compressed(&Head { rows, bits, names: names.list().clone() }));
         }
-        if index % 2 == 0 {
-            return Ok(std::mem::take(&mut columns));
+        if made.is_empty() {
+            let next: Vec<Part> = parts.by_ref().take(at_once::wave()).collect();
+            let sections = at_once::each(&next, |part| {
+                let rows = read.part_of(file, *part, names)?;
+                Ok((distinct(&rows), packed(rows)))
+            });
+            for both in sections {
+                let (keys, columns) = both.map_or_else(
+                    |error| (Err(error), Ok(Vec::new())),
+                    |(keys, columns)| (Ok(keys), Ok(columns)),
+                );
+                made.extend([keys, columns]);
+            }
         }
-        let Some(part) = parts.next() else { return Err(Trouble::damaged(path)) };
-        let rows = read.part_of(file, part, names)?;
-        let keys = distinct(&rows);
-        columns = packed(rows);
-        Ok(keys)
+        Ok(made.pop_front().unwrap_or_else(|| Ok(Vec::new()))?)
     })
 }
 

@@ -8,12 +8,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::breakdown::Part;
 
-/// Identities that are compared at once, about: 16 bytes each.
-const AT_ONCE: u64 = 1 << 21;
+/// Identities that are compared at once, about: 16 bytes each. Those that are `known` are read
+/// again for each part that is smaller than their own; then parts are few.
+const AT_ONCE: u64 = 1 << 15;
+const AT_ONCE_WITH_KNOWN: u64 = 1 << 21;
 
 /// The parts in which the identities of so many rows are compared.
-pub(super) fn parts(rows: u64) -> impl Iterator<Item = Part> {
-    Part::all(rows.div_ceil(AT_ONCE).next_power_of_two().ilog2())
+pub(super) fn parts(rows: u64, known: bool) -> impl Iterator<Item = Part> {
+    let at_once = if known { AT_ONCE_WITH_KNOWN } else { AT_ONCE };
+    Part::all(rows.div_ceil(at_once).next_power_of_two().ilog2())
 }
 
 /// Identities of several files in one list: identity and number of the file.

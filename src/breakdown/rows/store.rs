@@ -123,7 +123,9 @@ impl Kept {
         into: &mut Vec<Entry>,
     ) -> Result<(), ScratchError> {
         let (batches, sections) = self.of_file(file);
-        batches.iter().for_each(|batch| batch.read(part, into));
+        for batch in batches {
+            batch.read(part, into);
+        }
         self.read_sections(sections.iter(), part, into)
     }
 
@@ -317,7 +319,7 @@ mod tests {
             let key = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
             let far = if n % 3000 == 7 { u32::MAX - 1 } else { 5 };
             let number = u32::try_from(n).unwrap();
-            let names = if n % 5 == 0 { (NO_NAME, far) } else { (number % 50, NO_NAME) };
+            let names = if n.is_multiple_of(5) { (NO_NAME, far) } else { (number % 50, NO_NAME) };
             let remote = if file == 2 { number.wrapping_mul(0x9e37_79b9) } else { 0 };
             Entry::of_parts(key, 1_790_000_000 + number, (file, (n % 400) as u16), remote, names)
         };

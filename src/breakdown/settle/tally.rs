@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::NaiveDate;
 use polars::prelude::*;
 
 use super::Message;
@@ -114,8 +115,10 @@ pub(super) struct Tally {
     pub(super) cells: CellColumns,
     pub(super) peers: PeerColumns,
     sources: Vec<SourceCounts>,
-    /// By file and day, which is almost every row, and by file and several days.
-    on_day: BTreeMap<(u32, i32), SourceCounts>,
+    /// By file, then day from the first that occurs: almost every row.
+    near_days: Vec<Vec<SourceCounts>>,
+    first_day: i32,
+    /// By file and any days.
     on_days: BTreeMap<(u32, Vec<i32>), SourceCounts>,
     rejects: Vec<Rejects>,
     folded_cells: Folded,
@@ -158,6 +161,46 @@ impl Folded {
 pub(super) struct CellColumns {
     keys: Vec<CellKey>,
     messages: Vec<u64>,
+    near: Near,
+}
+
+/// Counts of the keys that came first: almost all messages have one of a few thousand keys.
+/// The others, and in the end these, go through the group-by.
+#[derive(Debug, Default)]
+struct Near {
+    /// Key and count, none where that is 0. A key stands in one of the slots of its bucket.
+    slots: Vec<[(u64, u64); BUCKET]>,
+}
+
+/// Slots of a bucket, and the bits that tell buckets apart.
+const BUCKET: usize = 4;
+const BUCKET_BITS: u32 = 13;
+
+impl Near {
+    /// Counts messages of a key, if there is room for it.
+    fn add(&mut self, key: u64, messages: u64) -> bool {
+        if self.slots.is_empty() {
+            self.slots.resize(1 << BUCKET_BITS, [(0, 0); BUCKET]);
+        }
+        let hash = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let bucket = usize::try_from(hash >> (u64::BITS - BUCKET_BITS)).unwrap_or(0);
+        let bucket = &mut self.slots[bucket];
+        for (held, count) in bucket {
+            if *count == 0 {
+                *held = key;
+            }
+            if *held == key {
+                *count += messages;
+                return true;
+            }
+        }
+        false
+    }
+
+    fn drain(&mut self) -> impl Iterator<Item = (u64, u64)> {
+        let slots = std::mem::take(&mut self.slots).into_iter().flatten();
+        slots.filter(|(_, messages)| *messages > 0)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -171,15 +214,32 @@ pub(super) struct PeerColumns {
 }
 
 impl CellColumns {
-    pub(super) fn push(&mut self, day: i32, message: &Message, file: u32, messages: u64) {
-        self.keys.push(CellKey {
+    /// Counts messages. `packs` says that all keys can be packed.
+    pub(super) fn push(
+        &mut self,
+        day: i32,
+        message: &Message,
+        file: u32,
+        (messages, packs): (u64, bool),
+    ) {
+        let key = CellKey {
             day,
             direction: message.direction as u8,
             tls: message.tls as u8,
             connector: message.connector,
             file,
-        });
-        self.messages.push(messages);
+        };
+        if !(packs && self.near.add(key.pack(), messages)) {
+            self.keys.push(key);
+            self.messages.push(messages);
+        }
+    }
+
+    fn near_to_rows(&mut self) {
+        for (key, messages) in self.near.drain() {
+            self.keys.push(CellKey::unpack(key));
+            self.messages.push(messages);
+        }
     }
 }
 
@@ -223,6 +283,16 @@ impl PeerColumns {
 const FOLD_AT: usize = 1 << 18;
 
 impl Tally {
+    /// Files and days that are near: their counts stand side by side.
+    const NEAR_FILES: u32 = 512;
+    const NEAR_DAYS: i32 = 512;
+
+    /// An empty tally of days that begin with this one.
+    pub(super) fn new(first_day: Option<NaiveDate>) -> Self {
+        let first_day = first_day.map_or(0, |day| day.to_epoch_days());
+        Self { first_day, ..Self::default() }
+    }
+
     pub(super) fn source(&mut self, file: u32) -> &mut SourceCounts {
         let index = file as usize;
         if self.sources.len() <= index {
@@ -234,10 +304,24 @@ impl Tally {
 
     /// Rows of a file whose message lies on these days.
     pub(super) fn on_days(&mut self, file: u32, days: &[i32]) -> &mut SourceCounts {
-        match days {
-            [day] => self.on_day.entry((file, *day)).or_default(),
-            days => self.on_days.entry((file, days.to_vec())).or_default(),
+        let day = match days {
+            [day] => day.checked_sub(self.first_day),
+            _ => None,
+        };
+        let near = day.filter(|day| (0..Self::NEAR_DAYS).contains(day) && file < Self::NEAR_FILES);
+        let Some(day) = near.and_then(|day| usize::try_from(day).ok()) else {
+            return self.on_days.entry((file, days.to_vec())).or_default();
+        };
+        let file = file as usize;
+        if self.near_days.len() <= file {
+            self.near_days.resize_with(file + 1, Vec::new);
         }
+        let of_file = &mut self.near_days[file];
+        if of_file.len() <= day {
+            of_file.resize(day + 1, SourceCounts::default());
+        }
+        // The vectors were just made long enough.
+        &mut of_file[day]
     }
 
     pub(super) fn reject(&mut self, file: u32, reason: RejectReason) {
@@ -251,6 +335,7 @@ impl Tally {
     /// Groups what was counted, when it is much or `all` of it is asked for.
     pub(super) fn fold(&mut self, all: bool, packs: bool) -> PolarsResult<()> {
         if all || self.cells.keys.len() >= FOLD_AT {
+            self.cells.near_to_rows();
             let columns = std::mem::take(&mut self.cells);
             self.folded_cells.push(group(columns.into_frame(packs)?)?)?;
         }
@@ -273,8 +358,13 @@ impl Tally {
         for (held, counts) in whole.sources.iter_mut().zip(&self.sources) {
             held.add(counts);
         }
-        let on_day = self.on_day.into_iter().map(|((file, day), sum)| ((file, vec![day]), sum));
-        for (key, counts) in on_day.chain(self.on_days) {
+        let first_day = self.first_day;
+        let near_days = (0_u32..).zip(self.near_days).flat_map(|(file, of_file)| {
+            let days = (first_day..).zip(of_file);
+            let days = days.filter(|(_, counts)| *counts != SourceCounts::default());
+            days.map(move |(day, counts)| ((file, vec![day]), counts))
+        });
+        for (key, counts) in near_days.chain(self.on_days) {
             whole.on_days.entry(key).or_default().add(&counts);
         }
         for (index, rejects) in self.rejects.into_iter().enumerate() {
@@ -406,6 +496,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_near_is_counted_once_and_what_finds_no_room_is_told() {
+        let mut near = Near::default();
+        let mut left: BTreeMap<u64, u64> = BTreeMap::new();
+        for key in (0..60_000_u64).chain(0..60_000) {
+            if !near.add(key, key % 3 + 1) {
+                *left.entry(key).or_default() += key % 3 + 1;
+            }
+        }
+        assert!((60_000 - (BUCKET << BUCKET_BITS)..60_000).contains(&left.len()));
+        for (key, messages) in near.drain() {
+            assert_eq!(left.insert(key, messages), None, "{key} is in one place");
+        }
+        assert_eq!(left.len(), 60_000);
+        assert!(left.iter().all(|(key, messages)| *messages == 2 * (key % 3 + 1)));
+    }
+
+    #[test]
     fn keys_survive_packing_and_columns_alike() {
         let keys = [
             CellKey { day: 20_766, direction: 1, tls: 7, connector: NO_NAME, file: 0 },
@@ -413,7 +520,8 @@ mod tests {
             CellKey { day: 49_308, direction: 2, tls: 5, connector: 4_194_302, file: 77 },
         ];
         let counts = |packs: bool| {
-            let columns = CellColumns { keys: keys.to_vec(), messages: vec![1, 2, 3] };
+            let messages = vec![1, 2, 3];
+            let columns = CellColumns { keys: keys.to_vec(), messages, near: Near::default() };
             let mut found = Vec::new();
             let frame = group(columns.into_frame(packs).unwrap()).unwrap();
             read_cells(&frame, &mut found).unwrap();
