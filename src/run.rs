@@ -219,6 +219,16 @@ enum Uncached {
     Cache(Trouble),
 }
 
+impl From<Trouble> for Uncached {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            // Without the cache there would be no more room for the rows.
+            Trouble::Count(error @ CountError::Scratch(_)) => Self::Run(RunError::Count(error)),
+            trouble => Self::Cache(trouble),
+        }
+    }
+}
+
 impl From<RunError> for Uncached {
     fn from(error: RunError) -> Self {
         Self::Run(error)
@@ -243,19 +253,18 @@ fn uncached(request: &Request) -> Result<Outcome, RunError> {
 fn cached(request: &Request, place: &Place) -> Result<Outcome, Uncached> {
     let Request { sources, unit, zone, .. } = request;
     let names = Names::new();
-    let cubes = Cubes::open(place, *zone, request.memory).map_err(Uncached::Cache)?;
+    let cubes = Cubes::open(place, *zone, request.memory)?;
     let collector = Collector::new(request.room());
     let sink = |block| collector.push(&block);
     let reading =
         ingest::read_unknown(sources, request.skip_bad_files, *unit, &names, &cubes, &sink)
             .map_err(RunError::Ingest)?;
     check_usable(&reading)?;
-    let counted = cubes.count(collector, &reading, (sources, *unit), &names);
-    let counted = counted.map_err(Uncached::Cache)?;
+    let counted = cubes.count(collector, &reading, (sources, *unit), &names)?;
     let newest = counted.default_as_of(&reading, *zone);
     let (as_of, scope) = scope(request, &reading, newest)?;
     let notes = counted.notes().to_vec();
-    let breakdown = counted.finish(&reading, &names, &scope).map_err(Uncached::Cache)?;
+    let breakdown = counted.finish(&reading, &names, &scope)?;
     let mut outcome = build(request, reading, &breakdown, (as_of, scope.periods))?;
     outcome.notes = notes;
     Ok(outcome)

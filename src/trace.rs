@@ -3,17 +3,20 @@
 //! | column | dtype | meaning |
 //! |---|---|---|
 //! | `time` | Datetime(ms, UTC) | when the message was received or handed over |
-//! | `direction` | Enum | inbound, outbound, internal |
-//! | `connector` | Categorical, null = none | name as the source spells it |
-//! | `connector_type` | Enum | partner, `on_premises`, none, unknown |
-//! | `forced_tls` | Boolean, nullable | whether the source says that TLS was forced |
-//! | `tls` | Enum | the eight bands |
-//! | `cipher` | Categorical, nullable | cipher as the source spells it |
-//! | `peer` | Categorical, nullable | remote domain or host: whom to contact |
+//! | `direction` | `UInt8`: [`Direction`] | inbound, outbound, internal |
+//! | `connector` | `UInt32`: [`Names`], or [`NO_NAME`] | name as the source spells it |
+//! | `connector_type` | `UInt8`: [`ConnectorType`] | partner, `on_premises`, none, unknown |
+//! | `forced_tls` | `UInt8`: 0 no, 1 yes, 2 not said | whether the source says that TLS was forced |
+//! | `tls` | `UInt8`: [`Tls`] | the eight bands |
+//! | `cipher` | `UInt32`: [`Names`], or [`NO_NAME`] | cipher as the source spells it |
+//! | `peer` | `UInt32`: [`Names`], or [`NO_NAME`] | remote domain or host: whom to contact |
 //! | `remote` | `UInt32` | hash of the remote server where it belongs to the identity, else 0 |
 //! | `message_key` | `UInt64` | hash of the identity, for counting once |
-//! | `role` | Enum | what the row says of its message; see [`Role`] |
+//! | `role` | `UInt8`: [`Role`] | what the row says of its message |
 //! | `file` | `UInt32` | index into the list of input files |
+//!
+//! Words and names stand in the columns as their codes. Columns of polars' own enumerations
+//! would check the code of every value again when they are made and when they are read.
 //!
 //! Day totals of an aggregate source travel beside the frames as [`Aggregate`] rows: they
 //! have a date as it stands and no time.
@@ -253,20 +256,6 @@ impl Role {
         Self::FurtherRecipient,
         Self::FurtherPeer,
     ];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Message => "message",
-            Self::MessageWithoutTls => "message_without_tls",
-            Self::Anonymous => "anonymous",
-            Self::EventIncoming => "event_incoming",
-            Self::Event => "event",
-            Self::Submission => "submission",
-            Self::Supposed => "supposed",
-            Self::FurtherRecipient => "further_recipient",
-            Self::FurtherPeer => "further_peer",
-        }
-    }
 }
 
 /// The formats that can be read.
@@ -429,7 +418,6 @@ pub struct Aggregate {
 /// The names that the frames of one reading share, so that a name is stored once.
 #[derive(Debug, Clone)]
 pub struct Names {
-    dtype: DataType,
     mapping: Arc<CategoricalMapping>,
 }
 
@@ -438,8 +426,7 @@ impl Names {
     pub fn new() -> Self {
         let categories =
             Categories::random(PlSmallStr::from_static("intransit"), CategoricalPhysical::U32);
-        let mapping = categories.mapping();
-        Self { dtype: DataType::Categorical(categories, mapping.clone()), mapping }
+        Self { mapping: categories.mapping() }
     }
 
     /// The code of a name, giving it one where it is new.
@@ -526,7 +513,7 @@ pub struct BlockBuilder {
     direction: Vec<u8>,
     connector: Vec<u32>,
     connector_type: Vec<u8>,
-    forced_tls: Vec<Option<bool>>,
+    forced_tls: Vec<u8>,
     tls: Vec<u8>,
     cipher: Vec<u32>,
     peer: Vec<u32>,
@@ -559,7 +546,7 @@ impl BlockBuilder {
         self.direction.push(row.direction as u8);
         self.connector.push(row.connector);
         self.connector_type.push(row.connector_type as u8);
-        self.forced_tls.push(row.forced_tls);
+        self.forced_tls.push(row.forced_tls.map_or(NOT_SAID, u8::from));
         self.tls.push(row.tls as u8);
         self.cipher.push(row.cipher);
         self.peer.push(row.peer);
@@ -582,25 +569,23 @@ impl BlockBuilder {
     ///
     /// # Errors
     /// When polars refuses the columns, which would be a defect.
-    pub fn finish(self, file: u32, names: &Names) -> PolarsResult<Block> {
+    pub fn finish(self, file: u32) -> PolarsResult<Block> {
         let height = self.len();
         let columns = vec![
             Int64Chunked::from_vec("time".into(), self.time)
                 .into_datetime(TimeUnit::Milliseconds, Some(TimeZone::UTC))
                 .into_series()
                 .into(),
-            codes("direction", self.direction, &direction_dtype()?),
-            names_column("connector", &self.connector, names),
-            codes("connector_type", self.connector_type, &type_dtype()?),
-            BooleanChunked::from_iter_options("forced_tls".into(), self.forced_tls.into_iter())
-                .into_series()
-                .into(),
-            codes("tls", self.tls, &tls_dtype()?),
-            names_column("cipher", &self.cipher, names),
-            names_column("peer", &self.peer, names),
-            Column::new("remote".into(), self.remote),
-            Column::new("message_key".into(), self.message_key),
-            codes("role", self.role, &role_dtype()?),
+            column::<UInt8Type>("direction", self.direction),
+            column::<UInt32Type>("connector", self.connector),
+            column::<UInt8Type>("connector_type", self.connector_type),
+            column::<UInt8Type>("forced_tls", self.forced_tls),
+            column::<UInt8Type>("tls", self.tls),
+            column::<UInt32Type>("cipher", self.cipher),
+            column::<UInt32Type>("peer", self.peer),
+            column::<UInt32Type>("remote", self.remote),
+            column::<UInt64Type>("message_key", self.message_key),
+            column::<UInt8Type>("role", self.role),
             Column::new_scalar("file".into(), Scalar::from(file), height),
         ];
         Ok(Block { file, frame: DataFrame::new(height, columns)? })
@@ -613,94 +598,50 @@ impl Block {
     /// # Errors
     /// When a column is absent or has another dtype, which would be a defect.
     pub fn for_each(&self, mut each: impl FnMut(Row)) -> PolarsResult<()> {
+        // One chunk and no null, as they were made: plain slices.
         let column = |name| self.frame.column(name);
-        let times = column("time")?.datetime()?.physical();
-        let directions = column("direction")?.cat8()?.physical();
-        let connectors = column("connector")?.cat32()?.physical();
-        let types = column("connector_type")?.cat8()?.physical();
-        let forced = column("forced_tls")?.bool()?;
-        let tls = column("tls")?.cat8()?.physical();
-        let ciphers = column("cipher")?.cat32()?.physical();
-        let peers = column("peer")?.cat32()?.physical();
-        let remotes = column("remote")?.u32()?;
-        let keys = column("message_key")?.u64()?;
-        let roles = column("role")?.cat8()?.physical();
-        let mut nullable =
-            connectors.iter().zip(forced.iter()).zip(ciphers.iter()).zip(peers.iter());
-        // Columns that are never null are plain slices: one chunk, as they were made.
-        let plain = times.cont_slice()?.iter().zip(keys.cont_slice()?).zip(remotes.cont_slice()?);
-        let words = directions.cont_slice()?.iter().zip(types.cont_slice()?);
-        let words = words.zip(tls.cont_slice()?).zip(roles.cont_slice()?);
-        for (((time, key), remote), (((direction, kind), tls), role)) in plain.zip(words) {
-            let row = nullable.next().and_then(|(((connector, forced_tls), cipher), peer)| {
+        let bytes = |name| column(name)?.u8()?.cont_slice();
+        let words = |name| column(name)?.u32()?.cont_slice();
+        let times = column("time")?.datetime()?.physical().cont_slice()?;
+        let keys = column("message_key")?.u64()?.cont_slice()?;
+        let names = words("connector")?.iter().zip(words("cipher")?).zip(words("peer")?);
+        let numbers = times.iter().zip(keys).zip(words("remote")?).zip(names);
+        let codes = bytes("direction")?.iter().zip(bytes("connector_type")?);
+        let codes = codes.zip(bytes("forced_tls")?).zip(bytes("tls")?).zip(bytes("role")?);
+        for (number, code) in numbers.zip(codes) {
+            let (((time, key), remote), ((connector, cipher), peer)) = number;
+            let ((((direction, kind), forced), tls), role) = code;
+            let row = || {
                 Some(Row {
                     time_ms: *time,
                     direction: *Direction::ALL.get(usize::from(*direction))?,
-                    connector: connector.unwrap_or(NO_NAME),
+                    connector: *connector,
                     connector_type: *ConnectorType::ALL.get(usize::from(*kind))?,
-                    forced_tls,
+                    forced_tls: (*forced < NOT_SAID).then_some(*forced == 1),
                     tls: *Tls::ALL.get(usize::from(*tls))?,
-                    cipher: cipher.unwrap_or(NO_NAME),
-                    peer: peer.unwrap_or(NO_NAME),
+                    cipher: *cipher,
+                    peer: *peer,
                     remote: *remote,
                     message_key: *key,
                     role: *Role::ALL.get(usize::from(*role))?,
                 })
-            });
-            each(row.ok_or_else(|| polars_err!(ComputeError: "a canonical column is at fault"))?);
+            };
+            each(row().ok_or_else(|| polars_err!(ComputeError: "a canonical column is at fault"))?);
         }
         Ok(())
     }
 }
 
-fn codes(name: &'static str, values: Vec<u8>, dtype: &DataType) -> Column {
-    let physical = UInt8Chunked::from_vec(name.into(), values);
-    CategoricalChunked::<Categorical8Type>::from_cats_and_dtype(physical, dtype.clone())
-        .into_series()
-        .into()
+/// A column without nulls, of values as they are.
+fn column<T: PolarsNumericType>(name: &'static str, values: Vec<T::Native>) -> Column
+where
+    ChunkedArray<T>: IntoSeries,
+{
+    ChunkedArray::<T>::from_vec(name.into(), values).into_series().into()
 }
 
-fn names_column(name: &'static str, codes: &[u32], names: &Names) -> Column {
-    let dtype = names.dtype.clone();
-    if codes.iter().all(|code| *code == NO_NAME) {
-        return CategoricalChunked::<Categorical32Type>::full_null_with_dtype(
-            name.into(),
-            codes.len(),
-            dtype,
-        )
-        .into_series()
-        .into();
-    }
-    let physical = UInt32Chunked::from_iter_options(
-        name.into(),
-        codes.iter().map(|code| (*code != NO_NAME).then_some(*code)),
-    );
-    CategoricalChunked::<Categorical32Type>::from_cats_and_dtype(physical, dtype)
-        .into_series()
-        .into()
-}
-
-fn enum_dtype<'a>(names: impl IntoIterator<Item = &'a str>) -> PolarsResult<DataType> {
-    let categories = FrozenCategories::new(names)?;
-    let mapping = categories.mapping().clone();
-    Ok(DataType::Enum(categories, mapping))
-}
-
-fn direction_dtype() -> PolarsResult<DataType> {
-    enum_dtype(Direction::ALL.map(Direction::name))
-}
-
-fn type_dtype() -> PolarsResult<DataType> {
-    enum_dtype(ConnectorType::ALL.map(ConnectorType::name))
-}
-
-fn tls_dtype() -> PolarsResult<DataType> {
-    enum_dtype(Tls::ALL.map(Tls::key))
-}
-
-fn role_dtype() -> PolarsResult<DataType> {
-    enum_dtype(Role::ALL.map(Role::name))
-}
+/// Code of a source that does not say whether TLS was forced.
+const NOT_SAID: u8 = 2;
 
 #[cfg(test)]
 mod tests {
@@ -726,7 +667,7 @@ mod tests {
         let mut builder = BlockBuilder::default();
         builder.push(row);
         builder.push(bare);
-        let block = builder.finish(3, &names).unwrap();
+        let block = builder.finish(3).unwrap();
         assert_eq!(block.frame.shape(), (2, 12));
         let mut seen = Vec::new();
         block.for_each(|row| seen.push(row)).unwrap();

@@ -215,7 +215,7 @@ fn parse_all(
         let rows = std::mem::take(&mut output.rows);
         if !rows.is_empty() {
             let context = &job.context;
-            sink(rows.finish(context.file, &context.names).map_err(IngestError::Frame)?);
+            sink(rows.finish(context.file).map_err(IngestError::Frame)?);
         }
         job.add(sequence, output);
     }

@@ -113,7 +113,7 @@ impl<'a> Rows<'a> {
         if builder.is_empty() {
             return;
         }
-        match BlockBuilder::finish(builder, file, &rows.job.context.names) {
+        match BlockBuilder::finish(builder, file) {
             Ok(block) => (self.sink)(block),
             Err(error) => {
                 self.failed.get_or_insert(IngestError::Frame(error));
