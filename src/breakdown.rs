@@ -17,6 +17,7 @@
 //! polars ends here: nothing above this floor sees a frame.
 
 mod aggregate;
+pub mod at_once;
 mod coverage;
 mod inspect;
 mod parts;

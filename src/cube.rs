@@ -18,7 +18,6 @@
 //! Not kept: logs, whose lines mean something only beside their other files; standard input;
 //! members of ZIP archives.
 
-mod at_once;
 mod count;
 mod file;
 mod index;

@@ -19,6 +19,7 @@ use chrono_tz::Tz;
 use polars::prelude::PolarsResult;
 use serde::{Deserialize, Serialize};
 
+use super::at_once;
 use super::coverage::{Activity, QuarterSeen};
 use super::rows::{Batch, Desk, Entry, Kept, MOST_BITS, Part, Store, bits_for};
 use super::settle::{self, PeerCounts, Settled, Windows};
@@ -211,22 +212,27 @@ impl ReadRows {
     /// # Errors
     /// [`CountError::Scratch`] where rows cannot be read again.
     pub fn names_of(&self, file: u32, names: &Names) -> Result<FileNames, CountError> {
-        let mut used: BTreeSet<u32> = BTreeSet::new();
-        // Codes follow one another: a list of them is shorter than a tree.
-        let mut seen: Vec<bool> = vec![false; names.len() + 1];
-        let mut rows = Vec::new();
-        for part in Part::all(bits_for(self.rows_of(file), 1 << 16, MOST_BITS)) {
-            rows.clear();
-            self.rows.read_of(file, part, &mut rows)?;
-            for code in rows.iter().flat_map(|row| [row.connector(), row.peer()]) {
-                match seen.get_mut(code as usize) {
-                    Some(seen) => *seen = true,
-                    None => drop(used.insert(code)),
+        let codes = |part: &Part| -> Result<Vec<u32>, CountError> {
+            let mut rows = Vec::new();
+            self.rows.read_of(file, *part, &mut rows)?;
+            // Codes follow one another: a list of them is shorter than a tree.
+            let mut seen: Vec<bool> = vec![false; names.len()];
+            let codes = rows.iter().flat_map(|row| [row.connector(), row.peer()]);
+            for code in codes.filter(|code| *code != NO_NAME) {
+                let index = code as usize;
+                if seen.len() <= index {
+                    seen.resize(index + 1, false);
                 }
+                seen[index] = true;
             }
+            Ok((0..).zip(&seen).filter(|(_, seen)| **seen).map(|(code, _)| code).collect())
+        };
+        let mut used: BTreeSet<u32> = BTreeSet::new();
+        let bits = bits_for(self.rows_of(file), 1 << 16, MOST_BITS);
+        for codes in at_once::each(&Part::all(bits).collect::<Vec<_>>(), codes) {
+            used.extend(codes?);
         }
-        let near = (0..).zip(&seen).filter(|(_, seen)| **seen).map(|(code, _)| code);
-        Ok(FileNames::of(near.chain(used), names))
+        Ok(FileNames::of(used.into_iter(), names))
     }
 
     /// The rows of a part of one file, as they are kept.

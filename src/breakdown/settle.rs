@@ -10,6 +10,7 @@
 //!    merged, those of other files are duplicates.
 //! 4. Rows without an identity count as often as the file that holds most copies has them.
 
+mod near;
 mod tally;
 
 use std::ops::Range;

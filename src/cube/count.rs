@@ -12,10 +12,10 @@ use super::index::{CUBE, Entry, FileEntry, Group, ROWS, Recipe};
 use super::key::Key;
 use super::rows::{self, Rows};
 use super::share::{self, Groups, Many};
-use super::{Cubes, Head, RACY, Trouble, at_once, path_bytes};
+use super::{Cubes, Head, RACY, Trouble, path_bytes};
 use crate::breakdown::{
     Breakdown, Collector, Counts, DayCells, DayPeers, Member, MemberRows, Part, Parts, Places,
-    ReadRows, Scope, Settlement,
+    ReadRows, Scope, Settlement, at_once,
 };
 use crate::ingest::{Content, Held, Reading, Settings, Source, SourceFile, Stat};
 use crate::trace::{Names, Unit};
@@ -356,8 +356,8 @@ impl Cubes {
             }
         }
         let rows = wanted.keys().map(|file| read.rows_of(*file)).sum();
-        if rows > 0 {
-            let known = self.known(new, &first_of)?;
+        let known = if rows > 0 { self.known(new, &first_of)? } else { Vec::new() };
+        if wanted.len() + known.len() > 1 {
             let of_reading = |file: u32| wanted.contains_key(&file);
             let parts: Vec<Part> = share::parts(rows, !known.is_empty()).collect();
             for parts in parts.chunks(if known.is_empty() { at_once::wave() } else { 1 }) {

@@ -13,10 +13,11 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::Trouble;
-use super::at_once;
 use super::file::{self, Sectioned};
 use super::key::Key;
-use crate::breakdown::{CountError, FileNames, FileRows, KeptRows, NameList, Part, ReadRows};
+use crate::breakdown::{
+    CountError, FileNames, FileRows, KeptRows, NameList, Part, ReadRows, at_once,
+};
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Head {

@@ -9,6 +9,7 @@ use chrono::NaiveDate;
 use polars::prelude::*;
 
 use super::Message;
+use super::near::Near;
 use crate::breakdown::SourceCounts;
 use crate::trace::{Direction, NO_NAME, RejectReason, Rejects, Tls};
 
@@ -157,60 +158,37 @@ impl Folded {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct CellColumns {
     keys: Vec<CellKey>,
     messages: Vec<u64>,
+    /// Packed keys that are counted before they become rows.
     near: Near,
 }
 
-/// Counts of the keys that came first: almost all messages have one of a few thousand keys.
-/// The others, and in the end these, go through the group-by.
-#[derive(Debug, Default)]
-struct Near {
-    /// Key and count, none where that is 0. A key stands in one of the slots of its bucket.
-    slots: Vec<[(u64, u64); BUCKET]>,
-}
-
-/// Slots of a bucket, and the bits that tell buckets apart.
-const BUCKET: usize = 4;
-const BUCKET_BITS: u32 = 13;
-
-impl Near {
-    /// Counts messages of a key, if there is room for it.
-    fn add(&mut self, key: u64, messages: u64) -> bool {
-        if self.slots.is_empty() {
-            self.slots.resize(1 << BUCKET_BITS, [(0, 0); BUCKET]);
-        }
-        let hash = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let bucket = usize::try_from(hash >> (u64::BITS - BUCKET_BITS)).unwrap_or(0);
-        let bucket = &mut self.slots[bucket];
-        for (held, count) in bucket {
-            if *count == 0 {
-                *held = key;
-            }
-            if *held == key {
-                *count += messages;
-                return true;
-            }
-        }
-        false
-    }
-
-    fn drain(&mut self) -> impl Iterator<Item = (u64, u64)> {
-        let slots = std::mem::take(&mut self.slots).into_iter().flatten();
-        slots.filter(|(_, messages)| *messages > 0)
+impl Default for CellColumns {
+    fn default() -> Self {
+        Self { keys: Vec::new(), messages: Vec::new(), near: Near::new(16) }
     }
 }
 
-#[derive(Debug, Default)]
+impl Default for PeerColumns {
+    fn default() -> Self {
+        let near = Near::new(20);
+        Self { keys: Vec::new(), messages: Vec::new(), nearest: Vec::new(), near }
+    }
+}
+
+#[derive(Debug)]
 pub(super) struct PeerColumns {
     /// Period, direction, band and remote domain, as [`PeerColumns::push`] packs them.
     keys: Vec<u64>,
     messages: Vec<u64>,
     /// Messages of the domains whose codes are small, which is most of them: by period, then
     /// by the rest of the key. They become rows when all is counted.
-    near: Vec<Vec<u64>>,
+    nearest: Vec<Vec<u64>>,
+    /// Those of the other keys that came first.
+    near: Near,
 }
 
 impl CellColumns {
@@ -245,36 +223,44 @@ impl CellColumns {
 
 impl PeerColumns {
     pub(super) fn push(&mut self, period: usize, message: &Message, peer: u32, messages: u64) {
+        let class = (message.direction as u64) << 3 | message.tls as u64;
         if peer < Self::NEAR && period < 16 {
-            if self.near.len() <= period {
-                self.near.resize_with(period + 1, Vec::new);
+            if self.nearest.len() <= period {
+                self.nearest.resize_with(period + 1, Vec::new);
             }
-            let near = &mut self.near[period];
+            let nearest = &mut self.nearest[period];
             let index =
                 (peer as usize) << 5 | (message.direction as usize) << 3 | message.tls as usize;
-            if near.len() <= index {
-                near.resize(index + 1, 0);
+            if nearest.len() <= index {
+                nearest.resize(index + 1, 0);
             }
-            near[index] += messages;
+            nearest[index] += messages;
             return;
         }
-        self.push_row(period, message.direction as u64, message.tls as u64, peer, messages);
+        let key = Self::pack(period, class, peer);
+        if !self.near.add(key, messages) {
+            self.keys.push(key);
+            self.messages.push(messages);
+        }
     }
 
     const NEAR: u32 = 1 << 16;
 
-    fn push_row(&mut self, period: usize, direction: u64, tls: u64, peer: u32, messages: u64) {
-        let head = (period as u64) << 5 | direction << 3 | tls;
-        self.keys.push(head << 32 | u64::from(peer));
-        self.messages.push(messages);
+    fn pack(period: usize, class: u64, peer: u32) -> u64 {
+        ((period as u64) << 5 | class) << 32 | u64::from(peer)
     }
 
     fn near_to_rows(&mut self) {
-        for (period, near) in std::mem::take(&mut self.near).into_iter().enumerate() {
-            for (index, messages) in (0_u64..).zip(near).filter(|(_, messages)| *messages > 0) {
+        for (period, nearest) in std::mem::take(&mut self.nearest).into_iter().enumerate() {
+            for (index, messages) in (0_u64..).zip(nearest).filter(|(_, messages)| *messages > 0) {
                 let peer = u32::try_from(index >> 5).unwrap_or(NO_NAME);
-                self.push_row(period, index >> 3 & 3, index & 7, peer, messages);
+                self.keys.push(Self::pack(period, index & 31, peer));
+                self.messages.push(messages);
             }
+        }
+        for (key, messages) in self.near.drain() {
+            self.keys.push(key);
+            self.messages.push(messages);
         }
     }
 }
@@ -496,23 +482,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_near_is_counted_once_and_what_finds_no_room_is_told() {
-        let mut near = Near::default();
-        let mut left: BTreeMap<u64, u64> = BTreeMap::new();
-        for key in (0..60_000_u64).chain(0..60_000) {
-            if !near.add(key, key % 3 + 1) {
-                *left.entry(key).or_default() += key % 3 + 1;
-            }
-        }
-        assert!((60_000 - (BUCKET << BUCKET_BITS)..60_000).contains(&left.len()));
-        for (key, messages) in near.drain() {
-            assert_eq!(left.insert(key, messages), None, "{key} is in one place");
-        }
-        assert_eq!(left.len(), 60_000);
-        assert!(left.iter().all(|(key, messages)| *messages == 2 * (key % 3 + 1)));
-    }
-
-    #[test]
     fn keys_survive_packing_and_columns_alike() {
         let keys = [
             CellKey { day: 20_766, direction: 1, tls: 7, connector: NO_NAME, file: 0 },
@@ -521,7 +490,7 @@ mod tests {
         ];
         let counts = |packs: bool| {
             let messages = vec![1, 2, 3];
-            let columns = CellColumns { keys: keys.to_vec(), messages, near: Near::default() };
+            let columns = CellColumns { keys: keys.to_vec(), messages, near: Near::new(16) };
             let mut found = Vec::new();
             let frame = group(columns.into_frame(packs).unwrap()).unwrap();
             read_cells(&frame, &mut found).unwrap();

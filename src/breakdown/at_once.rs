@@ -5,7 +5,7 @@ use std::thread::ScopedJoinHandle;
 
 /// How many things are worked on in one go, where their results wait for one another: enough
 /// for every processor to have some, and few enough to be held.
-pub(super) fn wave() -> usize {
+pub fn wave() -> usize {
     4 * workers()
 }
 
@@ -14,7 +14,7 @@ fn workers() -> usize {
 }
 
 /// The results of `work` for every item, in the order of the items.
-pub(super) fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     if items.len() < 2 {
         return items.iter().map(work).collect();
     }
