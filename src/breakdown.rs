@@ -20,6 +20,8 @@ mod aggregate;
 pub mod at_once;
 mod coverage;
 mod inspect;
+mod members;
+mod name_list;
 mod parts;
 mod rows;
 mod sessions;
@@ -39,10 +41,9 @@ pub use self::aggregate::{Conflict, Control};
 use self::coverage::{Activity, LocalDays};
 pub use self::coverage::{Coverage, Gap};
 pub use self::inspect::{Inspection, Seen};
-pub use self::parts::{
-    Counts, DayCells, DayPeers, FileNames, FileRows, FileSeen, KeptRows, Member, MemberRows,
-    NameList, Parts, Places, ReadRows, Settlement,
-};
+pub use self::members::{FileRows, KeptRows, Member, MemberRows, ReadRows};
+pub use self::name_list::{FileNames, NameList};
+pub use self::parts::{Counts, DayCells, DayPeers, FileSeen, Parts, Places, Settlement};
 pub use self::rows::Part;
 use self::rows::{Batch, Entry, Kept, Store};
 pub use self::summary::{Sum, Summary};

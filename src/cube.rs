@@ -18,6 +18,7 @@
 //! Not kept: logs, whose lines mean something only beside their other files; standard input;
 //! members of ZIP archives.
 
+mod columns;
 mod count;
 mod file;
 mod index;

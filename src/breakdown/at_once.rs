@@ -9,8 +9,10 @@ pub fn wave() -> usize {
     4 * workers()
 }
 
-fn workers() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+/// How many threads count rows: as many as there are processors, but no more than a few,
+/// since each has tables of its own.
+pub fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).min(8)
 }
 
 /// The results of `work` for every item, in the order of the items.

@@ -10,7 +10,7 @@
 //! Invariant: when no message stands in files of two settlements, the result is the one of
 //! [`Collector::finish`], to the last number.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::PoisonError;
 
@@ -19,23 +19,15 @@ use chrono_tz::Tz;
 use polars::prelude::PolarsResult;
 use serde::{Deserialize, Serialize};
 
-use super::at_once;
 use super::coverage::{Activity, QuarterSeen};
-use super::rows::{Batch, Desk, Entry, Kept, MOST_BITS, Part, Store, bits_for};
+use super::members::{Member, ReadRows, Together};
+use super::name_list::{FileNames, NameList, code, codes};
 use super::settle::{self, PeerCounts, Settled, Windows};
 use super::{
-    Breakdown, Collector, ConnectorFacts, CountError, Counted, Room, Scope, SourceCounts, name,
-    usable,
+    Breakdown, Collector, ConnectorFacts, CountError, Counted, Room, Scope, SourceCounts, usable,
 };
 use crate::ingest::Reading;
-use crate::trace::{Direction, NO_NAME, Names, Rejects, Tls};
-
-/// Names in one piece, sorted; each is told by its place, from 1.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NameList {
-    text: String,
-    ends: Vec<u32>,
-}
+use crate::trace::{Direction, Names, Rejects, Tls};
 
 /// What the rows of one file say beside their messages.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,48 +37,6 @@ pub struct FileSeen {
     connectors: NameList,
     /// What they say of their connectors; 0 = none.
     facts: Vec<(Direction, u32, ConnectorFacts)>,
-}
-
-/// The rows of one file, or of a part of it, sorted by identity, column by column; names are
-/// told by their place in the list of the file, from 1.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileRows {
-    /// Identities.
-    pub keys: Vec<u64>,
-    /// Seconds since 1970 UTC.
-    pub times: Vec<u32>,
-    /// Direction, band and role.
-    pub classes: Vec<u16>,
-    /// Connectors; 0 = none.
-    pub connectors: Vec<u32>,
-    /// Remote servers where they belong to the identity.
-    pub remotes: Vec<u32>,
-    /// Remote domains; 0 = none.
-    pub peers: Vec<u32>,
-}
-
-/// The rows of all files that were read.
-#[derive(Debug)]
-pub struct ReadRows {
-    rows: Kept,
-}
-
-/// Rows of one file that were kept of an earlier reading.
-pub trait KeptRows: Sync {
-    /// How many there are.
-    fn rows(&self) -> u64;
-
-    /// Names of connectors and remote domains.
-    fn names(&self) -> &NameList;
-
-    /// In how many parts they are kept.
-    fn parts(&self) -> usize;
-
-    /// Those of one of them.
-    ///
-    /// # Errors
-    /// [`CountError::Kept`] where they are damaged.
-    fn part(&self, index: usize) -> Result<FileRows, CountError>;
 }
 
 /// Messages by day and connector. Names are told by their place in the list, from 1; 0 = none.
@@ -145,28 +95,6 @@ pub struct Settlement {
     pub peers: DayPeers,
 }
 
-/// Where the rows of one file are.
-#[derive(Clone, Copy)]
-#[allow(missing_debug_implementations, reason = "what is kept has no text of its own")]
-pub enum MemberRows<'a> {
-    /// It was read: among the rows of all files, and its index.
-    Read(&'a ReadRows, u32),
-    /// They were kept.
-    Kept(&'a dyn KeptRows),
-}
-
-/// What one file has to be settled.
-#[derive(Clone, Copy)]
-#[allow(missing_debug_implementations, reason = "what is kept has no text of its own")]
-pub struct Member<'a> {
-    /// Its rows.
-    pub rows: MemberRows<'a>,
-    /// What else they say.
-    pub seen: &'a FileSeen,
-    /// Per direction: whether a message without a TLS version had none.
-    pub absent_is_no_tls: [bool; Direction::ALL.len()],
-}
-
 impl Collector {
     /// Rows of all files that were read, and what else those of each say.
     ///
@@ -195,208 +123,9 @@ impl Collector {
             };
             seen.facts = of_file.iter().map(fact).collect();
             seen.facts.sort();
-            seen.connectors = own.list;
+            seen.connectors = own.list().clone();
         }
-        Ok((ReadRows { rows: self.rows.into_kept() }, files))
-    }
-}
-
-impl ReadRows {
-    /// How many rows a file has.
-    pub fn rows_of(&self, file: u32) -> u64 {
-        self.rows.rows_of(file)
-    }
-
-    /// Names of a file's connectors and remote domains.
-    ///
-    /// # Errors
-    /// [`CountError::Scratch`] where rows cannot be read again.
-    pub fn names_of(&self, file: u32, names: &Names) -> Result<FileNames, CountError> {
-        let codes = |part: &Part| -> Result<Vec<u32>, CountError> {
-            let mut rows = Vec::new();
-            self.rows.read_of(file, *part, &mut rows)?;
-            // Codes follow one another: a list of them is shorter than a tree.
-            let mut seen: Vec<bool> = vec![false; names.len()];
-            let codes = rows.iter().flat_map(|row| [row.connector(), row.peer()]);
-            for code in codes.filter(|code| *code != NO_NAME) {
-                let index = code as usize;
-                if seen.len() <= index {
-                    seen.resize(index + 1, false);
-                }
-                seen[index] = true;
-            }
-            Ok((0..).zip(&seen).filter(|(_, seen)| **seen).map(|(code, _)| code).collect())
-        };
-        let mut used: BTreeSet<u32> = BTreeSet::new();
-        let bits = bits_for(self.rows_of(file), 1 << 16, MOST_BITS);
-        for codes in at_once::each(&Part::all(bits).collect::<Vec<_>>(), codes) {
-            used.extend(codes?);
-        }
-        Ok(FileNames::of(used.into_iter(), names))
-    }
-
-    /// The rows of a part of one file, as they are kept.
-    ///
-    /// # Errors
-    /// [`CountError::Scratch`] where they cannot be read again.
-    pub fn part_of(
-        &self,
-        file: u32,
-        part: Part,
-        names: &FileNames,
-    ) -> Result<FileRows, CountError> {
-        let mut desk = Desk::default();
-        let unsorted = desk.fresh();
-        self.rows.read_of(file, part, unsorted)?;
-        // Codes of names differ from reading to reading, their places do not.
-        for row in unsorted {
-            *row = row.renamed(|code| names.place(code));
-        }
-        let mut rows = FileRows::default();
-        desk.each_identity(part.bits(), |same| rows.add(same));
-        Ok(rows)
-    }
-
-    /// Adds the identities of a part, each with its file, of those files that are `wanted`.
-    ///
-    /// # Errors
-    /// [`CountError::Scratch`] where they cannot be read again.
-    pub fn identities(
-        &self,
-        part: Part,
-        wanted: &dyn Fn(u32) -> bool,
-        into: &mut Vec<(u64, u32)>,
-    ) -> Result<(), CountError> {
-        let mut rows = Vec::new();
-        let bits = bits_for(self.rows.rows(wanted), 1 << 16, MOST_BITS);
-        for part in part.split(bits) {
-            rows.clear();
-            self.rows.read(part, wanted, &mut rows)?;
-            into.extend(rows.iter().map(|row| (row.key(), row.file())));
-        }
-        Ok(())
-    }
-}
-
-/// Names as a file keeps them: sorted, and told by their place in the list.
-#[derive(Debug, Clone, Default)]
-pub struct FileNames {
-    list: NameList,
-    /// By code; 0 where it has none.
-    places: Vec<u32>,
-}
-
-impl FileNames {
-    fn of(codes: impl Iterator<Item = u32>, names: &Names) -> Self {
-        let codes: BTreeSet<u32> = codes.collect();
-        let named = codes.into_iter().filter_map(|code| Some((name(names, code)?, code)));
-        let mut named: Vec<(String, u32)> = named.collect();
-        named.sort();
-        let mut own = Self::default();
-        for (place, (name, code)) in (1..).zip(named) {
-            own.list.text.push_str(&name);
-            own.list.ends.push(u32::try_from(own.list.text.len()).unwrap_or(u32::MAX));
-            let index = code as usize;
-            if own.places.len() <= index {
-                own.places.resize(index + 1, 0);
-            }
-            own.places[index] = place;
-        }
-        own
-    }
-
-    fn place(&self, code: u32) -> u32 {
-        self.places.get(code as usize).copied().unwrap_or(0)
-    }
-
-    /// The names.
-    pub fn list(&self) -> &NameList {
-        &self.list
-    }
-}
-
-/// The codes that names have in a reading, by their place in a list.
-fn codes(list: &NameList, names: &Names) -> PolarsResult<Vec<u32>> {
-    let mut start = 0;
-    let codes = list.ends.iter().map(|end| {
-        let name = list.text.get(std::mem::replace(&mut start, *end as usize)..*end as usize);
-        names.code(name.unwrap_or_default())
-    });
-    std::iter::once(Ok(NO_NAME)).chain(codes).collect()
-}
-
-fn code(codes: &[u32], place: u32) -> u32 {
-    codes.get(place as usize).copied().unwrap_or(NO_NAME)
-}
-
-/// The rows of files that are settled together, each with its place among them.
-struct Together<'a> {
-    /// Those that were read.
-    read: Vec<(u32, &'a ReadRows, u32)>,
-    /// The rows of those that were kept.
-    kept: Kept,
-}
-
-impl<'a> Together<'a> {
-    /// Takes the members together: what was kept is read once, and held or set aside like
-    /// what is read now.
-    fn of(members: &[Member<'a>], names: &Names, room: &Room) -> Result<Self, CountError> {
-        let store = Store::new(room.bytes, room.folder.clone());
-        let mut read = Vec::new();
-        let mut rows = Vec::new();
-        for (place, member) in (0..).zip(members) {
-            match member.rows {
-                MemberRows::Read(of_all, file) => read.push((place, of_all, file)),
-                MemberRows::Kept(kept) => {
-                    let codes = codes(kept.names(), names)?;
-                    for index in 0..kept.parts() {
-                        rows.clear();
-                        kept.part(index)?.add_to(place, &codes, &mut rows);
-                        store.push(Batch::new(place, &rows))?;
-                    }
-                }
-            }
-        }
-        Ok(Self { read, kept: store.into_kept() })
-    }
-}
-
-impl settle::InParts for Together<'_> {
-    fn rows(&self) -> u64 {
-        let read = self.read.iter().map(|(_, read, file)| read.rows_of(*file));
-        read.sum::<u64>() + self.kept.rows(&|_| true)
-    }
-
-    fn read(&self, part: Part, into: &mut Vec<Entry>) -> Result<(), CountError> {
-        for (place, read, file) in &self.read {
-            let start = into.len();
-            read.rows.read_of(*file, part, into)?;
-            into.iter_mut().skip(start).for_each(|row| *row = row.in_file(*place));
-        }
-        Ok(self.kept.read(part, &|_| true, into)?)
-    }
-}
-
-impl FileRows {
-    fn add(&mut self, rows: &[Entry]) {
-        self.keys.extend(rows.iter().map(Entry::key));
-        self.times.extend(rows.iter().map(Entry::time));
-        self.classes.extend(rows.iter().map(Entry::class));
-        self.connectors.extend(rows.iter().map(Entry::connector));
-        self.remotes.extend(rows.iter().map(Entry::remote));
-        self.peers.extend(rows.iter().map(Entry::peer));
-    }
-
-    /// Adds the rows, as those of `file`.
-    fn add_to(&self, file: u32, codes: &[u32], into: &mut Vec<Entry>) {
-        let words = self.times.iter().zip(&self.classes).zip(&self.connectors);
-        let words = words.zip(self.remotes.iter().zip(&self.peers));
-        into.extend(self.keys.iter().zip(words).map(
-            |(key, (((time, class), connector), (remote, peer)))| {
-                let names = (code(codes, *connector), code(codes, *peer));
-                Entry::of_parts(*key, *time, (file, *class), *remote, names)
-            },
-        ));
+        Ok((ReadRows::new(self.rows.into_kept()), files))
     }
 }
 
@@ -474,7 +203,7 @@ impl DayCells {
             *sums.entry(key).or_default() += count.messages;
         }
         let cell = |((day, class, name, file), messages)| (day, class, name, file, messages);
-        Self { connectors: connectors.list, cells: sums.into_iter().map(cell).collect() }
+        Self { connectors: connectors.list().clone(), cells: sums.into_iter().map(cell).collect() }
     }
 }
 
@@ -488,7 +217,7 @@ impl DayPeers {
             *sums.entry(key).or_default() += count.messages;
         }
         let peer = |((day, class, name), messages)| (day, class, name, messages);
-        Self { domains: domains.list, peers: sums.into_iter().map(peer).collect() }
+        Self { domains: domains.list().clone(), peers: sums.into_iter().map(peer).collect() }
     }
 }
 

@@ -120,7 +120,7 @@ impl Entry {
     pub(super) fn of_parts(
         key: u64,
         time: u32,
-        place: (u32, u16),
+        place: (u32, u32),
         remote: u32,
         names: (u32, u32),
     ) -> Self {
@@ -128,7 +128,7 @@ impl Entry {
             key_high: high(key),
             key_low: low(key),
             time,
-            file_and_class: place.0 << CLASS_BITS | u32::from(place.1),
+            file_and_class: place.0 << CLASS_BITS | place.1 & CLASS,
             connector: names.0,
             remote,
             peer: names.1,
@@ -150,8 +150,8 @@ impl Entry {
     }
 
     /// Direction, band and role as they are packed.
-    pub(super) fn class(&self) -> u16 {
-        u16::try_from(self.file_and_class & CLASS).unwrap_or(0)
+    pub(super) fn class(&self) -> u32 {
+        self.file_and_class & CLASS
     }
 
     pub(super) fn connector(&self) -> u32 {
@@ -342,9 +342,13 @@ impl Batch {
         let (range, all) = self.range(part);
         match &self.rows {
             Packed::Slim(layout, rows) => {
-                let rows = rows.get(range).unwrap_or_default();
-                let rows = rows.iter().filter(|row| all || part.holds(row.key));
-                into.extend(rows.map(|row| layout.unpack(*row, self.file)));
+                let rows = rows.get(range).unwrap_or_default().iter();
+                let unpack = |row: &Slim| layout.unpack(*row, self.file);
+                if all {
+                    into.extend(rows.map(unpack));
+                } else {
+                    into.extend(rows.filter(|row| part.holds(row.key)).map(unpack));
+                }
             }
             Packed::Whole(rows) => {
                 let rows = rows.get(range).unwrap_or_default();

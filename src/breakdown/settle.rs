@@ -19,8 +19,8 @@ use std::thread::ScopedJoinHandle;
 
 use self::tally::Tally;
 pub(super) use self::tally::{Count, PeerCount, PeerCounts, Settled, packs};
-use super::CountError;
 use super::rows::{Desk, Entry, MOST_BITS, Part, bits_for};
+use super::{CountError, at_once};
 use crate::breakdown::coverage::LocalDays;
 use crate::breakdown::{Scope, SourceCounts};
 use crate::period::Period;
@@ -86,7 +86,7 @@ const BYTES_AT_ONCE: u64 = 64 << 20;
 /// # Errors
 /// [`CountError`] when rows cannot be read again, or polars refuses a frame.
 pub(super) fn settle(rows: &dyn InParts, rules: &Rules<'_>) -> Result<Settled, CountError> {
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = at_once::workers();
     let bits = bits_at_once(rows.rows(), workers as u64);
     let next = AtomicUsize::new(0);
     let work = || -> Result<Tally, CountError> {

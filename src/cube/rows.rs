@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 0 | number of rows and of parts, and names, compressed |
 //! | 1, 3, … | identities of each part, sorted, each once: 8 bytes each |
-//! | 2, 4, … | how often each stands there, and the other columns, compressed |
+//! | 2, 4, … | how often each stands there, and the other columns: see `columns` |
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::Trouble;
+use super::columns;
 use super::file::{self, Sectioned};
 use super::key::Key;
 use crate::breakdown::{
@@ -25,14 +26,6 @@ struct Head {
     /// There are two to this power of parts.
     bits: u32,
     names: NameList,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Columns {
-    /// Rows of each identity.
-    copies: Vec<u32>,
-    /// All columns but the identities.
-    rest: FileRows,
 }
 
 /// Rows of one part, about.
@@ -67,7 +60,7 @@ pub(super) fn write(
             let next: Vec<Part> = parts.by_ref().take(at_once::wave()).collect();
             let sections = at_once::each(&next, |part| {
                 let rows = read.part_of(file, *part, names)?;
-                Ok((distinct(&rows), packed(rows)))
+                Ok((distinct(&rows), columns::bytes(&rows)))
             });
             for both in sections {
                 let (keys, columns) = both.map_or_else(
@@ -88,13 +81,6 @@ fn distinct(rows: &FileRows) -> Vec<u8> {
         bytes.extend(same.iter().take(1).flat_map(|key| key.to_le_bytes()));
     }
     bytes
-}
-
-/// All but the identities.
-fn packed(rows: FileRows) -> Vec<u8> {
-    let same = rows.keys.chunk_by(|a, b| a == b);
-    let copies = same.map(|same| u32::try_from(same.len()).unwrap_or(u32::MAX)).collect();
-    file::compressed(&Columns { copies, rest: FileRows { keys: Vec::new(), ..rows } })
 }
 
 /// Rows of a content, open to be read.
@@ -149,13 +135,7 @@ impl Rows {
     }
 
     fn read(&self, part: usize) -> Option<FileRows> {
-        let distinct = self.keys(part)?;
-        let Columns { copies, rest } = file::decompressed(&self.section(2 + 2 * part)?)?;
-        let mut keys = Vec::with_capacity(rest.times.len());
-        for (key, copies) in distinct.iter().zip(copies) {
-            keys.extend(std::iter::repeat_n(*key, copies as usize));
-        }
-        (keys.len() == rest.times.len()).then_some(FileRows { keys, ..rest })
+        columns::read(&self.keys(part)?, &self.section(2 + 2 * part)?)
     }
 
     /// Says whether these are the rows of `file` among all that were read.

@@ -206,10 +206,10 @@ impl Section {
         let length = usize::try_from(end(parts.end - 1) - start).unwrap_or(0);
         bytes.resize(length, 0);
         scratch.read(self.offset + start, bytes)?;
-        let all = !part.is_finer(bits);
+        let finer = part.is_finer(bits).then_some(part);
         let mut rest = bytes.as_slice();
         while let Some((piece, more)) = Piece::split(rest) {
-            piece.read(self.file, |key| all || part.holds(key), into);
+            piece.read(self.file, finer, into);
             rest = more;
         }
         Ok(())
@@ -272,18 +272,23 @@ impl<'a> Piece<'a> {
         Some((Self { layout, rows }, rest))
     }
 
-    fn read(&self, file: u32, wanted: impl Fn(u64) -> bool, into: &mut Vec<Entry>) {
-        let Some(layout) = self.layout else {
+    /// Adds its rows; where a part is given, those of it.
+    fn read(&self, file: u32, part: Option<Part>, into: &mut Vec<Entry>) {
+        let start = into.len();
+        if let Some(layout) = self.layout {
+            into.extend(self.rows.as_chunks::<SLIM>().0.iter().map(|row| {
+                let [key, rest] = *row.as_chunks().0 else { return Entry::default() };
+                let slim = Slim { key: u64::from_le_bytes(key), rest: u64::from_le_bytes(rest) };
+                layout.unpack(slim, file)
+            }));
+        } else {
             let rows = self.rows.as_chunks::<WHOLE>().0.iter();
-            let rows = rows.map(|row| Entry::of_words(row.as_chunks().0));
-            into.extend(rows.filter(|row| wanted(row.key())));
-            return;
-        };
-        let rows = self.rows.as_chunks::<SLIM>().0.iter().map(|row| {
-            let [key, rest] = *row.as_chunks().0 else { return Slim::default() };
-            Slim { key: u64::from_le_bytes(key), rest: u64::from_le_bytes(rest) }
-        });
-        into.extend(rows.filter(|row| wanted(row.key)).map(|row| layout.unpack(row, file)));
+            into.extend(rows.map(|row| Entry::of_words(row.as_chunks().0)));
+        }
+        if let Some(part) = part {
+            let others = into.split_off(start);
+            into.extend(others.into_iter().filter(|row| part.holds(row.key())));
+        }
     }
 }
 
@@ -321,7 +326,7 @@ mod tests {
             let number = u32::try_from(n).unwrap();
             let names = if n.is_multiple_of(5) { (NO_NAME, far) } else { (number % 50, NO_NAME) };
             let remote = if file == 2 { number.wrapping_mul(0x9e37_79b9) } else { 0 };
-            Entry::of_parts(key, 1_790_000_000 + number, (file, (n % 400) as u16), remote, names)
+            Entry::of_parts(key, 1_790_000_000 + number, (file, number % 400), remote, names)
         };
         let block = |n: u64| {
             let (file, length) =

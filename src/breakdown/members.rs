@@ -1,0 +1,229 @@
+//! The rows of single files, read now or kept of an earlier reading, alone and together.
+
+use std::collections::BTreeSet;
+
+use super::name_list::{FileNames, NameList, code, codes};
+use super::rows::{Batch, Desk, Entry, Kept, MOST_BITS, Part, Store, bits_for};
+use super::{CountError, FileSeen, Room, at_once, settle};
+use crate::trace::{Direction, NO_NAME, Names};
+
+/// The rows of one file, or of a part of it, sorted by identity, column by column; names are
+/// told by their place in the list of the file, from 1.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FileRows {
+    /// Identities.
+    pub keys: Vec<u64>,
+    /// Seconds since 1970 UTC.
+    pub times: Vec<u32>,
+    /// Direction, band and role.
+    pub classes: Vec<u32>,
+    /// Connectors; 0 = none.
+    pub connectors: Vec<u32>,
+    /// Remote servers where they belong to the identity.
+    pub remotes: Vec<u32>,
+    /// Remote domains; 0 = none.
+    pub peers: Vec<u32>,
+}
+
+/// The rows of all files that were read.
+#[derive(Debug)]
+pub struct ReadRows {
+    rows: Kept,
+}
+
+/// Rows of one file that were kept of an earlier reading.
+pub trait KeptRows: Sync {
+    /// How many there are.
+    fn rows(&self) -> u64;
+
+    /// Names of connectors and remote domains.
+    fn names(&self) -> &NameList;
+
+    /// In how many parts they are kept.
+    fn parts(&self) -> usize;
+
+    /// Those of one of them.
+    ///
+    /// # Errors
+    /// [`CountError::Kept`] where they are damaged.
+    fn part(&self, index: usize) -> Result<FileRows, CountError>;
+}
+
+/// Where the rows of one file are.
+#[derive(Clone, Copy)]
+#[allow(missing_debug_implementations, reason = "what is kept has no text of its own")]
+pub enum MemberRows<'a> {
+    /// It was read: among the rows of all files, and its index.
+    Read(&'a ReadRows, u32),
+    /// They were kept.
+    Kept(&'a dyn KeptRows),
+}
+
+/// What one file has to be settled.
+#[derive(Clone, Copy)]
+#[allow(missing_debug_implementations, reason = "what is kept has no text of its own")]
+pub struct Member<'a> {
+    /// Its rows.
+    pub rows: MemberRows<'a>,
+    /// What else they say.
+    pub seen: &'a FileSeen,
+    /// Per direction: whether a message without a TLS version had none.
+    pub absent_is_no_tls: [bool; Direction::ALL.len()],
+}
+
+impl ReadRows {
+    pub(super) fn new(rows: Kept) -> Self {
+        Self { rows }
+    }
+
+    /// How many rows a file has.
+    pub fn rows_of(&self, file: u32) -> u64 {
+        self.rows.rows_of(file)
+    }
+
+    /// Names of a file's connectors and remote domains.
+    ///
+    /// # Errors
+    /// [`CountError::Scratch`] where rows cannot be read again.
+    pub fn names_of(&self, file: u32, names: &Names) -> Result<FileNames, CountError> {
+        let codes = |part: &Part| -> Result<Vec<u32>, CountError> {
+            let mut rows = Vec::new();
+            self.rows.read_of(file, *part, &mut rows)?;
+            // Codes follow one another: a list of them is shorter than a tree.
+            let mut seen: Vec<bool> = vec![false; names.len()];
+            let codes = rows.iter().flat_map(|row| [row.connector(), row.peer()]);
+            for code in codes.filter(|code| *code != NO_NAME) {
+                let index = code as usize;
+                if seen.len() <= index {
+                    seen.resize(index + 1, false);
+                }
+                seen[index] = true;
+            }
+            Ok((0..).zip(&seen).filter(|(_, seen)| **seen).map(|(code, _)| code).collect())
+        };
+        let mut used: BTreeSet<u32> = BTreeSet::new();
+        let bits = bits_for(self.rows_of(file), 1 << 16, MOST_BITS);
+        for codes in at_once::each(&Part::all(bits).collect::<Vec<_>>(), codes) {
+            used.extend(codes?);
+        }
+        Ok(FileNames::of(used.into_iter(), names))
+    }
+
+    /// The rows of a part of one file, as they are kept.
+    ///
+    /// # Errors
+    /// [`CountError::Scratch`] where they cannot be read again.
+    pub fn part_of(
+        &self,
+        file: u32,
+        part: Part,
+        names: &FileNames,
+    ) -> Result<FileRows, CountError> {
+        let mut desk = Desk::default();
+        let unsorted = desk.fresh();
+        self.rows.read_of(file, part, unsorted)?;
+        // Codes of names differ from reading to reading, their places do not.
+        for row in unsorted {
+            *row = row.renamed(|code| names.place(code));
+        }
+        let mut rows: Vec<Entry> = Vec::new();
+        desk.each_identity(part.bits(), |same| rows.extend_from_slice(same));
+        Ok(FileRows {
+            keys: rows.iter().map(Entry::key).collect(),
+            times: rows.iter().map(Entry::time).collect(),
+            classes: rows.iter().map(Entry::class).collect(),
+            connectors: rows.iter().map(Entry::connector).collect(),
+            remotes: rows.iter().map(Entry::remote).collect(),
+            peers: rows.iter().map(Entry::peer).collect(),
+        })
+    }
+
+    /// Adds the identities of a part, each with its file, of those files that are `wanted`.
+    ///
+    /// # Errors
+    /// [`CountError::Scratch`] where they cannot be read again.
+    pub fn identities(
+        &self,
+        part: Part,
+        wanted: &dyn Fn(u32) -> bool,
+        into: &mut Vec<(u64, u32)>,
+    ) -> Result<(), CountError> {
+        let mut rows = Vec::new();
+        let bits = bits_for(self.rows.rows(wanted), 1 << 16, MOST_BITS);
+        for part in part.split(bits) {
+            rows.clear();
+            self.rows.read(part, wanted, &mut rows)?;
+            into.extend(rows.iter().map(|row| (row.key(), row.file())));
+        }
+        Ok(())
+    }
+}
+
+/// The rows of files that are settled together, each with its place among them.
+pub(super) struct Together<'a> {
+    /// Those that were read.
+    read: Vec<(u32, &'a ReadRows, u32)>,
+    /// The rows of those that were kept.
+    kept: Kept,
+}
+
+impl<'a> Together<'a> {
+    /// Takes the members together: what was kept is read once, and held or set aside like
+    /// what is read now.
+    ///
+    /// # Errors
+    /// [`CountError`] where rows cannot be read, or be set aside.
+    pub(super) fn of(
+        members: &[Member<'a>],
+        names: &Names,
+        room: &Room,
+    ) -> Result<Self, CountError> {
+        let store = Store::new(room.bytes, room.folder.clone());
+        let mut read = Vec::new();
+        let mut rows = Vec::new();
+        for (place, member) in (0..).zip(members) {
+            match member.rows {
+                MemberRows::Read(of_all, file) => read.push((place, of_all, file)),
+                MemberRows::Kept(kept) => {
+                    let codes = codes(kept.names(), names)?;
+                    for index in 0..kept.parts() {
+                        rows.clear();
+                        kept.part(index)?.add_to(place, &codes, &mut rows);
+                        store.push(Batch::new(place, &rows))?;
+                    }
+                }
+            }
+        }
+        Ok(Self { read, kept: store.into_kept() })
+    }
+}
+
+impl settle::InParts for Together<'_> {
+    fn rows(&self) -> u64 {
+        let read = self.read.iter().map(|(_, read, file)| read.rows_of(*file));
+        read.sum::<u64>() + self.kept.rows(&|_| true)
+    }
+
+    fn read(&self, part: Part, into: &mut Vec<Entry>) -> Result<(), CountError> {
+        for (place, read, file) in &self.read {
+            let start = into.len();
+            read.rows.read_of(*file, part, into)?;
+            into.iter_mut().skip(start).for_each(|row| *row = row.in_file(*place));
+        }
+        Ok(self.kept.read(part, &|_| true, into)?)
+    }
+}
+
+impl FileRows {
+    /// Adds the rows, as those of `file`.
+    fn add_to(&self, file: u32, codes: &[u32], into: &mut Vec<Entry>) {
+        let words = self.times.iter().zip(&self.classes).zip(&self.connectors);
+        let words = words.zip(self.remotes.iter().zip(&self.peers));
+        into.extend(self.keys.iter().zip(words).map(
+            |(key, (((time, class), connector), (remote, peer)))| {
+                let names = (code(codes, *connector), code(codes, *peer));
+                Entry::of_parts(*key, *time, (file, *class), *remote, names)
+            },
+        ));
+    }
+}

@@ -1,0 +1,68 @@
+//! Names as a file keeps them. Codes of names differ from reading to reading, their places in
+//! the list of a file do not.
+
+use std::collections::BTreeSet;
+
+use polars::prelude::PolarsResult;
+use serde::{Deserialize, Serialize};
+
+use super::name;
+use crate::trace::{NO_NAME, Names};
+
+/// Names in one piece, sorted; each is told by its place, from 1.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NameList {
+    text: String,
+    ends: Vec<u32>,
+}
+
+/// Names as a file keeps them: sorted, and told by their place in the list.
+#[derive(Debug, Clone, Default)]
+pub struct FileNames {
+    list: NameList,
+    /// By code; 0 where it has none.
+    places: Vec<u32>,
+}
+
+impl FileNames {
+    pub(super) fn of(codes: impl Iterator<Item = u32>, names: &Names) -> Self {
+        let codes: BTreeSet<u32> = codes.collect();
+        let named = codes.into_iter().filter_map(|code| Some((name(names, code)?, code)));
+        let mut named: Vec<(String, u32)> = named.collect();
+        named.sort();
+        let mut own = Self::default();
+        for (place, (name, code)) in (1..).zip(named) {
+            own.list.text.push_str(&name);
+            own.list.ends.push(u32::try_from(own.list.text.len()).unwrap_or(u32::MAX));
+            let index = code as usize;
+            if own.places.len() <= index {
+                own.places.resize(index + 1, 0);
+            }
+            own.places[index] = place;
+        }
+        own
+    }
+
+    pub(super) fn place(&self, code: u32) -> u32 {
+        self.places.get(code as usize).copied().unwrap_or(0)
+    }
+
+    /// The names.
+    pub fn list(&self) -> &NameList {
+        &self.list
+    }
+}
+
+/// The codes that names have in a reading, by their place in a list.
+pub(super) fn codes(list: &NameList, names: &Names) -> PolarsResult<Vec<u32>> {
+    let mut start = 0;
+    let codes = list.ends.iter().map(|end| {
+        let name = list.text.get(std::mem::replace(&mut start, *end as usize)..*end as usize);
+        names.code(name.unwrap_or_default())
+    });
+    std::iter::once(Ok(NO_NAME)).chain(codes).collect()
+}
+
+pub(super) fn code(codes: &[u32], place: u32) -> u32 {
+    codes.get(place as usize).copied().unwrap_or(NO_NAME)
+}
