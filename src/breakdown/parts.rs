@@ -210,14 +210,19 @@ impl DayCells {
 impl DayPeers {
     fn of(counts: &PeerCounts, names: &Names) -> Self {
         let domains = FileNames::of(counts.iter().map(|count| count.peer), names);
-        let mut sums: BTreeMap<_, u64> = BTreeMap::new();
-        for count in counts {
+        let key = |count: &settle::PeerCount| {
             let day = i32::try_from(count.period).unwrap_or(i32::MAX);
-            let key = (day, class(count.direction, count.tls), domains.place(count.peer));
-            *sums.entry(key).or_default() += count.messages;
-        }
-        let peer = |((day, class, name), messages)| (day, class, name, messages);
-        Self { domains: domains.list().clone(), peers: sums.into_iter().map(peer).collect() }
+            (day, class(count.direction, count.tls), domains.place(count.peer))
+        };
+        let mut all: Vec<_> = counts.iter().map(|count| (key(count), count.messages)).collect();
+        // There may be millions, a few times each: a tree of them would take longer.
+        all.sort_unstable();
+        let same = all.chunk_by(|a, b| a.0 == b.0);
+        let peers = same.filter_map(|same| {
+            let ((day, class, name), _) = *same.first()?;
+            Some((day, class, name, same.iter().map(|(_, messages)| messages).sum()))
+        });
+        Self { peers: peers.collect(), domains: domains.list().clone() }
     }
 }
 

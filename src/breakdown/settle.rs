@@ -90,7 +90,7 @@ pub(super) fn settle(rows: &dyn InParts, rules: &Rules<'_>) -> Result<Settled, C
     let bits = bits_at_once(rows.rows(), workers as u64);
     let next = AtomicUsize::new(0);
     let work = || -> Result<Tally, CountError> {
-        let mut tally = Tally::new(rules.days.first());
+        let mut tally = Tally::new(rules);
         let mut desk = Desk::default();
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);

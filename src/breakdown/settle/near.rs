@@ -73,6 +73,88 @@ impl Near {
     }
 }
 
+/// Counts of small numbers, side by side: by place (a period, or a day from the first), then by
+/// remote domain, direction and band. Nothing is looked for, and little memory is touched.
+#[derive(Debug, Default)]
+pub(super) struct Nearest {
+    counts: Vec<Vec<u32>>,
+    /// How many there are, in all places.
+    length: usize,
+    /// What is still to be added: place, index, messages. One after the other, additions do
+    /// not wait for the memory that each of them touches.
+    pending: Vec<(u32, u32, u32)>,
+}
+
+impl Nearest {
+    /// More counts are not held: 8 MB.
+    const MOST: usize = 1 << 21;
+    const MOST_PLACES: usize = 1 << 12;
+    /// Bits of direction (inbound or outbound) and band.
+    const CLASS_BITS: u32 = 4;
+
+    /// Takes in messages, which are counted by the next [`Nearest::settle`]; says whether there
+    /// is room for them.
+    pub(super) fn add(&mut self, place: usize, class: u8, peer: u32, messages: u64) -> bool {
+        let index = (peer as usize) << Self::CLASS_BITS | usize::from(class);
+        if place >= Self::MOST_PLACES || class >> Self::CLASS_BITS > 0 || index >= Self::MOST {
+            return false;
+        }
+        if self.counts.len() <= place {
+            self.counts.resize_with(place + 1, Vec::new);
+        }
+        let counts = &mut self.counts[place];
+        if counts.len() <= index {
+            let length = (index + 1).next_multiple_of(1 << 10);
+            let more = length - counts.len();
+            if self.length + more > Self::MOST {
+                return false;
+            }
+            counts.resize(length, 0);
+            self.length += more;
+        }
+        let words = [place as u64, index as u64, messages].map(u32::try_from);
+        let [Ok(place), Ok(index), Ok(messages)] = words else { return false };
+        self.pending.push((place, index, messages));
+        true
+    }
+
+    /// Counts what was taken in; what does not fit into a count is given to `others`, as
+    /// [`Nearest::add`] got it.
+    pub(super) fn settle(&mut self, mut others: impl FnMut(usize, u8, u32, u64)) {
+        for (place, index, messages) in self.pending.drain(..) {
+            // `add` has made room for all of them.
+            let count = &mut self.counts[place as usize][index as usize];
+            match count.checked_add(messages) {
+                Some(sum) => *count = sum,
+                None => {
+                    let (class, peer) = Self::of_index(index);
+                    others(place as usize, class, peer, u64::from(messages));
+                }
+            }
+        }
+    }
+
+    /// Class and remote domain.
+    fn of_index(index: u32) -> (u8, u32) {
+        let class = u8::try_from(index & ((1 << Self::CLASS_BITS) - 1)).unwrap_or(0);
+        (class, index >> Self::CLASS_BITS)
+    }
+
+    /// All counts: place, class, remote domain and messages; there are none afterwards. What
+    /// is pending is not among them.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = (usize, u8, u32, u64)> {
+        self.length = 0;
+        let places = std::mem::take(&mut self.counts).into_iter().enumerate();
+        places.flat_map(|(place, counts)| {
+            let counted = (0_u32..).zip(counts).filter(|(_, messages)| *messages > 0);
+            counted.map(move |(index, messages)| {
+                let (class, peer) = Self::of_index(index);
+                (place, class, peer, u64::from(messages))
+            })
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -95,5 +177,36 @@ mod tests {
         assert_eq!(left.len(), 60_000);
         assert!(left.iter().all(|(key, messages)| *messages == 2 * (key % 3 + 1)));
         assert!(near.add(7, 1) && near.drain().eq([(7, 1)]), "it can be used again");
+    }
+
+    #[test]
+    fn the_nearest_are_counted_once_and_what_finds_no_room_is_told() {
+        let mut nearest = Nearest::default();
+        let keys: Vec<(usize, u8, u32)> = (0..5000_usize)
+            .map(|n| (n % 40, u8::try_from(n % 17).unwrap(), u32::try_from(n).unwrap()))
+            .chain([(Nearest::MOST_PLACES, 0, 0), (0, 0, u32::MAX)])
+            .collect();
+        let mut left: BTreeMap<(usize, u8, u32), u64> = BTreeMap::new();
+        for (messages, (place, class, peer)) in (1..).zip(keys.iter().copied()) {
+            for messages in [messages, 1] {
+                if !nearest.add(place, class, peer, messages) {
+                    *left.entry((place, class, peer)).or_default() += messages;
+                }
+            }
+        }
+        nearest.settle(|_, _, _, _| panic!("each fits"));
+        assert!(left.len() > 5000 / 17 + 2 && left.len() < 4000, "{}", left.len());
+        for (place, class, peer, messages) in nearest.drain() {
+            assert_eq!(left.insert((place, class, peer), messages), None);
+        }
+        for (messages, key) in (1_u64..).zip(keys) {
+            assert_eq!(left[&key], messages + 1, "{key:?}");
+        }
+        assert!(!nearest.add(0, 0, 0, 1 << 32), "a count has a bound");
+        assert!(nearest.add(0, 3, 9, u64::from(u32::MAX)) && nearest.add(0, 3, 9, 8));
+        let mut others = Vec::new();
+        nearest.settle(|place, class, peer, messages| others.push((place, class, peer, messages)));
+        assert_eq!(others, [(0, 3, 9, 8)]);
+        assert!(nearest.drain().eq([(0, 3, 9, u64::from(u32::MAX))]), "it can be used again");
     }
 }

@@ -5,11 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use chrono::NaiveDate;
 use polars::prelude::*;
 
-use super::Message;
-use super::near::Near;
+use super::near::{Near, Nearest};
+use super::{Message, Rules};
 use crate::breakdown::SourceCounts;
 use crate::trace::{Direction, NO_NAME, RejectReason, Rejects, Tls};
 
@@ -175,7 +174,8 @@ impl Default for CellColumns {
 impl Default for PeerColumns {
     fn default() -> Self {
         let near = Near::new(20);
-        Self { keys: Vec::new(), messages: Vec::new(), nearest: Vec::new(), near }
+        let nearest = Nearest::default();
+        Self { keys: Vec::new(), messages: Vec::new(), first: 0, nearest, near }
     }
 }
 
@@ -184,10 +184,11 @@ pub(super) struct PeerColumns {
     /// Period, direction, band and remote domain, as [`PeerColumns::push`] packs them.
     keys: Vec<u64>,
     messages: Vec<u64>,
-    /// Messages of the domains whose codes are small, which is most of them: by period, then
-    /// by the rest of the key. They become rows when all is counted.
-    nearest: Vec<Vec<u64>>,
-    /// Those of the other keys that came first.
+    /// The first period.
+    first: usize,
+    /// Messages of periods and domains whose numbers are small, which is most of them, and of
+    /// the other keys that came first. They become rows when all is counted.
+    nearest: Nearest,
     near: Near,
 }
 
@@ -223,18 +224,9 @@ impl CellColumns {
 
 impl PeerColumns {
     pub(super) fn push(&mut self, period: usize, message: &Message, peer: u32, messages: u64) {
-        let class = (message.direction as u64) << 3 | message.tls as u64;
-        if peer < Self::NEAR && period < 16 {
-            if self.nearest.len() <= period {
-                self.nearest.resize_with(period + 1, Vec::new);
-            }
-            let nearest = &mut self.nearest[period];
-            let index =
-                (peer as usize) << 5 | (message.direction as usize) << 3 | message.tls as usize;
-            if nearest.len() <= index {
-                nearest.resize(index + 1, 0);
-            }
-            nearest[index] += messages;
+        let class = (message.direction as u8) << 3 | message.tls as u8;
+        let place = period.checked_sub(self.first);
+        if place.is_some_and(|place| self.nearest.add(place, class, peer, messages)) {
             return;
         }
         let key = Self::pack(period, class, peer);
@@ -244,19 +236,23 @@ impl PeerColumns {
         }
     }
 
-    const NEAR: u32 = 1 << 16;
+    fn pack(period: usize, class: u8, peer: u32) -> u64 {
+        ((period as u64) << 5 | u64::from(class)) << 32 | u64::from(peer)
+    }
 
-    fn pack(period: usize, class: u64, peer: u32) -> u64 {
-        ((period as u64) << 5 | class) << 32 | u64::from(peer)
+    /// Counts what was pushed of one part.
+    fn settle(&mut self) {
+        let Self { keys, messages, first, nearest, .. } = self;
+        nearest.settle(|place, class, peer, more| {
+            keys.push(Self::pack(*first + place, class, peer));
+            messages.push(more);
+        });
     }
 
     fn near_to_rows(&mut self) {
-        for (period, nearest) in std::mem::take(&mut self.nearest).into_iter().enumerate() {
-            for (index, messages) in (0_u64..).zip(nearest).filter(|(_, messages)| *messages > 0) {
-                let peer = u32::try_from(index >> 5).unwrap_or(NO_NAME);
-                self.keys.push(Self::pack(period, index & 31, peer));
-                self.messages.push(messages);
-            }
+        for (place, class, peer, messages) in self.nearest.drain() {
+            self.keys.push(Self::pack(self.first + place, class, peer));
+            self.messages.push(messages);
         }
         for (key, messages) in self.near.drain() {
             self.keys.push(key);
@@ -273,10 +269,14 @@ impl Tally {
     const NEAR_FILES: u32 = 512;
     const NEAR_DAYS: i32 = 512;
 
-    /// An empty tally of days that begin with this one.
-    pub(super) fn new(first_day: Option<NaiveDate>) -> Self {
-        let first_day = first_day.map_or(0, |day| day.to_epoch_days());
-        Self { first_day, ..Self::default() }
+    /// An empty tally of what these rules count.
+    pub(super) fn new(rules: &Rules<'_>) -> Self {
+        let first_day = rules.days.first().map_or(0, |day| day.to_epoch_days());
+        let mut tally = Self { first_day, ..Self::default() };
+        if rules.windows.is_none() {
+            tally.peers.first = usize::try_from(first_day).unwrap_or(0);
+        }
+        tally
     }
 
     pub(super) fn source(&mut self, file: u32) -> &mut SourceCounts {
@@ -320,6 +320,7 @@ impl Tally {
 
     /// Groups what was counted, when it is much or `all` of it is asked for.
     pub(super) fn fold(&mut self, all: bool, packs: bool) -> PolarsResult<()> {
+        self.peers.settle();
         if all || self.cells.keys.len() >= FOLD_AT {
             self.cells.near_to_rows();
             let columns = std::mem::take(&mut self.cells);
