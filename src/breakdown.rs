@@ -42,7 +42,7 @@ use self::coverage::{Activity, LocalDays};
 pub use self::coverage::{Coverage, Gap};
 pub use self::inspect::{Inspection, Seen};
 pub use self::members::{FileRows, KeptRows, Member, MemberRows, ReadRows};
-pub use self::name_list::{FileNames, NameList};
+pub use self::name_list::{FileNames, NameList, UsedNames};
 pub use self::parts::{Counts, DayCells, DayPeers, FileSeen, Parts, Places, Settlement};
 pub use self::rows::Part;
 use self::rows::{Batch, Entry, Kept, Store};

@@ -1,11 +1,9 @@
 //! The rows of single files, read now or kept of an earlier reading, alone and together.
 
-use std::collections::BTreeSet;
-
 use super::name_list::{FileNames, NameList, code, codes};
 use super::rows::{Batch, Desk, Entry, Kept, MOST_BITS, Part, Store, bits_for};
-use super::{CountError, FileSeen, Room, at_once, settle};
-use crate::trace::{Direction, NO_NAME, Names};
+use super::{CountError, FileSeen, Room, settle};
+use crate::trace::{Direction, Names};
 
 /// The rows of one file, or of a part of it, sorted by identity, column by column; names are
 /// told by their place in the list of the file, from 1.
@@ -79,34 +77,6 @@ impl ReadRows {
     /// How many rows a file has.
     pub fn rows_of(&self, file: u32) -> u64 {
         self.rows.rows_of(file)
-    }
-
-    /// Names of a file's connectors and remote domains.
-    ///
-    /// # Errors
-    /// [`CountError::Scratch`] where rows cannot be read again.
-    pub fn names_of(&self, file: u32, names: &Names) -> Result<FileNames, CountError> {
-        let codes = |part: &Part| -> Result<Vec<u32>, CountError> {
-            let mut rows = Vec::new();
-            self.rows.read_of(file, *part, &mut rows)?;
-            // Codes follow one another: a list of them is shorter than a tree.
-            let mut seen: Vec<bool> = vec![false; names.len()];
-            let codes = rows.iter().flat_map(|row| [row.connector(), row.peer()]);
-            for code in codes.filter(|code| *code != NO_NAME) {
-                let index = code as usize;
-                if seen.len() <= index {
-                    seen.resize(index + 1, false);
-                }
-                seen[index] = true;
-            }
-            Ok((0..).zip(&seen).filter(|(_, seen)| **seen).map(|(code, _)| code).collect())
-        };
-        let mut used: BTreeSet<u32> = BTreeSet::new();
-        let bits = bits_for(self.rows_of(file), 1 << 16, MOST_BITS);
-        for codes in at_once::each(&Part::all(bits).collect::<Vec<_>>(), codes) {
-            used.extend(codes?);
-        }
-        Ok(FileNames::of(used.into_iter(), names))
     }
 
     /// The rows of a part of one file, as they are kept.

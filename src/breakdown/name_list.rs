@@ -7,6 +7,7 @@ use polars::prelude::PolarsResult;
 use serde::{Deserialize, Serialize};
 
 use super::name;
+use super::rows::Entry;
 use crate::trace::{NO_NAME, Names};
 
 /// Names in one piece, sorted; each is told by its place, from 1.
@@ -14,6 +15,39 @@ use crate::trace::{NO_NAME, Names};
 pub struct NameList {
     text: String,
     ends: Vec<u32>,
+}
+
+/// Which names rows use, by their codes. Codes follow one another: a list of them is shorter
+/// than a tree.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UsedNames {
+    used: Vec<bool>,
+}
+
+impl UsedNames {
+    pub(super) fn mark(&mut self, rows: &[Entry]) {
+        let codes = rows.iter().flat_map(|row| [row.connector(), row.peer()]);
+        for code in codes.filter(|code| *code != NO_NAME) {
+            let index = code as usize;
+            if self.used.len() <= index {
+                self.used.resize(index + 1, false);
+            }
+            self.used[index] = true;
+        }
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.used.resize(self.used.len().max(other.used.len()), false);
+        for (used, other) in self.used.iter_mut().zip(&other.used) {
+            *used |= other;
+        }
+    }
+
+    /// The names.
+    pub fn list(&self, names: &Names) -> FileNames {
+        let used = (0..).zip(&self.used).filter(|(_, used)| **used);
+        FileNames::of(used.map(|(code, _)| code), names)
+    }
 }
 
 /// Names as a file keeps them: sorted, and told by their place in the list.

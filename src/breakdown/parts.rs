@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::coverage::{Activity, QuarterSeen};
 use super::members::{Member, ReadRows, Together};
-use super::name_list::{FileNames, NameList, code, codes};
+use super::name_list::{FileNames, NameList, UsedNames, code, codes};
 use super::settle::{self, PeerCounts, Settled, Windows};
 use super::{
     Breakdown, Collector, ConnectorFacts, CountError, Counted, Room, Scope, SourceCounts, usable,
@@ -93,6 +93,8 @@ pub struct Settlement {
     pub cells: DayCells,
     /// Messages by remote domain.
     pub peers: DayPeers,
+    /// Names that the rows use.
+    pub names: UsedNames,
 }
 
 impl Collector {
@@ -179,7 +181,8 @@ impl Settlement {
         let cells = DayCells::of(&settled.cells, names);
         let days = cells.cells.first().zip(cells.cells.last());
         let days = days.map(|(first, last)| (first.0, last.0));
-        Self { places, days, cells, peers: DayPeers::of(&settled.peers, names) }
+        let peers = DayPeers::of(&settled.peers, names);
+        Self { places, days, cells, peers, names: settled.names }
     }
 }
 

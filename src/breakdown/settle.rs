@@ -98,6 +98,9 @@ pub(super) fn settle(rows: &dyn InParts, rules: &Rules<'_>) -> Result<Settled, C
                 break;
             }
             rows.read(Part::new(index, bits), desk.fresh())?;
+            if rules.windows.is_none() {
+                tally.names.mark(desk.rows());
+            }
             desk.each_identity(bits, |run| Run { rules, tally: &mut tally }.settle(run));
             tally.fold(false, rules.packs)?;
         }

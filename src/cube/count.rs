@@ -14,8 +14,8 @@ use super::rows::{self, Rows};
 use super::share::{self, Groups, Many};
 use super::{Cubes, Head, RACY, Trouble, path_bytes};
 use crate::breakdown::{
-    Breakdown, Collector, Counts, DayCells, DayPeers, Member, MemberRows, Part, Parts, Places,
-    ReadRows, Scope, Settlement, at_once,
+    Breakdown, Collector, Counts, DayCells, DayPeers, FileNames, Member, MemberRows, Part, Parts,
+    Places, ReadRows, Scope, Settlement, UsedNames, at_once,
 };
 use crate::ingest::{Content, Held, Reading, Settings, Source, SourceFile, Stat};
 use crate::trace::{Names, Unit};
@@ -145,9 +145,9 @@ impl Cubes {
             }
         }
         for node in nodes.iter_mut().filter(|node| node.read) {
-            self.settle_alone(node, &read, names)?;
+            let own = self.settle_alone(node, &read, names)?.list(names);
             let source = reading.files.get(node.file as usize);
-            let read = (&read, names);
+            let read = (&read, &own);
             node.key = source.and_then(|source| self.keep(node, source, recipes, read, &mut new));
         }
         let stored = self.groups(nodes, &new, (&read, names), &mut parts)?;
@@ -169,7 +169,7 @@ impl Cubes {
         node: &Node,
         source: &SourceFile,
         recipes: &Recipes<'_>,
-        read: (&ReadRows, &Names),
+        read: (&ReadRows, &FileNames),
         new: &mut BTreeSet<Key>,
     ) -> Option<Key> {
         let stat = source.origin.stat?;
@@ -206,10 +206,9 @@ impl Cubes {
         node: &Node,
         key: &Key,
         cube: &Key,
-        (read, names): (&ReadRows, &Names),
+        (read, names): (&ReadRows, &FileNames),
     ) -> Result<(), Trouble> {
-        let own = read.names_of(node.file, names)?;
-        rows::write(&self.path(key, ROWS), key, (read, node.file), &own)?;
+        rows::write(&self.path(key, ROWS), key, (read, node.file), names)?;
         if let Some((cells, peers)) = &node.settled {
             self.write_cube(cube, &node.head, cells, peers)?;
         }
@@ -313,8 +312,13 @@ impl Cubes {
         Ok(Settlement::of(&members, names, self.zone, &self.room)?)
     }
 
-    /// Settles a file that was read by itself.
-    fn settle_alone(&self, node: &mut Node, read: &ReadRows, names: &Names) -> Result<(), Trouble> {
+    /// Settles a file that was read by itself; gives the names that its rows use.
+    fn settle_alone(
+        &self,
+        node: &mut Node,
+        read: &ReadRows,
+        names: &Names,
+    ) -> Result<UsedNames, Trouble> {
         let settlement = if read.rows_of(node.file) == 0 {
             Settlement { places: vec![Places::default()], ..Settlement::default() }
         } else {
@@ -324,7 +328,7 @@ impl Cubes {
         head.places = settlement.places;
         head.days = settlement.days;
         node.settled = Some((settlement.cells, settlement.peers));
-        Ok(())
+        Ok(settlement.names)
     }
 
     /// Groups of the files that share messages; compares what was not compared yet.

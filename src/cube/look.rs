@@ -14,8 +14,8 @@ use super::rows::Rows;
 use super::share::{self, Many};
 use super::{Cubes, Head, LOCK, Place, Trouble};
 use crate::breakdown::{
-    Collector, CountError, DayCells, DayPeers, FileNames, FileSeen, KeptRows, Member, MemberRows,
-    ReadRows, Room, Settlement,
+    Collector, CountError, DayCells, DayPeers, FileSeen, KeptRows, Member, MemberRows, ReadRows,
+    Room, Settlement,
 };
 use crate::config::Memory;
 use crate::ingest::{self, Content, Held, Identity, Known, Outline, Source, Stat};
@@ -205,8 +205,7 @@ struct Fresh {
     sha256: String,
     held: Held,
     rows: ReadRows,
-    names: FileNames,
-    codes: Names,
+    names: Names,
     seen: FileSeen,
 }
 
@@ -227,11 +226,10 @@ fn read_again(path: &Path, entry: &Entry, room: Room) -> Option<Result<Fresh, Co
     let totals = std::mem::take(&mut reading.aggregates);
     let file = reading.files.first()?;
     let (sha256, held) = (file.sha256.clone(), Held::of(file, totals));
-    let fresh = collector.into_files(&names).and_then(|(rows, mut seen)| {
+    Some(collector.into_files(&names).map(|(rows, mut seen)| {
         let seen = seen.remove(&0).unwrap_or_default();
-        Ok(Fresh { sha256, held, names: rows.names_of(0, &names)?, rows, codes: names, seen })
-    });
-    Some(fresh)
+        Fresh { sha256, held, rows, names, seen }
+    }))
 }
 
 impl Cubes {
@@ -297,20 +295,15 @@ impl Cubes {
         verdict: &mut Verdict,
     ) -> Result<(), Trouble> {
         let before = verdict.faults.len();
-        let rows_path = self.path(key, ROWS);
-        let kept = Rows::open(&rows_path, key).ok();
-        let same = kept.map(|kept| kept.are((&fresh.rows, 0), &fresh.names)).transpose()?;
-        if same != Some(true) {
-            verdict.fault(rows_path.to_string_lossy(), "these are not the rows of the file");
-        }
+        let member = Member {
+            rows: MemberRows::Read(&fresh.rows, 0),
+            seen: &fresh.seen,
+            absent_is_no_tls: fresh.held.absent_is_no_tls,
+        };
+        let mut names = None;
         for (zone, cube) in &entry.cubes {
             let Ok(zone) = zone.parse() else { continue };
-            let member = Member {
-                rows: MemberRows::Read(&fresh.rows, 0),
-                seen: &fresh.seen,
-                absent_is_no_tls: fresh.held.absent_is_no_tls,
-            };
-            let settled = Settlement::of(&[member], &fresh.codes, zone, &self.room)?;
+            let settled = Settlement::of(&[member], &fresh.names, zone, &self.room)?;
             let head = Head {
                 held: Some(fresh.held.clone()),
                 seen: fresh.seen.clone(),
@@ -318,6 +311,19 @@ impl Cubes {
                 days: settled.days,
             };
             self.compare_cube(cube, &(head, settled.cells, settled.peers), verdict);
+            names = Some(settled.names);
+        }
+        // The names that rows use are the same in every zone.
+        let names = match names {
+            Some(names) => names,
+            None => Settlement::of(&[member], &fresh.names, Tz::UTC, &self.room)?.names,
+        };
+        let rows_path = self.path(key, ROWS);
+        let kept = Rows::open(&rows_path, key).ok();
+        let own = names.list(&fresh.names);
+        let same = kept.map(|kept| kept.are((&fresh.rows, 0), &own)).transpose()?;
+        if same != Some(true) {
+            verdict.fault(rows_path.to_string_lossy(), "these are not the rows of the file");
         }
         verdict.same += usize::from(verdict.faults.len() == before);
         Ok(())

@@ -17,6 +17,11 @@ impl Desk {
         &mut self.unsorted
     }
 
+    /// The rows of the part, as they came.
+    pub(in crate::breakdown) fn rows(&self) -> &[Entry] {
+        &self.unsorted
+    }
+
     /// Calls `each` with the rows of every identity, sorted, in the order of identities. All
     /// must be of one part by `bits`.
     pub(in crate::breakdown) fn each_identity(

@@ -124,12 +124,11 @@ impl Nearest {
         for (place, index, messages) in self.pending.drain(..) {
             // `add` has made room for all of them.
             let count = &mut self.counts[place as usize][index as usize];
-            match count.checked_add(messages) {
-                Some(sum) => *count = sum,
-                None => {
-                    let (class, peer) = Self::of_index(index);
-                    others(place as usize, class, peer, u64::from(messages));
-                }
+            if let Some(sum) = count.checked_add(messages) {
+                *count = sum;
+            } else {
+                let (class, peer) = Self::of_index(index);
+                others(place as usize, class, peer, u64::from(messages));
             }
         }
     }

@@ -10,6 +10,7 @@ use polars::prelude::*;
 use super::near::{Near, Nearest};
 use super::{Message, Rules};
 use crate::breakdown::SourceCounts;
+use crate::breakdown::name_list::UsedNames;
 use crate::trace::{Direction, NO_NAME, RejectReason, Rejects, Tls};
 
 /// What messages are counted by. Grouping by one number is several times as fast as by five
@@ -107,6 +108,8 @@ pub(in crate::breakdown) struct Settled {
     pub on_days: BTreeMap<(u32, Vec<i32>), SourceCounts>,
     /// Rows that turned out to be unusable.
     pub rejects: Vec<Rejects>,
+    /// Without windows: the names that rows use, counted or not.
+    pub names: UsedNames,
 }
 
 /// Counts of one thread.
@@ -121,6 +124,7 @@ pub(super) struct Tally {
     /// By file and any days.
     on_days: BTreeMap<(u32, Vec<i32>), SourceCounts>,
     rejects: Vec<Rejects>,
+    pub(super) names: UsedNames,
     folded_cells: Folded,
     folded_peers: Folded,
 }
@@ -354,6 +358,7 @@ impl Tally {
         for (key, counts) in near_days.chain(self.on_days) {
             whole.on_days.entry(key).or_default().add(&counts);
         }
+        whole.names.merge(&self.names);
         for (index, rejects) in self.rejects.into_iter().enumerate() {
             if whole.rejects.len() <= index {
                 whole.rejects.resize(index + 1, Rejects::default());
