@@ -104,6 +104,87 @@ pub(crate) trait Reader {
     fn end(&mut self, out: &mut dyn Sink);
 }
 
+/// Follows the lines of one kind of log, block after block.
+pub(crate) trait Follow: Send {
+    /// What is done with a block beforehand.
+    type Preparer: Prepare;
+    /// The next block of a file, of which `before` is the last line before it. Gives the number
+    /// of its lines.
+    fn follow(
+        &mut self,
+        prepared: <Self::Preparer as Prepare>::Prepared<'_>,
+        stamps: &mut Stamps,
+        before: Place,
+        out: &mut dyn Sink,
+    ) -> u64;
+    /// The end of all lines: what is still open is decided now.
+    fn end(&mut self, out: &mut dyn Sink);
+}
+
+/// Finds out what lines say by themselves; each thread has one of its own.
+pub(crate) trait Prepare: Default + Send {
+    /// What was found out of a block.
+    type Prepared<'a>;
+    /// Looks at a block of whole lines.
+    fn prepare<'a>(&mut self, text: &'a [u8]) -> Self::Prepared<'a>;
+}
+
+/// Follows lines with a reader to which a line says nothing by itself.
+pub(crate) struct ByLine<R: ?Sized>(pub Box<R>);
+
+/// Prepares nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Unprepared;
+
+impl Prepare for Unprepared {
+    type Prepared<'a> = &'a [u8];
+
+    fn prepare<'a>(&mut self, text: &'a [u8]) -> &'a [u8] {
+        text
+    }
+}
+
+impl<R: Reader + Send + ?Sized> Follow for ByLine<R> {
+    type Preparer = Unprepared;
+
+    fn follow(
+        &mut self,
+        text: &[u8],
+        stamps: &mut Stamps,
+        before: Place,
+        out: &mut dyn Sink,
+    ) -> u64 {
+        each_line(text, |number, _, line| {
+            let place = Place { line: before.line + u64::from(number), ..before };
+            self.0.line(line, stamps, place, out);
+        })
+    }
+
+    fn end(&mut self, out: &mut dyn Sink) {
+        self.0.end(out);
+    }
+}
+
+/// Calls `each` with the lines of a block that are not empty, without their ends: number from
+/// 1, start, line. Gives the number of all lines.
+pub(crate) fn each_line<'a>(text: &'a [u8], mut each: impl FnMut(u32, usize, &'a [u8])) -> u64 {
+    if text.is_empty() {
+        return 0;
+    }
+    let text = text.strip_suffix(b"\n").unwrap_or(text);
+    let (mut start, mut number) = (0, 0_u32);
+    for end in memchr::memchr_iter(b'\n', text).chain([text.len()]) {
+        let line = text.get(start..end).unwrap_or_default();
+        number += 1;
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if !line.is_empty() {
+            each(number, start, line);
+        }
+        start = end + 1;
+    }
+    u64::from(number)
+}
+
 /// Hash of the parts of an identity, such as host, instance, queue id and time of arrival.
 pub(crate) fn identity(parts: &[&[u8]]) -> u64 {
     let mut hasher = Xxh3::new();

@@ -9,9 +9,8 @@ use std::path::Path;
 use chrono_tz::Tz;
 use proptest::prelude::*;
 
-use super::Reader;
 use super::exim::Exim;
-use super::harness::{Found, read};
+use super::harness::{Found, follow, read};
 use super::opensmtpd::OpenSmtpd;
 use super::postfix::Postfix;
 use super::sendmail::Sendmail;
@@ -37,17 +36,14 @@ fn capture(name: &str) -> Vec<u8> {
     std::fs::read(folder.join(name)).unwrap()
 }
 
-fn reader(name: &str) -> Box<dyn Reader> {
-    match name.split(['/', '3', '4']).next().unwrap() {
-        "exim" => Box::new(Exim::new()),
-        "opensmtpd" => Box::new(OpenSmtpd::new()),
-        "sendmail" => Box::new(Sendmail::new()),
-        _ => Box::new(Postfix::new()),
-    }
-}
-
 fn found(name: &str, files: &[&[u8]]) -> Found {
-    read(&mut *reader(name), Tz::UTC, YearRule::Given(2026), files)
+    let rule = YearRule::Given(2026);
+    match name.split(['/', '3', '4']).next().unwrap() {
+        "exim" => read(Exim::new(), Tz::UTC, rule, files),
+        "opensmtpd" => read(OpenSmtpd::new(), Tz::UTC, rule, files),
+        "sendmail" => read(Sendmail::new(), Tz::UTC, rule, files),
+        _ => follow(Postfix::new(), Tz::UTC, rule, files),
+    }
 }
 
 /// Bands of what crossed the border, by direction and line of the whole log.

@@ -256,7 +256,7 @@ mod tests {
     use crate::trace::RejectReason;
 
     fn found(log: &str) -> Found {
-        read(&mut Exim::new(), Tz::UTC, YearRule::Given(2026), &[log.as_bytes()])
+        read(Exim::new(), Tz::UTC, YearRule::Given(2026), &[log.as_bytes()])
     }
 
     const IN: &str = "<= a@example.org H=(c.example.org) [198.51.100.4] P=esmtps \

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono_tz::Tz;
 
 use crate::ingest::log::stamp::{Stamps, YearRule};
-use crate::ingest::log::{Mail, Place, Protection, Reader, Sink};
+use crate::ingest::log::{ByLine, Follow, Mail, Place, Prepare, Protection, Reader, Sink};
 use crate::trace::{Direction, RejectReason, Tls};
 
 /// A mail with what the reader only lent.
@@ -85,18 +85,34 @@ impl Sink for Found {
 }
 
 /// Reads files one after the other as one stream.
-pub(crate) fn read(reader: &mut dyn Reader, zone: Tz, rule: YearRule, files: &[&[u8]]) -> Found {
+pub(crate) fn read<R: Reader + Send + 'static>(
+    reader: R,
+    zone: Tz,
+    rule: YearRule,
+    files: &[&[u8]],
+) -> Found {
+    follow(ByLine(Box::new(reader)), zone, rule, files)
+}
+
+/// As [`read`], for a reader of whole blocks; each file is cut into two of them.
+pub(crate) fn follow<F: Follow>(
+    mut follower: F,
+    zone: Tz,
+    rule: YearRule,
+    files: &[&[u8]],
+) -> Found {
     let mut found = Found::default();
     for (file, text) in (0..).zip(files) {
         let mut stamps = Stamps::new(zone, rule);
-        for (line, text) in (1..).zip(text.split(|byte| *byte == b'\n')) {
-            let text = text.strip_suffix(b"\r").unwrap_or(text);
-            if !text.is_empty() {
-                reader.line(text, &mut stamps, Place { file, line }, &mut found);
-            }
+        let middle = memchr::memrchr(b'\n', &text[..text.len() / 2]).map_or(0, |end| end + 1);
+        let mut line = 0;
+        for block in [&text[..middle], &text[middle..]] {
+            let mut preparer = F::Preparer::default();
+            let before = Place { file, line };
+            line += follower.follow(preparer.prepare(block), &mut stamps, before, &mut found);
         }
     }
-    reader.end(&mut found);
+    follower.end(&mut found);
     for (index, logger) in std::mem::take(&mut found.doubtful) {
         if found.proven.contains(&logger) {
             found.mails[index].tls = Tls::NoTls;

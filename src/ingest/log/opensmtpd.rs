@@ -284,7 +284,7 @@ mod tests {
             })
             .collect();
         let rule = YearRule::Given(2026);
-        read(&mut OpenSmtpd::new(), Zone::UTC, rule, &[log.as_bytes()])
+        read(OpenSmtpd::new(), Zone::UTC, rule, &[log.as_bytes()])
     }
 
     const CONNECTED: &str = "smtp connected address=[2001:db8::3] host=c.example.org";

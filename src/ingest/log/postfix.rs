@@ -23,6 +23,7 @@
 mod delivery;
 mod inbound;
 mod outbound;
+mod prepare;
 mod program;
 mod proof;
 mod queue;
@@ -31,15 +32,18 @@ mod text;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub(crate) use self::prepare::{Prepared, Preparer};
+
 use self::inbound::Server;
 use self::outbound::Client;
-use self::program::{Daemon, Program, Programs};
+use self::prepare::Said;
+use self::program::{Hosts, Program, Programs};
 use self::proof::Proofs;
 use self::queue::{Message, Removed};
 use super::recent::Recent;
 use super::stamp::Stamps;
-use super::syslog::{LineFault, split};
-use super::{Place, Reader, Sink};
+use super::syslog::{Line, LineFault, split};
+use super::{Follow, Place, Sink};
 use crate::trace::RejectReason;
 
 /// Messages that are followed at once, at least.
@@ -56,6 +60,7 @@ const LONGEST_CIPHER: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Postfix {
     programs: Programs,
+    hosts: Hosts,
     /// By host, instance and queue id.
     messages: Recent<u64, Message>,
     /// Those that were removed.
@@ -76,11 +81,12 @@ pub(crate) struct Postfix {
 #[derive(Debug)]
 struct Event<'a> {
     time_ms: i64,
-    program: Arc<Program>,
+    program: &'a Arc<Program>,
+    /// Number of its host.
+    host: usize,
     pid: u32,
     /// Which copy of the host's log: what stands in another one tells nothing of this line.
     copy: u32,
-    text: &'a [u8],
     place: Place,
 }
 
@@ -101,7 +107,8 @@ impl Postfix {
     /// Before the first line.
     pub(crate) fn new() -> Self {
         Self {
-            programs: Programs::new(),
+            programs: Programs::default(),
+            hosts: Hosts::default(),
             messages: Recent::new(MOST_MESSAGES),
             removed: Recent::new(MOST_REMOVED),
             servers: Recent::new(MOST_PROCESSES),
@@ -114,7 +121,8 @@ impl Postfix {
     }
 }
 
-impl Reader for Postfix {
+impl Postfix {
+    /// One line that was not prepared.
     fn line(&mut self, line: &[u8], stamps: &mut Stamps, place: Place, out: &mut dyn Sink) {
         let line = match split(line, stamps) {
             Ok(line) => line,
@@ -122,21 +130,66 @@ impl Reader for Postfix {
             Err(LineFault::Time) => return out.reject(RejectReason::TimeUnreadable, place, line),
             Err(LineFault::Shape) => return out.reject(RejectReason::LineUnreadable, place, line),
         };
-        let Some(program) = self.programs.take(&line.host, &line.program) else { return };
-        let copy = self.programs.saw(&program, line.time_ms, place.file);
-        let text = text::without_message_number(&line.text);
-        let event = Event { time_ms: line.time_ms, program, pid: line.pid, copy, text, place };
-        match event.program.daemon {
-            Daemon::Server => self.server(&event, out),
-            Daemon::Cleanup => self.cleanup(&event, out),
-            Daemon::Queue => self.queue(&event, out),
-            Daemon::Pickup => self.pickup(&event),
-            Daemon::Client => self.client(&event, out),
-            Daemon::Inside => self.inside(&event, out),
-            Daemon::Proxy => self.tls_proxy(&event),
-            Daemon::Other => {}
+        let Some(program) = self.programs.find(&line.host, &line.program) else { return };
+        let program = Arc::clone(&program.program);
+        let host = self.hosts.enter(&program);
+        let copy = self.hosts.saw(host, line.time_ms, place.file);
+        let said = Said::parse(&program, &line.text);
+        let Line { time_ms, pid, .. } = line;
+        self.event(&Event { time_ms, program: &program, host, pid, copy, place }, &said, out);
+    }
+
+    fn event(&mut self, event: &Event<'_>, said: &Said<'_>, out: &mut dyn Sink) {
+        match said {
+            Said::Nothing => {}
+            Said::Server(said) => self.server(event, said, out),
+            Said::Cleanup(said) => self.cleanup(event, said, out),
+            Said::Queue(said) => self.queue(event, said, out),
+            Said::Pickup(id) => self.pickup(event, *id),
+            Said::Client(said) => self.client(event, said, out),
+            Said::Inside(id, delivery) => self.inside(event, *id, delivery, out),
+            Said::Proxy(said) => self.tls_proxy(said),
         }
-        self.programs.give_back(event.program);
+    }
+}
+
+impl Follow for Postfix {
+    type Preparer = Preparer;
+
+    fn follow(
+        &mut self,
+        prepared: Prepared<'_>,
+        stamps: &mut Stamps,
+        before: Place,
+        out: &mut dyn Sink,
+    ) -> u64 {
+        let mut head: Option<(u32, Option<i64>)> = None;
+        let mut hosts = vec![None; prepared.programs.len()];
+        for entry in &prepared.entries {
+            let place = Place { line: before.line + u64::from(entry.number), ..before };
+            let base_ms = match head {
+                Some((held, base_ms)) if held == entry.head => base_ms,
+                _ => {
+                    let base_ms = prepared.head(entry).and_then(|head| stamps.instant_ms(head));
+                    head = Some((entry.head, base_ms));
+                    base_ms
+                }
+            };
+            let Some(base_ms) = base_ms else {
+                // What this changes in the stamps is not known here.
+                head = None;
+                self.line(prepared.line(entry), stamps, place, out);
+                continue;
+            };
+            let Some((index, program)) = prepared.program(entry) else { continue };
+            let Some(host) = hosts.get_mut(index) else { continue };
+            let host = *host.get_or_insert_with(|| self.hosts.enter(program));
+            let time_ms = base_ms + i64::from(entry.within_ms);
+            let copy = self.hosts.saw(host, time_ms, place.file);
+            let event = Event { time_ms, program, host, pid: entry.pid, copy, place };
+            self.event(&event, &entry.said, out);
+        }
+        prepared.lines
     }
 
     fn end(&mut self, out: &mut dyn Sink) {

@@ -59,7 +59,8 @@ impl<K: Eq + Hash, V> Recent<K, V> {
 
     /// The value of a key, made young.
     pub(crate) fn get(&mut self, key: &K) -> Option<&mut V> {
-        if !self.young.contains_key(key) {
+        // Nearly always there is nothing old, or what is asked for is young.
+        if !self.old.is_empty() && !self.young.contains_key(key) {
             let (key, value) = self.old.remove_entry(key)?;
             self.make_room();
             self.young.insert(key, value);

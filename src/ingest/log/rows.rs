@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::job::Job;
-use super::super::row::{Output, remote_key};
+use super::super::row::{CodeMemo, Output, remote_key};
 use super::super::{FileNote, IngestError};
 use super::{Mail, Place, Protection, Sink};
 use crate::trace::{
@@ -38,12 +38,21 @@ struct FileRows<'a> {
     job: &'a Job,
     output: Output,
     unproven: bool,
+    ciphers: CodeMemo<64>,
+    /// Name and address of the server of a mail.
+    server: String,
 }
 
 impl<'a> Rows<'a> {
     pub(super) fn new(jobs: &[&'a Job], sink: &'a (dyn Fn(Block) + Sync)) -> Self {
         let files = jobs.iter().map(|job| {
-            let rows = FileRows { job, output: Output::default(), unproven: false };
+            let rows = FileRows {
+                job,
+                output: Output::default(),
+                unproven: false,
+                ciphers: CodeMemo::default(),
+                server: String::new(),
+            };
             (job.context.file, rows)
         });
         Self {
@@ -141,30 +150,24 @@ impl<'a> Rows<'a> {
             }
             None if mail.connector.is_empty() => (NO_NAME, ConnectorType::None),
             None => {
-                let name = String::from_utf8_lossy(mail.connector);
-                let code = rows
-                    .output
-                    .memos
-                    .connector
-                    .code(name.as_bytes(), |name| context.code(Some(name)));
+                let memo = &mut rows.output.memos.connector;
+                let code = code_of(memo, mail.connector, |name| context.code(Some(name)));
                 (code, ConnectorType::Unknown)
             }
         };
-        let name = |bytes: &[u8]| {
-            (!bytes.is_empty()).then(|| String::from_utf8_lossy(bytes).to_lowercase())
-        };
-        let peer = name(mail.peer).map_or(NO_NAME, |peer| {
-            rows.output.memos.peer.code(peer.as_bytes(), |peer| context.code(Some(peer)))
+        let peer = code_of(&mut rows.output.memos.peer, mail.peer, |peer| {
+            context.code(Some(&peer.to_lowercase()))
         });
         let remote = if mail.direction == Direction::Outbound {
-            let mut server = String::from_utf8_lossy(mail.remote_host).into_owned();
-            server.push(' ');
-            server.push_str(&String::from_utf8_lossy(mail.remote_address));
-            remote_key(&server)
+            rows.server.clear();
+            rows.server.push_str(&String::from_utf8_lossy(mail.remote_host));
+            rows.server.push(' ');
+            rows.server.push_str(&String::from_utf8_lossy(mail.remote_address));
+            remote_key(&rows.server)
         } else {
             0
         };
-        let cipher = (!mail.cipher.is_empty()).then(|| String::from_utf8_lossy(mail.cipher));
+        let cipher = code_of(&mut rows.ciphers, mail.cipher, |name| context.code(Some(name)));
         Row {
             time_ms: mail.time_ms,
             direction: mail.direction,
@@ -172,12 +175,25 @@ impl<'a> Rows<'a> {
             connector_type,
             forced_tls: mail.forced_tls,
             tls: Tls::NoTls,
-            cipher: context.code(cipher.as_deref()),
+            cipher,
             peer,
             remote,
             message_key: mail.key,
             role: Role::Message,
         }
+    }
+}
+
+/// The code of a name as logged; bytes that are no UTF-8 are replaced.
+fn code_of<const SLOTS: usize>(
+    memo: &mut CodeMemo<SLOTS>,
+    name: &[u8],
+    code: impl Fn(&str) -> u32,
+) -> u32 {
+    match simdutf8::basic::from_utf8(name) {
+        Ok("") => NO_NAME,
+        Ok(_) => memo.code(name, code),
+        Err(_) => code(&String::from_utf8_lossy(name)),
     }
 }
 

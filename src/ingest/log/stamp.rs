@@ -23,10 +23,8 @@ pub(crate) struct Stamps {
     rule: YearRule,
     /// The year-less stamp read last, with its year.
     last: Option<NaiveDateTime>,
-    /// A stamp cut to ten minutes, and its instant: most lines share it.
+    /// The head met last, and its instant.
     memo: Memo,
-    /// The same for stamps with a date, which end with their zone.
-    iso_memo: IsoMemo,
     /// Whether a year was told by the rule.
     pub inferred_year: bool,
     /// Whether a stamp without a zone was read.
@@ -36,14 +34,58 @@ pub(crate) struct Stamps {
 #[derive(Debug, Default)]
 struct Memo {
     text: Vec<u8>,
+    zone: Option<Vec<u8>>,
     base_ms: i64,
 }
 
-#[derive(Debug, Default)]
-struct IsoMemo {
-    head: Vec<u8>,
-    zone: Vec<u8>,
-    base_ms: i64,
+/// A stamp cut to ten minutes: most lines share it with the line before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Head<'a> {
+    text: &'a [u8],
+    /// What follows the time of a stamp with a date; none in one without a year.
+    zone: Option<&'a [u8]>,
+}
+
+impl<'a> Head<'a> {
+    /// Cuts `Nov 21 16:53:10` (RFC 3164, 15 bytes) into its head and the milliseconds within
+    /// its ten minutes.
+    pub(crate) fn traditional(text: &'a [u8]) -> Option<(Self, u32)> {
+        // All but the last digit of the minutes and the seconds.
+        let (text, tail) = text.split_at_checked(11)?;
+        let &[minute, b':', tens, ones] = tail else { return None };
+        let seconds = digit(minute)? * 60 + digit(tens)? * 10 + digit(ones)?;
+        if !(digit(tens)? < 6 || seconds % 60 == 60) {
+            return None;
+        }
+        Some((Self { text, zone: None }, seconds * 1000))
+    }
+
+    /// Cuts an ISO 8601 stamp with date and time, blank or `T` between them, with or without a
+    /// zone (`+00:00`, `+0000`, ` -0500`, `Z`), up to nine fractional digits.
+    pub(crate) fn iso(text: &'a [u8]) -> Option<(Self, u32)> {
+        // All but the last digit of the minutes, the seconds, their fraction, and the zone.
+        let (text, tail) = text.split_at_checked(15)?;
+        let (&[minute, b':', tens, ones], tail) = tail.split_first_chunk::<4>()? else {
+            return None;
+        };
+        let fraction_end =
+            tail.iter().position(|byte| !byte.is_ascii_digit() && !matches!(byte, b'.' | b','));
+        let (fraction, zone) = tail.split_at_checked(fraction_end.unwrap_or(tail.len()))?;
+        let mut within = (digit(minute)? * 60 + digit(tens)? * 10 + digit(ones)?) * 1000;
+        if digit(tens)? > 5 {
+            return None;
+        }
+        if let Some((_, digits)) = fraction.split_first() {
+            for (digit_of, weight) in digits.iter().zip([100, 10, 1]) {
+                within += digit(*digit_of)? * weight;
+            }
+        }
+        Some((Self { text, zone: Some(zone) }, within))
+    }
+}
+
+fn digit(byte: u8) -> Option<u32> {
+    byte.is_ascii_digit().then(|| u32::from(byte - b'0'))
 }
 
 impl Stamps {
@@ -54,7 +96,6 @@ impl Stamps {
             rule,
             last: None,
             memo: Memo::default(),
-            iso_memo: IsoMemo::default(),
             inferred_year: false,
             without_zone: false,
         }
@@ -66,55 +107,41 @@ impl Stamps {
     }
 
     /// `Nov 21 16:53:10` (RFC 3164, 15 bytes): milliseconds since 1970 UTC.
+    #[cfg(test)]
     pub(crate) fn traditional(&mut self, text: &[u8]) -> Option<i64> {
-        // All but the last digit of the minutes and the seconds.
-        let (head, tail) = text.split_at_checked(11)?;
-        let &[minute, b':', tens, ones] = tail else { return None };
-        let digit = |byte: u8| byte.is_ascii_digit().then(|| i64::from(byte - b'0'));
-        let within = digit(minute)? * 60 + digit(tens)? * 10 + digit(ones)?;
-        if !(digit(tens)? < 6 || within % 60 == 60) {
-            return None;
-        }
-        if self.memo.text != head {
-            let naive = self.with_year(head)?;
-            let base_ms = self.local_ms(naive)?;
-            self.memo = Memo { text: head.to_vec(), base_ms };
-        }
-        Some(self.memo.base_ms + within * 1000)
+        let (head, within) = Head::traditional(text)?;
+        Some(self.instant_ms(&head)? + i64::from(within))
     }
 
-    /// ISO 8601 with date and time, blank or `T` between them, with or without a zone
-    /// (`+00:00`, `+0000`, ` -0500`, `Z`), up to nine fractional digits.
+    /// ISO 8601 (see [`Head::iso`]): milliseconds since 1970 UTC.
     pub(crate) fn iso(&mut self, text: &[u8]) -> Option<i64> {
-        // All but the last digit of the minutes, the seconds, their fraction, and the zone.
-        let (head, tail) = text.split_at_checked(15)?;
-        let (&[minute, b':', tens, ones], tail) = tail.split_first_chunk::<4>()? else {
-            return None;
-        };
-        let fraction_end =
-            tail.iter().position(|byte| !byte.is_ascii_digit() && !matches!(byte, b'.' | b','));
-        let (fraction, zone) = tail.split_at_checked(fraction_end.unwrap_or(tail.len()))?;
-        let digit = |byte: u8| byte.is_ascii_digit().then(|| i64::from(byte - b'0'));
-        let mut within = (digit(minute)? * 60 + digit(tens)? * 10 + digit(ones)?) * 1000;
-        if digit(tens)? > 5 {
-            return None;
+        let (head, within) = Head::iso(text)?;
+        Some(self.instant_ms(&head)? + i64::from(within))
+    }
+
+    /// The instant of a head, milliseconds since 1970 UTC.
+    pub(crate) fn instant_ms(&mut self, head: &Head<'_>) -> Option<i64> {
+        if self.memo.text != head.text || self.memo.zone.as_deref() != head.zone {
+            let base_ms = match head.zone {
+                Some(zone) => self.dated_ms(head.text, zone)?,
+                None => {
+                    let naive = self.with_year(head.text)?;
+                    self.local_ms(naive)?
+                }
+            };
+            let zone = head.zone.map(<[u8]>::to_vec);
+            self.memo = Memo { text: head.text.to_vec(), zone, base_ms };
         }
-        if let Some((_, digits)) = fraction.split_first() {
-            for (digit_of, weight) in digits.iter().zip([100, 10, 1]) {
-                within += digit(*digit_of)? * weight;
-            }
-        }
-        if self.iso_memo.head != head || self.iso_memo.zone != zone {
-            let whole = [head, b"0:00", zone].concat();
-            let reader = TimeReader { zone: self.zone, order: None };
-            let base_ms = reader
-                .instant_ms(std::str::from_utf8(&whole).ok()?)
-                .map_err(|_: TimeFault| ())
-                .ok()?;
-            self.iso_memo = IsoMemo { head: head.to_vec(), zone: zone.to_vec(), base_ms };
-        }
-        self.without_zone |= zone.trim_ascii().is_empty();
-        Some(self.iso_memo.base_ms + within)
+        self.without_zone |= head.zone.is_some_and(|zone| zone.trim_ascii().is_empty());
+        Some(self.memo.base_ms)
+    }
+
+    /// The ten minutes that `2026-11-21 16:5` begins, in a zone as it was logged.
+    fn dated_ms(&self, head: &[u8], zone: &[u8]) -> Option<i64> {
+        let whole = [head, b"0:00", zone].concat();
+        let reader = TimeReader { zone: self.zone, order: None };
+        let found = reader.instant_ms(std::str::from_utf8(&whole).ok()?);
+        found.map_err(|_: TimeFault| ()).ok()
     }
 
     /// The ten minutes that `Nov 21 16:5` begins, with their year.

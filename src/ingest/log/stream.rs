@@ -1,11 +1,13 @@
 //! Files of one kind of log as one stream: in order of time, so that sessions go on across
 //! a rotation.
 //!
-//! One thread reads, decompresses and hashes, the other follows the sessions; streams of
-//! several kinds follow each other.
+//! One thread reads, decompresses and hashes. The others find out what the lines of a block say
+//! by themselves, and then wait for the turn of their block to follow the sessions through it.
+//! Streams of several kinds follow each other.
 
 use std::cmp::Reverse;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Condvar, Mutex, PoisonError};
 
 use super::super::blocks::{Pool, TextBlock};
 use super::super::job::Job;
@@ -18,7 +20,7 @@ use super::postfix::Postfix;
 use super::rows::Rows;
 use super::sendmail::Sendmail;
 use super::stamp::Stamps;
-use super::{Place, Reader, Sink};
+use super::{ByLine, Follow, Place, Prepare, Reader, Sink};
 use crate::trace::{Block, Kind, RejectReason};
 
 /// Reads all logs among the files.
@@ -78,105 +80,195 @@ fn system(kind: Kind) -> Kind {
     if kind == Kind::ExchangeSmtp { Kind::ExchangeTracking } else { kind }
 }
 
-fn reader(stream: &[&Job]) -> Option<Box<dyn Reader>> {
-    let has = |kind| stream.iter().any(|job| job.sniffed.kind == kind);
-    Some(match system(stream.first()?.sniffed.kind) {
-        Kind::Postfix => Box::new(Postfix::new()),
-        Kind::Exim => Box::new(Exim::new()),
-        Kind::Sendmail => Box::new(Sendmail::new()),
-        Kind::OpenSmtpd => Box::new(OpenSmtpd::new()),
-        Kind::ExchangeTracking => {
-            Box::new(Exchange::new(has(Kind::ExchangeTracking), has(Kind::ExchangeSmtp)))
-        }
-        _ => return None,
-    })
-}
-
-/// Lines of a file, in order.
-type Part<'a> = (&'a Job, TextBlock);
-
 fn read_stream(
     stream: &[&Job],
     skip_bad_files: bool,
     sink: &(dyn Fn(Block) + Sync),
     skipped: &mut Vec<SkippedFile>,
 ) -> Result<(), IngestError> {
-    let pool = Pool::default();
-    let (sender, receiver) = sync_channel::<Part<'_>>(4);
-    std::thread::scope(|scope| {
-        let pool = &pool;
-        let follow = scope.spawn(move || {
-            let mut rows = Rows::new(stream, sink);
-            if let Some(mut reader) = reader(stream) {
-                follow(&receiver, &mut *reader, pool, &mut rows);
-            }
-            rows.finish()
-        });
-        let mut read = || {
-            for job in stream {
-                let send = |block| drop(sender.send((*job, block)));
-                let read = read_blocks(&job.input, false, pool, send);
-                if let Some(digested) = job.unless_bad(read, skip_bad_files, skipped)? {
-                    job.set_digested(digested);
-                }
-            }
-            Ok(())
-        };
-        let outcome = read();
-        drop(sender);
-        let followed = follow.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        outcome.and(followed)
-    })
+    let has = |kind| stream.iter().any(|job| job.sniffed.kind == kind);
+    let reader: Box<dyn Reader + Send> = match stream.first().map(|job| system(job.sniffed.kind)) {
+        Some(Kind::Postfix) => {
+            return follow(stream, Postfix::new(), skip_bad_files, sink, skipped);
+        }
+        Some(Kind::Exim) => Box::new(Exim::new()),
+        Some(Kind::Sendmail) => Box::new(Sendmail::new()),
+        Some(Kind::OpenSmtpd) => Box::new(OpenSmtpd::new()),
+        Some(Kind::ExchangeTracking) => {
+            Box::new(Exchange::new(has(Kind::ExchangeTracking), has(Kind::ExchangeSmtp)))
+        }
+        _ => return Ok(()),
+    };
+    follow(stream, ByLine(reader), skip_bad_files, sink, skipped)
 }
 
-/// Follows the sessions through all files.
-fn follow(
-    receiver: &Receiver<Part<'_>>,
-    reader: &mut dyn Reader,
-    pool: &Pool,
-    rows: &mut Rows<'_>,
-) {
-    let mut current: Option<(&Job, Stamps, u64)> = None;
-    while let Ok((job, block)) = receiver.recv() {
-        let file = job.context.file;
-        let (_, stamps, number) = match &mut current {
-            Some(held) if held.0.context.file == file => held,
-            _ => {
-                if let Some((job, stamps, _)) = current.take() {
-                    note_stamps(job, &stamps);
-                }
-                current.insert((job, job.stamps(), 0))
-            }
-        };
-        for _ in 0..block.skipped_lines {
-            *number += 1;
-            rows.reject(RejectReason::LineTooLong, Place { file, line: *number }, b"");
+/// A block of a file, and its place in the stream.
+type Part<'a> = (u64, &'a Job, TextBlock);
+
+/// Reads the files of a stream on this thread; prepares blocks on the others and follows them,
+/// one after the other.
+fn follow<F: Follow>(
+    stream: &[&Job],
+    follower: F,
+    skip_bad_files: bool,
+    sink: &(dyn Fn(Block) + Sync),
+    skipped: &mut Vec<SkippedFile>,
+) -> Result<(), IngestError> {
+    let pool = Pool::default();
+    let (sender, receiver) = sync_channel::<Part<'_>>(4);
+    let receiver = Mutex::new(receiver);
+    let turn = Turn::new(Following { follower, rows: Rows::new(stream, sink), current: None });
+    // One more than processors, since one may wait for its turn.
+    let workers = std::thread::available_parallelism().map_or(1, usize::from) + 1;
+    let outcome = std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| work(&receiver, &turn, &pool));
         }
-        let text = block.bytes.strip_suffix(b"\n").unwrap_or(&block.bytes);
-        let mut start = 0;
-        for end in memchr::memchr_iter(b'\n', text).chain([text.len()]) {
-            let line = text.get(start..end).unwrap_or_default();
-            start = end + 1;
-            *number += 1;
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
-            if !line.is_empty() {
-                reader.line(line, stamps, Place { file, line: *number }, rows);
-            }
+        let outcome = read_all(stream, &pool, &sender, skip_bad_files, skipped);
+        drop(sender);
+        outcome
+    });
+    outcome.and(turn.end().finish())
+}
+
+fn read_all<'a>(
+    stream: &[&'a Job],
+    pool: &Pool,
+    sender: &SyncSender<Part<'a>>,
+    skip_bad_files: bool,
+    skipped: &mut Vec<SkippedFile>,
+) -> Result<(), IngestError> {
+    let mut sequence = 0;
+    for job in stream {
+        // A worker is gone only when it panicked, which ends the scope with its panic.
+        let send = |block| {
+            drop(sender.send((sequence, *job, block)));
+            sequence += 1;
+        };
+        let read = read_blocks(&job.input, false, pool, send);
+        if let Some(digested) = job.unless_bad(read, skip_bad_files, skipped)? {
+            job.set_digested(digested);
+        }
+    }
+    Ok(())
+}
+
+fn work<'a, F: Follow>(
+    receiver: &Mutex<Receiver<Part<'a>>>,
+    turn: &Turn<Following<'a, F>>,
+    pool: &Pool,
+) {
+    let _alarm = Alarm(turn);
+    let mut preparer = F::Preparer::default();
+    loop {
+        let part = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok((sequence, job, block)) = part else { return };
+        let prepared = preparer.prepare(&block.bytes);
+        let followed = turn.take(sequence, |following| {
+            following.block(job, block.skipped_lines, prepared);
+        });
+        if followed.is_none() {
+            return;
         }
         pool.give(block.bytes);
     }
-    if let Some((job, stamps, _)) = current {
-        note_stamps(job, &stamps);
-    }
-    reader.end(rows);
 }
 
-fn note_stamps(job: &Job, stamps: &Stamps) {
-    if stamps.inferred_year {
-        job.note(FileNote::YearInferred);
+/// What is done by one thread at a time, in the order of the blocks.
+struct Turn<T> {
+    state: Mutex<TurnState<T>>,
+    changed: Condvar,
+}
+
+struct TurnState<T> {
+    next: u64,
+    /// A thread ended without having had its turn.
+    broken: bool,
+    value: T,
+}
+
+impl<T> Turn<T> {
+    fn new(value: T) -> Self {
+        let state = TurnState { next: 0, broken: false, value };
+        Self { state: Mutex::new(state), changed: Condvar::new() }
     }
-    if stamps.without_zone {
-        job.note(FileNote::ZoneAssumed);
+
+    /// Waits for the turn of a block, and then uses the value. `None` where that turn never
+    /// comes.
+    fn take<R>(&self, sequence: u64, work: impl FnOnce(&mut T) -> R) -> Option<R> {
+        let state = self.state.lock().ok()?;
+        let waits = |state: &mut TurnState<T>| state.next != sequence && !state.broken;
+        let mut state = self.changed.wait_while(state, waits).ok()?;
+        if state.broken {
+            return None;
+        }
+        let result = work(&mut state.value);
+        state.next += 1;
+        drop(state);
+        self.changed.notify_all();
+        Some(result)
+    }
+
+    fn end(self) -> T {
+        self.state.into_inner().unwrap_or_else(PoisonError::into_inner).value
+    }
+}
+
+/// Tells the threads that wait that they wait in vain, where this one ends by a panic.
+struct Alarm<'a, T>(&'a Turn<T>);
+
+impl<T> Drop for Alarm<'_, T> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.state.lock().unwrap_or_else(PoisonError::into_inner).broken = true;
+            self.0.changed.notify_all();
+        }
+    }
+}
+
+/// Follows the sessions through all files.
+struct Following<'a, F> {
+    follower: F,
+    rows: Rows<'a>,
+    /// The file that is read, its stamps, and the number of the line read last.
+    current: Option<(&'a Job, Stamps, u64)>,
+}
+
+impl<'a, F: Follow> Following<'a, F> {
+    fn block(
+        &mut self,
+        job: &'a Job,
+        skipped_lines: u64,
+        prepared: <F::Preparer as Prepare>::Prepared<'_>,
+    ) {
+        let file = job.context.file;
+        if self.current.as_ref().is_none_or(|(held, _, _)| held.context.file != file) {
+            self.note_stamps();
+        }
+        let (_, stamps, line) = self.current.get_or_insert_with(|| (job, job.stamps(), 0));
+        for _ in 0..skipped_lines {
+            *line += 1;
+            self.rows.reject(RejectReason::LineTooLong, Place { file, line: *line }, b"");
+        }
+        let before = Place { file, line: *line };
+        *line += self.follower.follow(prepared, stamps, before, &mut self.rows);
+    }
+
+    /// The stamps of the file that was read are all known.
+    fn note_stamps(&mut self) {
+        let Some((job, stamps, _)) = self.current.take() else { return };
+        if stamps.inferred_year {
+            job.note(FileNote::YearInferred);
+        }
+        if stamps.without_zone {
+            job.note(FileNote::ZoneAssumed);
+        }
+    }
+
+    fn finish(mut self) -> Result<(), IngestError> {
+        self.note_stamps();
+        self.follower.end(&mut self.rows);
+        self.rows.finish()
     }
 }
 

@@ -9,7 +9,7 @@
 
 use std::borrow::Cow;
 
-use super::stamp::Stamps;
+use super::stamp::{Head, Stamps};
 
 /// One line, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,35 +56,64 @@ pub(crate) fn split<'a>(line: &'a [u8], stamps: &mut Stamps) -> Result<Line<'a>,
 }
 
 fn plain<'a>(line: &'a [u8], stamps: &mut Stamps) -> Result<Line<'a>, LineFault> {
-    let (time_ms, rest) = if line.first().is_some_and(u8::is_ascii_digit) {
+    let (head, within, rest) = stamp(line)?;
+    let base_ms = stamps.instant_ms(&head).ok_or(LineFault::Time)?;
+    let Tagged { host, program, pid, text } = tagged(rest).ok_or(LineFault::Shape)?;
+    let time_ms = base_ms + i64::from(within);
+    Ok(Line { time_ms, host: host.into(), program: program.into(), pid, text: text.into() })
+}
+
+/// What a line that begins with its stamp says by itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tagged<'a> {
+    pub host: &'a [u8],
+    pub program: &'a [u8],
+    /// Process id; 0 = not logged.
+    pub pid: u32,
+    pub text: &'a [u8],
+}
+
+/// Takes a line of one of the two plain forms apart, as far as it tells by itself: its stamp,
+/// the milliseconds behind that, and the rest. `None` for whatever [`split`] must look at.
+pub(crate) fn cut(line: &[u8]) -> Option<(Head<'_>, u32, Tagged<'_>)> {
+    if matches!(line.first(), Some(b'{' | b'<')) {
+        return None;
+    }
+    let (head, within, rest) = stamp(line).ok()?;
+    Some((head, within, tagged(rest)?))
+}
+
+/// The stamp of a line, the milliseconds behind its head, and what follows.
+fn stamp(line: &[u8]) -> Result<(Head<'_>, u32, &[u8]), LineFault> {
+    if line.first().is_some_and(u8::is_ascii_digit) {
         let (stamp, rest) = word(line).ok_or(LineFault::Shape)?;
-        (stamps.iso(stamp).ok_or(LineFault::Time)?, rest)
-    } else {
-        let stamp = line.get(..15).ok_or(LineFault::Shape)?;
-        if stamp.get(3) != Some(&b' ') || stamp.get(9) != Some(&b':') {
-            return Err(LineFault::Shape);
-        }
-        let time_ms = stamps.traditional(stamp).ok_or(LineFault::Time)?;
-        let rest = line.get(15..).and_then(|rest| rest.strip_prefix(b" "));
-        (time_ms, rest.ok_or(LineFault::Shape)?)
-    };
-    let (host, rest) = word(rest).ok_or(LineFault::Shape)?;
-    let mut colons = memchr::memchr_iter(b':', rest);
-    let end = colons.find(|at| rest.get(at + 1) == Some(&b' ')).ok_or(LineFault::Shape)?;
-    let tag = rest.get(..end).unwrap_or_default();
-    let text = rest.get(end + 2..).unwrap_or_default();
-    // A tag is one word: what has blanks is a message of another kind.
-    if tag.is_empty() || memchr::memchr(b' ', tag).is_some() {
+        let (head, within) = Head::iso(stamp).ok_or(LineFault::Time)?;
+        return Ok((head, within, rest));
+    }
+    let (stamp, rest) = line.split_at_checked(15).ok_or(LineFault::Shape)?;
+    if stamp.get(3) != Some(&b' ') || stamp.get(9) != Some(&b':') {
         return Err(LineFault::Shape);
     }
-    let (program, pid) = match tag.strip_suffix(b"]").and_then(|tag| {
+    let (head, within) = Head::traditional(stamp).ok_or(LineFault::Time)?;
+    Ok((head, within, rest.strip_prefix(b" ").unwrap_or_default()))
+}
+
+/// `HOST PROGRAM[PID]: TEXT`.
+fn tagged(line: &[u8]) -> Option<Tagged<'_>> {
+    let (host, rest) = word(line)?;
+    let mut colons = memchr::memchr_iter(b':', rest);
+    let end = colons.find(|at| rest.get(at + 1) == Some(&b' '))?;
+    let (tag, text) = (rest.get(..end)?, rest.get(end + 2..)?);
+    // A tag is one word: what has blanks is a message of another kind.
+    if tag.is_empty() || memchr::memchr(b' ', tag).is_some() {
+        return None;
+    }
+    let with_pid = tag.strip_suffix(b"]").and_then(|tag| {
         let open = memchr::memrchr(b'[', tag)?;
         Some((tag.get(..open)?, number(tag.get(open + 1..)?)?))
-    }) {
-        Some(found) => found,
-        None => (tag, 0),
-    };
-    Ok(Line { time_ms, host: host.into(), program: program.into(), pid, text: text.into() })
+    });
+    let (program, pid) = with_pid.unwrap_or((tag, 0));
+    Some(Tagged { host, program, pid, text })
 }
 
 fn rfc5424<'a>(rest: &'a [u8], stamps: &mut Stamps) -> Result<Line<'a>, LineFault> {

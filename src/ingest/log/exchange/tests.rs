@@ -209,7 +209,7 @@ fn run(files: &[String]) -> Found {
     let tracking = files.iter().any(|file| file.contains("Message Tracking Log"));
     let protocol = files.iter().any(|file| file.contains("Protocol Log"));
     let bytes: Vec<&[u8]> = files.iter().map(String::as_bytes).collect();
-    read(&mut Exchange::new(tracking, protocol), Tz::UTC, YearRule::Absent, &bytes)
+    read(Exchange::new(tracking, protocol), Tz::UTC, YearRule::Absent, &bytes)
 }
 
 fn only(files: &[String]) -> Owned {

@@ -2,7 +2,7 @@
 
 use memchr::{memchr, memchr_iter, memrchr};
 
-use super::text::address;
+use super::text::{Peer, address};
 use crate::trace::Tls;
 
 /// One recipient of one attempt.
@@ -10,8 +10,8 @@ use crate::trace::Tls;
 pub(super) struct Delivery<'a> {
     /// Address of the recipient.
     pub to: &'a [u8],
-    /// Server, as logged.
-    pub relay: &'a [u8],
+    /// Server; none where it is none, as for local deliveries.
+    pub relay: Option<Peer<'a>>,
     /// The times before the transfer: equal on all lines of one delivery.
     pub start: &'a [u8],
     /// For how long the connection was set up and used, at most.
@@ -49,7 +49,7 @@ impl<'a> Delivery<'a> {
                 if key == b"orig_to=" { recipient(value)? } else { until_comma(value)? };
             rest = behind;
             match key {
-                b"relay=" => delivery.relay = value,
+                b"relay=" => delivery.relay = Peer::parse(value).map(|(peer, _)| peer),
                 b"delay=" => delivery.took_ms = seconds_ms(value),
                 b"delays=" => delivery.delays(value),
                 b"tls=" => delivery.level = Level::parse(value),
@@ -126,6 +126,10 @@ mod tests {
         Delivery::parse(text.as_bytes())
     }
 
+    fn relay(text: &str) -> Option<Peer<'_>> {
+        Peer::parse(text.as_bytes()).map(|(peer, _)| peer)
+    }
+
     #[test]
     fn a_line_of_each_age() {
         let new = "to=<a@example.net>, orig_to=<b@example.net>, relay=mx[203.0.113.1]:25, \
@@ -133,7 +137,7 @@ mod tests {
                    status=sent (250 ok, status=deferred (x))";
         let expected = Delivery {
             to: b"a@example.net",
-            relay: b"mx[203.0.113.1]:25",
+            relay: relay("mx[203.0.113.1]:25"),
             start: b"0.08/0.02/0.85",
             took_ms: Some(990),
             level: Level { tls: Some(Tls::Unspecified), forced: None },
@@ -143,7 +147,7 @@ mod tests {
         let old = "to=<a@example.net>, relay=mx[203.0.113.1], delay=3, status=sent (250 ok)";
         let expected = Delivery {
             to: b"a@example.net",
-            relay: b"mx[203.0.113.1]",
+            relay: relay("mx[203.0.113.1]"),
             took_ms: Some(3000),
             sent: true,
             ..Delivery::default()

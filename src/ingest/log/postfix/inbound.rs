@@ -1,12 +1,17 @@
 //! Mail that comes in: sessions of smtpd, and what cleanup and qmgr say of their messages.
+//!
+//! What a line says by itself is told apart from what it means after the lines before it: the
+//! first can be found out for many lines at once.
 
 mod proxied;
 
 use memchr::memrchr_iter;
 use xxhash_rust::xxh3::xxh3_64;
 
+use self::proxied::ProxySaid;
 use super::super::{Mail, Place, Protection, Sink};
-use super::queue::{Arrival, Met, place_of};
+use super::program::Program;
+use super::queue::{Arrival, Id, Met};
 use super::text::{Peer, TlsLine, TlsUse, domain, is_loopback, queue_id};
 use super::{Event, Postfix};
 use crate::trace::{Direction, Tls};
@@ -48,39 +53,152 @@ impl Server {
     }
 }
 
+/// What a line of smtpd says by itself.
+#[derive(Debug)]
+pub(super) enum ServerSaid<'a> {
+    /// Nothing that matters here.
+    Nothing,
+    /// A session begins: hash of the client.
+    Connect(u64),
+    /// It ends.
+    Disconnect,
+    /// Its connection is encrypted.
+    Secured(TlsLine<'a>),
+    /// A message may come.
+    Client(Id<'a>, Option<Peer<'a>>),
+    /// A message is kept from the queue.
+    Holds(Id<'a>),
+    /// A message is refused after all.
+    Refuses(Id<'a>),
+    /// A message is too big.
+    TooBig(Id<'a>),
+    /// The session breaks off within a message.
+    BreaksOff,
+    /// Of a message that passes a filter before the queue.
+    Proxied(ProxySaid<'a>),
+}
+
+impl<'a> ServerSaid<'a> {
+    pub(super) fn parse(program: &Program, text: &'a [u8]) -> Self {
+        if let Some((id, rest)) = queue_id(text) {
+            let id = Id::new(id, program);
+            if let Some(client) = rest.strip_prefix(b"client=") {
+                Self::Client(id, Peer::parse(client).map(|(peer, _)| peer))
+            } else if holds(rest) {
+                Self::Holds(id)
+            } else if refuses(rest) {
+                Self::Refuses(id)
+            } else {
+                Self::Nothing
+            }
+        } else if let Some(client) = text.strip_prefix(b"connect from ") {
+            let end = memchr::memchr(b']', client).map_or(0, |end| end + 1);
+            Self::Connect(xxh3_64(client.get(..end).unwrap_or_default()))
+        } else if text.starts_with(b"disconnect from ") {
+            Self::Disconnect
+        } else if let Some(line) = TlsLine::parse(text) {
+            if line.usage == TlsUse::From { Self::Secured(line) } else { Self::Nothing }
+        } else if let Some(rest) = text.strip_prefix(b"warning: ") {
+            too_big(program, rest).map_or(Self::Nothing, Self::TooBig)
+        } else if breaks_off(text) {
+            Self::BreaksOff
+        } else {
+            ProxySaid::parse(text).map_or(Self::Nothing, Self::Proxied)
+        }
+    }
+}
+
+/// What a line of cleanup says by itself.
+#[derive(Debug)]
+pub(super) enum CleanupSaid<'a> {
+    /// Nothing that matters here.
+    Nothing,
+    /// The header of a message.
+    Header(Id<'a>),
+    /// A message is kept from the queue.
+    Holds(Id<'a>),
+    /// A message is refused after all, or too big.
+    Refuses(Id<'a>),
+}
+
+impl<'a> CleanupSaid<'a> {
+    pub(super) fn parse(program: &Program, text: &'a [u8]) -> Self {
+        let Some((id, rest)) = queue_id(text) else {
+            let rest = text.strip_prefix(b"warning: ").unwrap_or_default();
+            return too_big(program, rest).map_or(Self::Nothing, Self::Refuses);
+        };
+        let id = Id::new(id, program);
+        if rest.starts_with(b"message-id=") {
+            Self::Header(id)
+        } else if holds(rest) {
+            Self::Holds(id)
+        } else if rest.starts_with(b"reject: ") || rest.starts_with(b"milter-reject: ") {
+            Self::Refuses(id)
+        } else {
+            Self::Nothing
+        }
+    }
+}
+
+/// What a line of qmgr says by itself.
+#[derive(Debug)]
+pub(super) enum QueueSaid<'a> {
+    /// Nothing that matters here.
+    Nothing,
+    /// A message leaves the queue.
+    Removed(Id<'a>),
+    /// An attempt begins: message and sender.
+    Active(Id<'a>, &'a [u8]),
+}
+
+impl<'a> QueueSaid<'a> {
+    pub(super) fn parse(program: &Program, text: &'a [u8]) -> Self {
+        let Some((id, rest)) = queue_id(text) else { return Self::Nothing };
+        if rest == b"removed" {
+            return Self::Removed(Id::new(id, program));
+        }
+        match active_sender(rest) {
+            Some(sender) => Self::Active(Id::new(id, program), sender),
+            None => Self::Nothing,
+        }
+    }
+}
+
+/// The message that begins with a line of pickup.
+pub(super) fn picked_up<'a>(program: &Program, text: &'a [u8]) -> Option<Id<'a>> {
+    let (id, _) = queue_id(text).filter(|(_, rest)| rest.starts_with(b"uid="))?;
+    Some(Id::new(id, program))
+}
+
 impl Postfix {
     /// A line of smtpd.
-    pub(super) fn server(&mut self, event: &Event<'_>, out: &mut dyn Sink) {
-        let text = event.text;
-        if let Some((id, rest)) = queue_id(text) {
-            self.server_message(event, id, rest, out);
-        } else if let Some(client) = text.strip_prefix(b"connect from ") {
-            self.connect(event, client, out);
-        } else if text.starts_with(b"disconnect from ") {
-            self.end_session(event, out);
-        } else if let Some(line) = TlsLine::parse(text) {
-            if line.usage == TlsUse::From {
-                self.secured(event, &line);
+    pub(super) fn server(&mut self, event: &Event<'_>, said: &ServerSaid<'_>, out: &mut dyn Sink) {
+        match said {
+            ServerSaid::Nothing => {}
+            ServerSaid::Connect(peer) => self.connect(event, *peer, out),
+            ServerSaid::Disconnect => self.end_session(event, out),
+            ServerSaid::Secured(line) => {
+                self.secured(event, line);
                 out.proves(event.program.logger);
             }
-        } else if let Some(rest) = text.strip_prefix(b"warning: ") {
-            self.too_big(event, rest);
-        } else if breaks_off(text) {
-            if let Some(server) = self.servers.get(&event.process()) {
-                self.held.remove(&server.open);
+            ServerSaid::Client(id, peer) => self.arrives(event, *id, peer.as_ref(), out),
+            ServerSaid::Holds(id) => self.hold(id.own, event.place, out),
+            ServerSaid::Refuses(id) => drop(self.held.remove(&id.own)),
+            ServerSaid::TooBig(id) => self.refuse(event, *id),
+            ServerSaid::BreaksOff => {
+                if let Some(server) = self.servers.get(&event.process()) {
+                    self.held.remove(&server.open);
+                }
             }
-        } else {
-            self.proxied(event, out);
+            ServerSaid::Proxied(said) => self.proxied(event, said, out),
         }
     }
 
     /// A session begins.
-    fn connect(&mut self, event: &Event<'_>, client: &[u8], out: &mut dyn Sink) {
+    fn connect(&mut self, event: &Event<'_>, peer: u64, out: &mut dyn Sink) {
         if event.pid == 0 {
             return;
         }
-        let end = memchr::memchr(b']', client).map_or(0, |end| end + 1);
-        let peer = xxh3_64(client.get(..end).unwrap_or_default());
         let server = Server::new(peer, event.copy);
         if let Some(held) = self.servers.get(&event.process()) {
             let before = std::mem::replace(held, server);
@@ -112,65 +230,53 @@ impl Postfix {
         }
     }
 
-    /// A line of smtpd about a message.
-    fn server_message(&mut self, event: &Event<'_>, id: &[u8], rest: &[u8], out: &mut dyn Sink) {
-        let at = place_of(id, event.program.instance_seed);
-        if let Some(client) = rest.strip_prefix(b"client=") {
-            self.settle(at, out);
-            let (arrival, before) = self.arrival(event, client, at);
-            self.settle(before, out);
-            self.begin(event, at, id, arrival.map_or(Met::Midway, Met::Arrived));
-        } else if holds(rest) {
-            self.hold(at, event.place, out);
-        } else if rest.starts_with(b"reject: END-OF-MESSAGE ")
-            || rest.starts_with(b"reject: DATA ")
-            || rest.starts_with(b"milter-reject: END-OF-MESSAGE ")
-            || rest.starts_with(b"milter-reject: DATA ")
-        {
-            self.held.remove(&at);
-        }
-    }
-
-    /// How the message that begins with this line came, and the one before it in its session.
-    fn arrival(
+    /// A message may come with this line.
+    fn arrives(
         &mut self,
         event: &Event<'_>,
-        client: &[u8],
-        at: u64,
-    ) -> (Option<Box<Arrival>>, u64) {
-        let Some((peer, _)) = Peer::parse(client) else { return (None, 0) };
-        let server = self.servers.get(&event.process());
+        id: Id<'_>,
+        peer: Option<&Peer<'_>>,
+        out: &mut dyn Sink,
+    ) {
+        self.settle(id.own, out);
+        let Some(peer) = peer else {
+            self.begin(event, id.own, id.text, Met::Midway);
+            return;
+        };
         let (mut tls, mut cipher, mut before) = (Protection::Known(Tls::Unknown), 0, 0);
-        if let Some(server) = server {
-            (tls, cipher) = server.protection(event, &peer);
-            before = std::mem::replace(&mut server.open, at);
+        if let Some(server) = self.servers.get(&event.process()) {
+            (tls, cipher) = server.protection(event, peer);
+            before = std::mem::replace(&mut server.open, id.own);
         }
-        (Some(Box::new(Arrival::new(event, &peer, tls, cipher))), before)
+        self.settle(before, out);
+        let arrival = Box::new(Arrival::new(event, peer, tls, cipher));
+        self.begin(event, id.own, id.text, Met::Arrived(arrival));
     }
 
     /// A line of cleanup.
-    pub(super) fn cleanup(&mut self, event: &Event<'_>, out: &mut dyn Sink) {
-        let Some((id, rest)) = queue_id(event.text) else {
-            if let Some(rest) = event.text.strip_prefix(b"warning: ") {
-                self.too_big(event, rest);
+    pub(super) fn cleanup(
+        &mut self,
+        event: &Event<'_>,
+        said: &CleanupSaid<'_>,
+        out: &mut dyn Sink,
+    ) {
+        match *said {
+            CleanupSaid::Nothing => {}
+            CleanupSaid::Header(id) => self.header(event, id),
+            CleanupSaid::Holds(id) => {
+                let at = self.find(event, id);
+                if let Some(message) = self.messages.get(&at) {
+                    message.headed = true;
+                }
+                self.hold(at, event.place, out);
             }
-            return;
-        };
-        let at = self.find(&event.program, id);
-        if rest.starts_with(b"message-id=") {
-            self.header(event, at, id);
-        } else if holds(rest) {
-            if let Some(message) = self.messages.get(&at) {
-                message.headed = true;
-            }
-            self.hold(at, event.place, out);
-        } else if rest.starts_with(b"reject: ") || rest.starts_with(b"milter-reject: ") {
-            self.held.remove(&at);
+            CleanupSaid::Refuses(id) => self.refuse(event, id),
         }
     }
 
     /// A message's header was read; or the message begins with it: a bounce, say.
-    fn header(&mut self, event: &Event<'_>, at: u64, id: &[u8]) {
+    fn header(&mut self, event: &Event<'_>, id: Id<'_>) {
+        let at = self.find(event, id);
         let fits = match self.messages.get(&at) {
             Some(message) => {
                 message.headed = true;
@@ -179,30 +285,27 @@ impl Postfix {
             None => self.was_there(event, at),
         };
         if !fits {
-            self.begin(event, at, id, Met::Headed);
+            self.begin(event, at, id.text, Met::Headed);
         }
     }
 
-    /// A line of pickup.
-    pub(super) fn pickup(&mut self, event: &Event<'_>) {
-        let Some((id, rest)) = queue_id(event.text) else { return };
-        if rest.starts_with(b"uid=") {
-            let at = place_of(id, event.program.instance_seed);
-            self.begin(event, at, id, Met::Begun);
-        }
+    /// A line of pickup: a message begins.
+    pub(super) fn pickup(&mut self, event: &Event<'_>, id: Id<'_>) {
+        self.begin(event, id.own, id.text, Met::Begun);
     }
 
     /// A line of qmgr.
-    pub(super) fn queue(&mut self, event: &Event<'_>, out: &mut dyn Sink) {
-        let Some((id, rest)) = queue_id(event.text) else { return };
-        if rest == b"removed" {
-            let at = self.find(&event.program, id);
-            self.remove(event, at);
-            return;
-        }
-        let Some(sender) = active_sender(rest) else { return };
-        let at = self.find(&event.program, id);
-        self.state(event, at, id);
+    pub(super) fn queue(&mut self, event: &Event<'_>, said: &QueueSaid<'_>, out: &mut dyn Sink) {
+        let (id, sender) = match *said {
+            QueueSaid::Nothing => return,
+            QueueSaid::Removed(id) => {
+                let at = self.find(event, id);
+                return self.remove(event, at);
+            }
+            QueueSaid::Active(id, sender) => (id, sender),
+        };
+        let at = self.find(event, id);
+        self.state(event, at, id.text);
         let Some(message) = self.messages.get(&at) else { return };
         message.state.attempt = message.state.attempt.wrapping_add(1);
         message.state.expected = Some((event.copy, event.time_ms));
@@ -235,10 +338,10 @@ impl Postfix {
         }
     }
 
-    /// `QID: queue file size limit exceeded`.
-    fn too_big(&mut self, event: &Event<'_>, text: &[u8]) {
-        if let Some((id, b"queue file size limit exceeded")) = queue_id(text) {
-            let at = self.find(&event.program, id);
+    /// A message that was on hold is refused after all.
+    fn refuse(&mut self, event: &Event<'_>, id: Id<'_>) {
+        if !self.held.is_empty() {
+            let at = self.find(event, id);
             self.held.remove(&at);
         }
     }
@@ -290,6 +393,18 @@ fn active_sender(text: &[u8]) -> Option<&[u8]> {
     let size = memrchr_iter(b'>', text)
         .find(|at| text.get(*at..).is_some_and(|behind| behind.starts_with(b">, size=")))?;
     text.get(..size)
+}
+
+/// `QID: queue file size limit exceeded`, behind `warning: `.
+fn too_big<'a>(program: &Program, text: &'a [u8]) -> Option<Id<'a>> {
+    let (id, _) = queue_id(text).filter(|(_, rest)| rest == b"queue file size limit exceeded")?;
+    Some(Id::new(id, program))
+}
+
+/// Whether smtpd refuses a message at its end.
+fn refuses(text: &[u8]) -> bool {
+    let text = text.strip_prefix(b"milter-").unwrap_or(text);
+    text.starts_with(b"reject: END-OF-MESSAGE ") || text.starts_with(b"reject: DATA ")
 }
 
 /// Whether a message is kept from the queue or thrown away, and its client told that it was

@@ -4,8 +4,8 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::super::{Mail, Protection, Sink};
 use super::delivery::Delivery;
-use super::program::Daemon;
-use super::queue::State;
+use super::program::{Daemon, Program};
+use super::queue::{Id, State};
 use super::text::{Peer, TlsLine, TlsUse, domain, queue_id};
 use super::{Event, Postfix};
 use crate::trace::{Direction, Tls};
@@ -35,7 +35,8 @@ pub(super) struct Client {
 
 impl Client {
     /// Whether this is the connection of a delivery, which it then belongs to.
-    fn carries(&mut self, time_ms: i64, relay: &Peer<'_>, delivery: &Delivery<'_>) -> bool {
+    fn carries(&mut self, time_ms: i64, delivery: &Delivery<'_>) -> bool {
+        let Some(relay) = &delivery.relay else { return false };
         let port = port_of(relay);
         let same = self.server == xxh3_64(relay.whole);
         let same_port = self.port == port || self.port == 0 || port == 0;
@@ -51,53 +52,146 @@ fn port_of(peer: &Peer<'_>) -> u64 {
     if peer.port.is_empty() { 0 } else { xxh3_64(peer.port) }
 }
 
-impl Postfix {
-    /// A line of smtp.
-    pub(super) fn client(&mut self, event: &Event<'_>, out: &mut dyn Sink) {
-        let text = event.text;
+/// A server as a TLS line of smtp or a line of tlsproxy names it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Remote {
+    /// Hash of `HOST[IP]`.
+    whole: u64,
+    /// Hash of the port; 0 = not logged.
+    port: u64,
+    /// The server as the proofs know it: tlsproxy prints no names.
+    address: u64,
+}
+
+impl Remote {
+    fn new(program: &Program, peer: &Peer<'_>) -> Self {
+        let port = port_of(peer);
+        let address = xxh3_64_with_seed(peer.address, program.host_seed ^ port);
+        Self { whole: xxh3_64(peer.whole), port, address }
+    }
+}
+
+/// What a line of smtp says by itself.
+#[derive(Debug)]
+pub(super) enum ClientSaid<'a> {
+    /// Nothing that matters here.
+    Nothing,
+    /// A connection is encrypted.
+    Secured(TlsUse, Remote, Tls, &'a [u8]),
+    /// A recipient was tried.
+    Delivery(Id<'a>, Delivery<'a>),
+    /// The connection is gone: the same server may be tried again without TLS.
+    Lost(Id<'a>),
+    /// Something else about a message.
+    Other(Id<'a>),
+}
+
+impl<'a> ClientSaid<'a> {
+    pub(super) fn parse(program: &Program, text: &'a [u8]) -> Self {
         let Some((id, rest)) = queue_id(text) else {
-            if let Some(line) = TlsLine::parse(text) {
-                self.connected(event, &line);
-            }
-            return;
+            return match TlsLine::parse(text) {
+                Some(TlsLine { usage, peer, tls, cipher }) if usage != TlsUse::From => {
+                    Self::Secured(usage, Remote::new(program, &peer), tls, cipher)
+                }
+                _ => Self::Nothing,
+            };
         };
-        let at = self.find(&event.program, id);
-        let state = self.state(event, at, id);
-        let attempt = (at, state.attempt);
+        let id = Id::new(id, program);
         if let Some(delivery) = Delivery::parse(rest) {
-            let relay = Peer::parse(delivery.relay).map(|(peer, _)| peer);
-            let connection = self.connection(event, attempt, relay, &delivery);
-            if delivery.sent {
-                let tls = self.protection(event, state, &delivery, connection);
-                self.delivered(event, state, &delivery, relay, tls, out);
-            }
+            Self::Delivery(id, delivery)
         } else if rest.starts_with(b"lost connection with ")
             || rest.starts_with(b"conversation with ")
             || rest.starts_with(b"Cannot start TLS: ")
         {
-            // The same server may be tried again without TLS.
-            self.clients.remove(&event.process());
-        } else if let Some(client) = self.clients.get(&event.process()) {
-            client.attempt.get_or_insert(attempt);
+            Self::Lost(id)
+        } else {
+            Self::Other(id)
+        }
+    }
+}
+
+/// What a line of lmtp, local and the like says: a recipient that was served.
+pub(super) fn served<'a>(program: &Program, text: &'a [u8]) -> Option<(Id<'a>, Delivery<'a>)> {
+    let (id, rest) = queue_id(text)?;
+    let delivery = Delivery::parse(rest).filter(|delivery| delivery.sent)?;
+    Some((Id::new(id, program), delivery))
+}
+
+/// What a line of tlsproxy says by itself: servers that it talks to prove nothing.
+#[derive(Debug)]
+pub(super) enum TlsProxySaid {
+    /// Nothing that matters here.
+    Nothing,
+    /// It talks to a server.
+    Server(Remote),
+    /// It talks no more to a server, or to one of the many clients of postscreen.
+    Gone(Remote),
+}
+
+impl TlsProxySaid {
+    pub(super) fn parse(program: &Program, text: &[u8]) -> Self {
+        if let Some(server) = text.strip_prefix(b"CONNECT to ").and_then(Peer::bare) {
+            return Self::Server(Remote::new(program, &server));
+        }
+        if let Some(line) = TlsLine::parse(text) {
+            let server = Remote::new(program, &line.peer);
+            return if line.usage == TlsUse::From { Self::Nothing } else { Self::Server(server) };
+        }
+        let other = text.strip_prefix(b"DISCONNECT ").and_then(Peer::bare);
+        other.map_or(Self::Nothing, |other| Self::Gone(Remote::new(program, &other)))
+    }
+}
+
+impl Postfix {
+    /// A line of smtp.
+    pub(super) fn client(&mut self, event: &Event<'_>, said: &ClientSaid<'_>, out: &mut dyn Sink) {
+        let id = match said {
+            ClientSaid::Nothing => return,
+            ClientSaid::Secured(usage, server, tls, cipher) => {
+                return self.connected(event, (*usage, *server), (*tls, cipher));
+            }
+            ClientSaid::Delivery(id, _) | ClientSaid::Lost(id) | ClientSaid::Other(id) => *id,
+        };
+        let at = self.find(event, id);
+        let state = self.state(event, at, id.text);
+        let attempt = (at, state.attempt);
+        match said {
+            ClientSaid::Delivery(_, delivery) => {
+                let connection = self.connection(event, attempt, delivery);
+                if delivery.sent {
+                    let tls = self.protection(event, state, delivery, connection);
+                    self.delivered(event, state, delivery, tls, out);
+                }
+            }
+            ClientSaid::Lost(_) => drop(self.clients.remove(&event.process())),
+            _ => {
+                if let Some(client) = self.clients.get(&event.process()) {
+                    client.attempt.get_or_insert(attempt);
+                }
+            }
         }
     }
 
     /// A TLS line of smtp.
-    fn connected(&mut self, event: &Event<'_>, line: &TlsLine<'_>) {
-        let server = server_of(event, &line.peer);
-        match line.usage {
+    fn connected(
+        &mut self,
+        event: &Event<'_>,
+        (usage, server): (TlsUse, Remote),
+        (tls, cipher): (Tls, &[u8]),
+    ) {
+        match usage {
             TlsUse::From => return,
-            TlsUse::To => self.proofs.established(event.program.logger, server),
-            TlsUse::ReusedTo => self.proofs.reused(server),
+            TlsUse::To => self.proofs.established(event.program.logger, server.address),
+            TlsUse::ReusedTo => self.proofs.reused(server.address),
         }
         if event.pid == 0 {
             return;
         }
         let client = Client {
-            server: xxh3_64(line.peer.whole),
-            port: port_of(&line.peer),
-            tls: line.tls,
-            cipher: self.ciphers.number(line.cipher),
+            server: server.whole,
+            port: server.port,
+            tls,
+            cipher: self.ciphers.number(cipher),
             copy: event.copy,
             time_ms: event.time_ms,
             attempt: None,
@@ -109,18 +203,12 @@ impl Postfix {
         }
     }
 
-    /// A line of tlsproxy: servers that it talks to prove nothing.
-    pub(super) fn tls_proxy(&mut self, event: &Event<'_>) {
-        let text = event.text;
-        if let Some(server) = text.strip_prefix(b"CONNECT to ").and_then(Peer::bare) {
-            self.proofs.reused(server_of(event, &server));
-        } else if let Some(line) = TlsLine::parse(text) {
-            if line.usage != TlsUse::From {
-                self.proofs.reused(server_of(event, &line.peer));
-            }
-        } else if let Some(other) = text.strip_prefix(b"DISCONNECT ").and_then(Peer::bare) {
-            // A server, or one of the many clients of postscreen.
-            self.proofs.gone(server_of(event, &other));
+    /// A line of tlsproxy.
+    pub(super) fn tls_proxy(&mut self, said: &TlsProxySaid) {
+        match said {
+            TlsProxySaid::Nothing => {}
+            TlsProxySaid::Server(server) => self.proofs.reused(server.address),
+            TlsProxySaid::Gone(other) => self.proofs.gone(other.address),
         }
     }
 
@@ -129,7 +217,6 @@ impl Postfix {
         &mut self,
         event: &Event<'_>,
         attempt: (u64, u32),
-        relay: Option<Peer<'_>>,
         delivery: &Delivery<'_>,
     ) -> Option<(Tls, u16)> {
         let client = self.clients.get(&event.process())?;
@@ -138,7 +225,7 @@ impl Postfix {
             self.clients.remove(&event.process());
             return None;
         }
-        client.carries(event.time_ms, &relay?, delivery).then_some((client.tls, client.cipher))
+        client.carries(event.time_ms, delivery).then_some((client.tls, client.cipher))
     }
 
     /// Protection of a delivery by smtp, and the number of its cipher.
@@ -166,24 +253,27 @@ impl Postfix {
             return false;
         }
         // It comes after this line.
-        let behind = |(copy, ms)| copy == event.copy && self.programs.covers(&event.program, ms);
+        let behind = |(copy, ms)| copy == event.copy && self.hosts.covers(event.host, ms);
         if state.expected.is_some_and(behind) {
             return true;
         }
         let Some(took_ms) = delivery.took_ms else { return false };
         let begun_ms = event.time_ms.saturating_sub(took_ms).saturating_sub(ROUNDING_MS);
-        self.programs.covers(&event.program, begun_ms)
+        self.hosts.covers(event.host, begun_ms)
     }
 
     /// A line of lmtp, local and the like.
-    pub(super) fn inside(&mut self, event: &Event<'_>, out: &mut dyn Sink) {
-        let Some((id, rest)) = queue_id(event.text) else { return };
-        let Some(delivery) = Delivery::parse(rest).filter(|delivery| delivery.sent) else { return };
-        let at = self.find(&event.program, id);
-        let state = self.state(event, at, id);
-        let relay = Peer::parse(delivery.relay).map(|(peer, _)| peer);
+    pub(super) fn inside(
+        &mut self,
+        event: &Event<'_>,
+        id: Id<'_>,
+        delivery: &Delivery<'_>,
+        out: &mut dyn Sink,
+    ) {
+        let at = self.find(event, id);
+        let state = self.state(event, at, id.text);
         let unknown = (Protection::Known(Tls::Unknown), 0);
-        self.delivered(event, state, &delivery, relay, unknown, out);
+        self.delivered(event, state, delivery, unknown, out);
     }
 
     /// A recipient was handed over.
@@ -192,15 +282,16 @@ impl Postfix {
         event: &Event<'_>,
         state: State,
         delivery: &Delivery<'_>,
-        relay: Option<Peer<'_>>,
         (tls, cipher): (Protection, u16),
         out: &mut dyn Sink,
     ) {
         self.domain.clear();
         self.domain.extend(domain(delivery.to).iter().map(u8::to_ascii_lowercase));
         let is_remote = |peer: Peer<'_>| !peer.is_loopback() && !peer.address.contains(&b'/');
-        let leaves = event.program.daemon == Daemon::Client && relay.is_some_and(is_remote);
-        let (host, address) = relay.map_or((&b""[..], &b""[..]), |peer| (peer.host, peer.address));
+        let leaves =
+            event.program.daemon == Daemon::Client && delivery.relay.is_some_and(is_remote);
+        let none = (&b""[..], &b""[..]);
+        let (host, address) = delivery.relay.map_or(none, |peer| (peer.host, peer.address));
         out.mail(&Mail {
             time_ms: event.time_ms,
             direction: if leaves { Direction::Outbound } else { Direction::Internal },
@@ -216,9 +307,4 @@ impl Postfix {
             place: event.place,
         });
     }
-}
-
-/// A server as the proofs know it: tlsproxy prints no names.
-fn server_of(event: &Event<'_>, peer: &Peer<'_>) -> u64 {
-    xxh3_64_with_seed(peer.address, event.program.host_seed ^ port_of(peer))
 }

@@ -60,25 +60,79 @@ pub(super) struct Program {
     pub instance_seed: u64,
     /// The smtpd or smtp of this host and instance, as a logger of TLS lines.
     pub logger: u64,
-    host_index: usize,
 }
 
-/// All programs of the stream.
+/// Programs by their names. What is looked up tells nothing of the lines before it.
 #[derive(Debug)]
 pub(super) struct Programs {
     /// Answers by hash of host and program.
     slots: Vec<Slot>,
-    hosts: Vec<Host>,
-    index: BTreeMap<u64, usize>,
 }
 
 /// A program looked up lately.
+#[derive(Debug, Default)]
+struct Slot {
+    /// Hash of host and program; none in a slot that was never used.
+    seed: Option<u64>,
+    /// The program; none where it is no daemon of Postfix.
+    program: Option<Found>,
+}
+
+/// A program, and a note of whoever looks it up.
 #[derive(Debug)]
-enum Slot {
-    Empty,
-    /// No daemon of Postfix: the hash of its names.
-    None(u64),
-    Of(Arc<Program>),
+pub(super) struct Found {
+    pub program: Arc<Program>,
+    /// Where it stands in the list of a block: number of the block, place.
+    pub listed: Option<(u64, u32)>,
+}
+
+impl Default for Programs {
+    fn default() -> Self {
+        Self { slots: std::iter::repeat_with(Slot::default).take(SLOTS).collect() }
+    }
+}
+
+impl Programs {
+    /// The daemon that logged a line; `None` for programs that are not of Postfix.
+    pub(super) fn find(&mut self, host: &[u8], program: &[u8]) -> Option<&mut Found> {
+        let host_seed = xxh3_64_with_seed(host, 0);
+        let seed = xxh3_64_with_seed(program, host_seed);
+        let slot = self.slots.get_mut(slot_of(seed))?;
+        if slot.seed != Some(seed) {
+            let program = Program::new((host, host_seed), (program, seed));
+            let found = |program| Found { program: Arc::new(program), listed: None };
+            *slot = Slot { seed: Some(seed), program: program.map(found) };
+        }
+        slot.program.as_mut()
+    }
+}
+
+impl Program {
+    /// Of the names of a host and a program and their hashes.
+    fn new((host, host_seed): (&[u8], u64), (program, seed): (&[u8], u64)) -> Option<Self> {
+        if host.len() > LONGEST_NAME || program.len() > LONGEST_NAME {
+            return None;
+        }
+        let (daemon, instance, connector) = parts(program)?;
+        let role: &[u8] = if daemon == Daemon::Server { b"smtpd" } else { b"smtp" };
+        Some(Self {
+            daemon,
+            connector: connector.into(),
+            host: host.into(),
+            instance: instance.into(),
+            host_seed,
+            seed,
+            instance_seed: xxh3_64_with_seed(instance, host_seed),
+            logger: identity(&[host, instance, role]),
+        })
+    }
+}
+
+/// The hosts of the stream. The first stands for those that are not told apart.
+#[derive(Debug)]
+pub(super) struct Hosts {
+    hosts: Vec<Host>,
+    index: BTreeMap<u64, usize>,
 }
 
 /// What is known of a host.
@@ -101,85 +155,31 @@ struct Instance {
     has_queue: bool,
 }
 
-impl Programs {
-    pub(super) fn new() -> Self {
-        Self {
-            slots: std::iter::repeat_with(|| Slot::Empty).take(SLOTS).collect(),
-            hosts: vec![Host::default()],
-            index: BTreeMap::new(),
-        }
+impl Default for Hosts {
+    fn default() -> Self {
+        Self { hosts: vec![Host::default()], index: BTreeMap::new() }
     }
+}
 
-    /// The daemon that logged a line; `None` for programs that are not of Postfix.
-    ///
-    /// It is handed out until [`Programs::give_back`], which is cheaper than sharing it.
-    pub(super) fn take(&mut self, host: &[u8], program: &[u8]) -> Option<Arc<Program>> {
-        let host_hash = xxh3_64_with_seed(host, 0);
-        let seed = xxh3_64_with_seed(program, host_hash);
-        match self.slots.get_mut(slot_of(seed)) {
-            Some(Slot::Of(held)) if held.seed == seed => {}
-            Some(Slot::None(held)) if *held == seed => return None,
-            _ => return self.classified(host, host_hash, program, seed),
-        }
-        match std::mem::replace(self.slots.get_mut(slot_of(seed))?, Slot::Empty) {
-            Slot::Of(held) => Some(held),
-            _ => None,
-        }
-    }
-
-    /// Takes a program back.
-    pub(super) fn give_back(&mut self, program: Arc<Program>) {
-        if let Some(slot) = self.slots.get_mut(slot_of(program.seed)) {
-            *slot = Slot::Of(program);
-        }
-    }
-
-    fn classified(
-        &mut self,
-        host: &[u8],
-        host_hash: u64,
-        program: &[u8],
-        seed: u64,
-    ) -> Option<Arc<Program>> {
-        let found = self.classify(host, host_hash, program, seed);
-        if let Some(slot) = self.slots.get_mut(slot_of(seed)).filter(|_| found.is_none()) {
-            *slot = Slot::None(seed);
-        }
-        found.map(Arc::new)
-    }
-
-    fn classify(&mut self, host: &[u8], hash: u64, program: &[u8], seed: u64) -> Option<Program> {
-        if host.len() > LONGEST_NAME || program.len() > LONGEST_NAME {
-            return None;
-        }
-        let (daemon, instance, connector) = parts(program)?;
-        let host_index = self.host_index(hash);
-        let instance_seed = xxh3_64_with_seed(instance, hash);
-        let has_queue = matches!(daemon, Daemon::Queue | Daemon::Cleanup | Daemon::Pickup);
-        if let Some(host) = self.hosts.get_mut(host_index).filter(|_| host_index > 0) {
+impl Hosts {
+    /// The number of a program's host, which knows the program from now on.
+    pub(super) fn enter(&mut self, program: &Program) -> usize {
+        let index = self.number(program.host_seed);
+        let seed = program.instance_seed;
+        let has_queue = matches!(program.daemon, Daemon::Queue | Daemon::Cleanup | Daemon::Pickup);
+        if let Some(host) = self.hosts.get_mut(index).filter(|_| index > 0) {
             let room = host.instances.len() < MOST_INSTANCES;
-            match host.instances.iter_mut().find(|held| held.seed == instance_seed) {
+            match host.instances.iter_mut().find(|held| held.seed == seed) {
                 Some(held) => held.has_queue |= has_queue,
-                None if room => host.instances.push(Instance { seed: instance_seed, has_queue }),
+                None if room => host.instances.push(Instance { seed, has_queue }),
                 None => {}
             }
         }
-        let role: &[u8] = if daemon == Daemon::Server { b"smtpd" } else { b"smtp" };
-        Some(Program {
-            daemon,
-            connector: connector.into(),
-            host: host.into(),
-            instance: instance.into(),
-            host_seed: hash,
-            seed,
-            instance_seed,
-            logger: identity(&[host, instance, role]),
-            host_index,
-        })
+        index
     }
 
-    fn host_index(&mut self, hash: u64) -> usize {
-        if let Some(index) = self.index.get(&hash) {
+    fn number(&mut self, host_seed: u64) -> usize {
+        if let Some(index) = self.index.get(&host_seed) {
             return *index;
         }
         if self.hosts.len() > MOST_HOSTS {
@@ -187,14 +187,14 @@ impl Programs {
         }
         self.hosts.push(Host { last_ms: i64::MIN, ..Host::default() });
         let index = self.hosts.len() - 1;
-        self.index.insert(hash, index);
+        self.index.insert(host_seed, index);
         index
     }
 
-    /// Notes that the log of a program's host reaches to this instant, and gives the number
-    /// of the copy that is read: files may overlap, and are read one after the other.
-    pub(super) fn saw(&mut self, program: &Program, time_ms: i64, file: u32) -> u32 {
-        let Some(host) = self.hosts.get_mut(program.host_index) else { return 0 };
+    /// Notes that the log of a host reaches to this instant, and gives the number of the copy
+    /// that is read: files may overlap, and are read one after the other.
+    pub(super) fn saw(&mut self, host: usize, time_ms: i64, file: u32) -> u32 {
+        let Some(host) = self.hosts.get_mut(host) else { return 0 };
         let ahead_ms = time_ms.saturating_sub(host.last_ms);
         let begins_again = file != host.file && ahead_ms < -DISORDER_MS;
         if begins_again || ahead_ms.abs() > HOLE_MS {
@@ -206,17 +206,16 @@ impl Programs {
         host.copy
     }
 
-    /// Whether the log of a program's host has all lines since an instant.
-    pub(super) fn covers(&self, program: &Program, from_ms: i64) -> bool {
+    /// Whether the log of a host has all lines since an instant.
+    pub(super) fn covers(&self, host: usize, from_ms: i64) -> bool {
         // Hosts that are not told apart vouch for nothing.
-        let host = self.hosts.get(program.host_index).filter(|_| program.host_index > 0);
+        let host = self.hosts.get(host).filter(|_| host > 0);
         host.is_some_and(|host| from_ms >= host.since_ms)
     }
 
     /// Other instances of a program's host that may be about the same queue.
-    pub(super) fn same_queue(&self, program: &Program) -> impl Iterator<Item = u64> {
-        let host = self.hosts.get(program.host_index);
-        let instances = host.map_or(&[][..], |host| &host.instances);
+    pub(super) fn same_queue(&self, host: usize, program: &Program) -> impl Iterator<Item = u64> {
+        let instances = self.hosts.get(host).map_or(&[][..], |host| &host.instances);
         let own = program.instance_seed;
         let own_queue = instances.iter().any(|held| held.seed == own && held.has_queue);
         let others = instances.iter().filter(move |held| held.seed != own);
@@ -286,48 +285,68 @@ mod tests {
         }
     }
 
+    fn program(host: &str, name: &str) -> Arc<Program> {
+        let mut programs = Programs::default();
+        Arc::clone(&programs.find(host.as_bytes(), name.as_bytes()).unwrap().program)
+    }
+
+    #[test]
+    fn programs_are_found_again() {
+        let mut programs = Programs::default();
+        for _ in 0..2 {
+            for number in 0..3 * SLOTS {
+                let (host, name) = (format!("mx{number}"), format!("postfix/s{number}/smtpd"));
+                let found = &programs.find(host.as_bytes(), name.as_bytes()).unwrap().program;
+                assert_eq!((&*found.host, found.daemon), (host.as_bytes(), Daemon::Server));
+                assert!(programs.find(host.as_bytes(), b"dovecot").is_none());
+            }
+        }
+        assert!(programs.find(b"mx1", &[b'a'; 300]).is_none());
+    }
+
     #[test]
     fn a_name_of_services_shares_the_queue_of_another() {
-        let mut programs = Programs::new();
-        let service = programs.take(b"mx1", b"acme/smtpd").unwrap();
-        let queue = programs.take(b"mx1", b"postfix/qmgr").unwrap();
-        let other = programs.take(b"mx1", b"postfix-out/qmgr").unwrap();
-        let elsewhere = programs.take(b"mx2", b"postfix/qmgr").unwrap();
-        let shared = |program| programs.same_queue(program).collect::<Vec<_>>();
-        assert_eq!(shared(&queue), [service.instance_seed]);
-        assert_eq!(shared(&other), [service.instance_seed]);
-        assert_eq!(shared(&service), [queue.instance_seed, other.instance_seed]);
-        assert!(shared(&elsewhere).is_empty());
+        let mut hosts = Hosts::default();
+        let names = [("mx1", "acme/smtpd"), ("mx1", "postfix/qmgr"), ("mx1", "postfix-out/qmgr")];
+        let [service, queue, other] = names.map(|(host, name)| program(host, name));
+        let elsewhere = program("mx2", "postfix/qmgr");
+        let on = [&service, &queue, &other, &elsewhere].map(|program| hosts.enter(program));
+        assert_eq!(on, [1, 1, 1, 2]);
+        let shared = |host, program| hosts.same_queue(host, program).collect::<Vec<_>>();
+        assert_eq!(shared(1, &queue), [service.instance_seed]);
+        assert_eq!(shared(1, &other), [service.instance_seed]);
+        assert_eq!(shared(1, &service), [queue.instance_seed, other.instance_seed]);
+        assert!(shared(2, &elsewhere).is_empty());
     }
 
     #[test]
     fn a_host_is_covered_since_the_last_hole() {
-        let mut programs = Programs::new();
-        let program = programs.take(b"mx1", b"postfix/qmgr").unwrap();
-        programs.saw(&program, 1_000_000, 0);
-        programs.saw(&program, 1_500_000, 0);
-        assert!(programs.covers(&program, 1_000_000));
-        assert!(!programs.covers(&program, 999_999));
-        programs.saw(&program, 2_200_000, 0);
-        assert!(!programs.covers(&program, 2_199_999));
-        assert!(programs.covers(&program, 2_200_000));
+        let mut hosts = Hosts::default();
+        let host = hosts.enter(&program("mx1", "postfix/qmgr"));
+        hosts.saw(host, 1_000_000, 0);
+        hosts.saw(host, 1_500_000, 0);
+        assert!(hosts.covers(host, 1_000_000));
+        assert!(!hosts.covers(host, 999_999));
+        hosts.saw(host, 2_200_000, 0);
+        assert!(!hosts.covers(host, 2_199_999));
+        assert!(hosts.covers(host, 2_200_000));
         // A line in disorder, and another file about an earlier time.
-        assert_eq!(programs.saw(&program, 2_198_000, 0), 0);
-        assert_eq!(programs.saw(&program, 2_197_000, 1), 0);
-        assert!(programs.covers(&program, 2_200_000));
-        assert_eq!(programs.saw(&program, 2_195_000, 2), 1);
-        assert!(programs.covers(&program, 2_195_000));
-        assert!(!programs.covers(&program, 2_194_999));
+        assert_eq!(hosts.saw(host, 2_198_000, 0), 0);
+        assert_eq!(hosts.saw(host, 2_197_000, 1), 0);
+        assert!(hosts.covers(host, 2_200_000));
+        assert_eq!(hosts.saw(host, 2_195_000, 2), 1);
+        assert!(hosts.covers(host, 2_195_000));
+        assert!(!hosts.covers(host, 2_194_999));
     }
 
     #[test]
     fn many_hosts_are_bounded() {
-        let mut programs = Programs::new();
+        let mut hosts = Hosts::default();
         for number in 0..MOST_HOSTS + 100 {
-            let program = programs.take(format!("h{number}").as_bytes(), b"postfix/smtp").unwrap();
-            programs.saw(&program, 5, 0);
-            assert_eq!(programs.covers(&program, 5), number < MOST_HOSTS, "{number}");
+            let host = hosts.enter(&program(&format!("h{number}"), "postfix/smtp"));
+            hosts.saw(host, 5, 0);
+            assert_eq!(hosts.covers(host, 5), number < MOST_HOSTS, "{number}");
         }
-        assert_eq!(programs.hosts.len(), MOST_HOSTS + 1);
+        assert_eq!(hosts.hosts.len(), MOST_HOSTS + 1);
     }
 }

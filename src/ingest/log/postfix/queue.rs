@@ -57,7 +57,7 @@ pub(super) struct Arrival {
 impl Arrival {
     pub(super) fn new(event: &Event<'_>, peer: &Peer<'_>, tls: Protection, cipher: u16) -> Self {
         Self {
-            program: Arc::clone(&event.program),
+            program: Arc::clone(event.program),
             time_ms: event.time_ms,
             tls,
             cipher,
@@ -72,30 +72,40 @@ impl Arrival {
     }
 }
 
-/// Where a queue id of an instance is held.
-pub(super) fn place_of(id: &[u8], instance_seed: u64) -> u64 {
-    xxh3_64_with_seed(id, instance_seed)
+/// A queue id.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Id<'a> {
+    /// As logged.
+    pub text: &'a [u8],
+    /// Where its message is held, if the instance that logged it has its own queue.
+    pub own: u64,
+}
+
+impl<'a> Id<'a> {
+    /// Of a line of this program.
+    pub(super) fn new(text: &'a [u8], program: &Program) -> Self {
+        Self { text, own: xxh3_64_with_seed(text, program.instance_seed) }
+    }
 }
 
 impl Postfix {
     /// Where the message of a line is held, or would be.
-    pub(super) fn find(&mut self, program: &Program, id: &[u8]) -> u64 {
-        let own = place_of(id, program.instance_seed);
-        let Self { messages, removed, programs, .. } = self;
-        let mut others = programs.same_queue(program).peekable();
+    pub(super) fn find(&mut self, event: &Event<'_>, id: Id<'_>) -> u64 {
+        let Self { messages, removed, hosts, .. } = self;
+        let mut others = hosts.same_queue(event.host, event.program).peekable();
         if others.peek().is_none() {
-            return own;
+            return id.own;
         }
         let mut held = |at: &u64| messages.get(at).is_some() || removed.get(at).is_some();
-        if held(&own) {
-            return own;
+        if held(&id.own) {
+            return id.own;
         }
-        others.map(|seed| place_of(id, seed)).find(held).unwrap_or(own)
+        others.map(|seed| xxh3_64_with_seed(id.text, seed)).find(held).unwrap_or(id.own)
     }
 
     /// A message begins with this line, or is met with it.
     pub(super) fn begin(&mut self, event: &Event<'_>, at: u64, id: &[u8], met: Met) -> State {
-        let Program { host, instance, .. } = &*event.program;
+        let Program { host, instance, .. } = &**event.program;
         let state = State {
             key: identity(&[host, instance, id, &event.time_ms.to_le_bytes()]),
             attempt: 0,

@@ -9,7 +9,7 @@ use chrono_tz::Tz;
 
 use super::*;
 use crate::ingest::log::stamp::YearRule;
-use crate::ingest::log::{Mail, Protection};
+use crate::ingest::log::{Mail, Prepare, Protection};
 use crate::trace::Direction;
 
 /// Mails in words, and rejects by reason.
@@ -76,10 +76,10 @@ fn read(files: &[Vec<String>]) -> Words {
     let mut reader = Postfix::new();
     for (file, lines) in (0..).zip(files) {
         let mut stamps = Stamps::new(Tz::UTC, YearRule::Given(2026));
-        for (number, line) in (1..).zip(lines) {
-            let place = Place { file, line: number };
-            reader.line(line.as_bytes(), &mut stamps, place, &mut words);
-        }
+        let text = lines.join("\n").into_bytes();
+        let mut preparer = Preparer::default();
+        let before = Place { file, line: 0 };
+        reader.follow(preparer.prepare(&text), &mut stamps, before, &mut words);
     }
     reader.end(&mut words);
     words
@@ -293,6 +293,7 @@ fn what_is_held_is_bounded() {
     sendable(&reader);
     let mut words = Words::default();
     let mut stamps = Stamps::new(Tz::UTC, YearRule::Given(2026));
+    let mut preparer = Preparer::default();
     for number in 0..70_000_u32 {
         let line = match number % 7 {
             0 => format!("smtpd[{number}]: connect from a{number}[192.0.2.1]"),
@@ -308,8 +309,9 @@ fn what_is_held_is_bounded() {
             _ => format!("x{number}/smtpd[{number}]: connect from a[192.0.2.1]"),
         };
         let line = format!("Nov 21 16:53:10 mx1 postfix/{line}");
-        let place = Place { file: 0, line: u64::from(number) };
-        reader.line(line.as_bytes(), &mut stamps, place, &mut words);
+        let before = Place { file: 0, line: u64::from(number) };
+        let prepared = preparer.prepare(line.as_bytes());
+        assert_eq!(reader.follow(prepared, &mut stamps, before, &mut words), 1);
     }
     assert_eq!((reader.held.len(), reader.ciphers.names.len()), (4096, 1));
     reader.end(&mut words);

@@ -19,7 +19,7 @@ fn found(lines: &[&str]) -> Found {
         let stamp = format!("2026-11-21T{hour:02}:{minute:02}:{:02}Z", seconds % 60);
         log += &format!("{stamp} mx1 sendmail[{pid}]: {text}\n");
     }
-    read(&mut Sendmail::new(), Zone::UTC, YearRule::Absent, &[log.as_bytes()])
+    read(Sendmail::new(), Zone::UTC, YearRule::Absent, &[log.as_bytes()])
 }
 
 fn tls(found: &Found) -> Vec<(Direction, Tls)> {
@@ -144,7 +144,7 @@ fn what_never_left_or_entered_is_internal() {
 fn other_programs_and_other_text() {
     let log = "Nov 21 16:00:00 mx1 postfix/smtpd[7]: x\nNov 21 16:00:00 mx1 cron[7]: from=<a>\n";
     let rule = YearRule::Given(2026);
-    let found = read(&mut Sendmail::new(), Zone::UTC, rule, &[log.as_bytes(), b"nonsense\n"]);
+    let found = read(Sendmail::new(), Zone::UTC, rule, &[log.as_bytes(), b"nonsense\n"]);
     assert!(found.mails.is_empty());
     assert_eq!(found.rejects.len(), 1);
     assert_eq!(found.rejects[0].0, RejectReason::LineUnreadable);

@@ -217,6 +217,6 @@ fn names_in_other_encodings_pass_through() {
     let mut bytes = tracking_2016(&INCOMING.line()).into_bytes();
     let at = bytes.windows(7).position(|window| window == b"Default").unwrap();
     bytes[at] = 0xdc;
-    let found = read(&mut Exchange::new(true, false), Tz::UTC, YearRule::Absent, &[&bytes]);
+    let found = read(Exchange::new(true, false), Tz::UTC, YearRule::Absent, &[&bytes]);
     assert_eq!(found.mails[0].connector, "EXCH01\\\u{fffd}efault EXCH01");
 }

@@ -11,25 +11,43 @@ use super::super::queue::Arrival;
 use super::super::text::{Peer, address};
 use super::super::{Event, Postfix};
 
-impl Postfix {
-    /// A line of smtpd that may be about such a message.
-    pub(super) fn proxied(&mut self, event: &Event<'_>, out: &mut dyn Sink) {
-        let text = event.text.strip_prefix(b"NOQUEUE: ").unwrap_or(event.text);
+/// What a line of smtpd says of such a message by itself.
+#[derive(Debug)]
+pub(in super::super) enum ProxySaid<'a> {
+    /// A message may come from this client.
+    Client(Peer<'a>),
+    /// The filter took it, with these words.
+    Accepts(&'a [u8]),
+}
+
+impl<'a> ProxySaid<'a> {
+    pub(super) fn parse(text: &'a [u8]) -> Option<Self> {
+        let text = text.strip_prefix(b"NOQUEUE: ").unwrap_or(text);
         if let Some(client) = text.strip_prefix(b"client=") {
-            let Some((peer, _)) = Peer::parse(client) else { return };
-            if let Some(server) = self.servers.get(&event.process()) {
-                let (tls, cipher) = server.protection(event, &peer);
-                server.proxied = Some(Box::new(Arrival::new(event, &peer, tls, cipher)));
+            return Some(Self::Client(Peer::parse(client)?.0));
+        }
+        text.strip_prefix(b"proxy-accept: END-OF-MESSAGE: 2").map(Self::Accepts)
+    }
+}
+
+impl Postfix {
+    /// A line of smtpd about such a message.
+    pub(super) fn proxied(&mut self, event: &Event<'_>, said: &ProxySaid<'_>, out: &mut dyn Sink) {
+        let Some(server) = self.servers.get(&event.process()) else { return };
+        match said {
+            ProxySaid::Client(peer) => {
+                let (tls, cipher) = server.protection(event, peer);
+                server.proxied = Some(Box::new(Arrival::new(event, peer, tls, cipher)));
             }
-        } else if let Some(reply) = text.strip_prefix(b"proxy-accept: END-OF-MESSAGE: 2") {
-            let Some(server) = self.servers.get(&event.process()) else { return };
-            let Some(arrival) = server.proxied.take() else { return };
-            let (host, instance) = (&event.program.host, &event.program.instance);
-            let (pid, begun) = (event.pid.to_le_bytes(), arrival.time_ms.to_le_bytes());
-            let key = identity(&[host, instance, b"NOQUEUE", &pid, &begun, reply]);
-            let sender = memmem::find(reply, b"; from=<").and_then(|at| reply.get(at + 8..));
-            let sender = sender.and_then(address).map_or(&b""[..], |(sender, _)| sender);
-            self.count(&arrival, key, sender, event.place, out);
+            ProxySaid::Accepts(reply) => {
+                let Some(arrival) = server.proxied.take() else { return };
+                let (host, instance) = (&event.program.host, &event.program.instance);
+                let (pid, begun) = (event.pid.to_le_bytes(), arrival.time_ms.to_le_bytes());
+                let key = identity(&[host, instance, b"NOQUEUE", &pid, &begun, reply]);
+                let sender = memmem::find(reply, b"; from=<").and_then(|at| reply.get(at + 8..));
+                let sender = sender.and_then(address).map_or(&b""[..], |(sender, _)| sender);
+                self.count(&arrival, key, sender, event.place, out);
+            }
         }
     }
 }

@@ -1,0 +1,170 @@
+//! A block of lines, each told apart from those before it, so that several blocks can be
+//! prepared at once.
+
+use std::sync::Arc;
+
+use super::super::stamp::Head;
+use super::super::syslog::{Tagged, cut};
+use super::super::{Prepare, each_line};
+use super::delivery::Delivery;
+use super::inbound::{CleanupSaid, QueueSaid, ServerSaid, picked_up};
+use super::outbound::{ClientSaid, TlsProxySaid, served};
+use super::program::{Daemon, Found, Program, Programs};
+use super::queue::Id;
+use super::text::without_message_number;
+
+/// What a line says by itself.
+#[derive(Debug)]
+pub(super) enum Said<'a> {
+    /// Nothing that matters here.
+    Nothing,
+    Server(ServerSaid<'a>),
+    Cleanup(CleanupSaid<'a>),
+    Queue(QueueSaid<'a>),
+    Pickup(Id<'a>),
+    Client(ClientSaid<'a>),
+    Inside(Id<'a>, Delivery<'a>),
+    Proxy(TlsProxySaid),
+}
+
+impl<'a> Said<'a> {
+    /// Of the text of a program's line.
+    pub(super) fn parse(program: &Program, text: &'a [u8]) -> Self {
+        let text = without_message_number(text);
+        match program.daemon {
+            Daemon::Server => Self::Server(ServerSaid::parse(program, text)),
+            Daemon::Cleanup => Self::Cleanup(CleanupSaid::parse(program, text)),
+            Daemon::Queue => Self::Queue(QueueSaid::parse(program, text)),
+            Daemon::Pickup => picked_up(program, text).map_or(Self::Nothing, Self::Pickup),
+            Daemon::Client => Self::Client(ClientSaid::parse(program, text)),
+            Daemon::Inside => served(program, text)
+                .map_or(Self::Nothing, |(id, delivery)| Self::Inside(id, delivery)),
+            Daemon::Proxy => Self::Proxy(TlsProxySaid::parse(program, text)),
+            Daemon::Other => Self::Nothing,
+        }
+    }
+}
+
+/// No head, or no program.
+const NONE: u32 = u32::MAX;
+
+/// One line.
+#[derive(Debug)]
+pub(super) struct Entry<'a> {
+    /// Number of the line within the block, from 1.
+    pub number: u32,
+    /// Where the line lies in the block: start and length.
+    span: (u32, u32),
+    /// Its place among the heads of stamps; none where the line has no plain form.
+    pub head: u32,
+    /// Milliseconds behind the head.
+    pub within_ms: u32,
+    /// Its place among the programs; none where it is not of Postfix.
+    program: u32,
+    pub pid: u32,
+    pub said: Said<'a>,
+}
+
+/// The lines of a block.
+#[derive(Debug)]
+pub(crate) struct Prepared<'a> {
+    text: &'a [u8],
+    heads: Vec<Head<'a>>,
+    pub(super) programs: Vec<Arc<Program>>,
+    pub(super) entries: Vec<Entry<'a>>,
+    /// Number of lines, whether they are among the entries or not.
+    pub(super) lines: u64,
+}
+
+impl<'a> Prepared<'a> {
+    /// The head of an entry's stamp.
+    pub(super) fn head(&self, entry: &Entry<'_>) -> Option<&Head<'a>> {
+        self.heads.get(entry.head as usize)
+    }
+
+    /// The program of an entry, and its place among the programs.
+    pub(super) fn program(&self, entry: &Entry<'_>) -> Option<(usize, &Arc<Program>)> {
+        let index = entry.program as usize;
+        Some((index, self.programs.get(index)?))
+    }
+
+    /// An entry as it was logged.
+    pub(super) fn line(&self, entry: &Entry<'_>) -> &'a [u8] {
+        let (start, length) = (entry.span.0 as usize, entry.span.1 as usize);
+        self.text.get(start..start + length).unwrap_or_default()
+    }
+
+    fn add(
+        &mut self,
+        programs: &mut Programs,
+        (block, number): (u64, u32),
+        start: usize,
+        line: &'a [u8],
+    ) {
+        let span = (place(start), place(line.len()));
+        let mut entry = Entry {
+            number,
+            span,
+            head: NONE,
+            within_ms: 0,
+            program: NONE,
+            pid: 0,
+            said: Said::Nothing,
+        };
+        if let Some((head, within_ms, tagged)) = cut(line) {
+            if self.heads.last() != Some(&head) {
+                self.heads.push(head);
+            }
+            entry.head = place(self.heads.len() - 1);
+            let Tagged { host, program, pid, text } = tagged;
+            if let Some(found) = programs.find(host, program) {
+                entry.within_ms = within_ms;
+                entry.pid = pid;
+                entry.said = Said::parse(&found.program, text);
+                entry.program = self.place_of(found, block);
+            }
+        }
+        self.entries.push(entry);
+    }
+
+    fn place_of(&mut self, found: &mut Found, block: u64) -> u32 {
+        if let Some((_, place)) = found.listed.filter(|(listed, _)| *listed == block) {
+            return place;
+        }
+        let place = place(self.programs.len());
+        self.programs.push(Arc::clone(&found.program));
+        found.listed = Some((block, place));
+        place
+    }
+}
+
+/// A place within a block, which is smaller than 4 GiB.
+fn place(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(NONE)
+}
+
+/// Prepares blocks on one thread.
+#[derive(Debug, Default)]
+pub(crate) struct Preparer {
+    programs: Programs,
+    block: u64,
+}
+
+impl Prepare for Preparer {
+    type Prepared<'a> = Prepared<'a>;
+
+    fn prepare<'a>(&mut self, text: &'a [u8]) -> Prepared<'a> {
+        let mut prepared = Prepared {
+            text,
+            heads: Vec::new(),
+            programs: Vec::new(),
+            entries: Vec::with_capacity(text.len() / 128),
+            lines: 0,
+        };
+        self.block += 1;
+        prepared.lines = each_line(text, |number, start, line| {
+            prepared.add(&mut self.programs, (self.block, number), start, line);
+        });
+        prepared
+    }
+}
