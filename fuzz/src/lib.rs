@@ -1,0 +1,135 @@
+//! What the fuzz targets share: traces to a report, and the laws that every report keeps.
+
+pub mod coverage;
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+use intransit::archive::sign::Signer;
+use intransit::config::{ColumnMap, InsightsConfig};
+use intransit::ingest::{DayOrder, FileNote, Settings, Source};
+use intransit::period::PeriodKind;
+use intransit::run::{self, Outcome, Request, RunError};
+use intransit::trace::{Direction, Kind, Tls, Unit};
+
+/// A folder in memory that lives as long as the process.
+pub fn folder() -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let make = || {
+        let memory = PathBuf::from("/dev/shm");
+        let above = if memory.is_dir() { memory } else { std::env::temp_dir() };
+        let folder = above.join(format!("intransit-fuzz-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder can be made");
+        folder
+    };
+    FOLDER.get_or_init(make).clone()
+}
+
+/// A file of this name with these bytes.
+pub fn file(name: &str, bytes: &[u8]) -> PathBuf {
+    let path = folder().join(name);
+    std::fs::write(&path, bytes).expect("a file can be written");
+    path
+}
+
+/// The signing key of nobody, the same in each run.
+pub fn signer() -> Signer {
+    let pair = ssh_key::private::Ed25519Keypair::from_seed(&[7; 32]);
+    let key = ssh_key::PrivateKey::from(pair).to_openssh(ssh_key::LineEnding::LF);
+    let text = key.expect("a key can be written down");
+    Signer::read(&file("signer", text.as_bytes())).expect("it is a key")
+}
+
+/// How a target reads its bytes: `choice` leaves open what a user may leave open.
+pub fn settings(kind: Option<Kind>, choice: u8) -> Settings {
+    let zones = [Tz::UTC, Tz::America__Sao_Paulo, Tz::Australia__Lord_Howe, Tz::Europe__Paris];
+    let orders = [None, Some(DayOrder::DayFirst), Some(DayOrder::MonthFirst), None];
+    let directions = [None, Some(Direction::Inbound), Some(Direction::Outbound), None];
+    let pick = |shift: u32| usize::from(choice.wrapping_shr(shift)) & 3;
+    Settings {
+        kind,
+        columns: (kind == Some(Kind::Table)).then(columns),
+        direction: directions[pick(0)],
+        zone: zones[pick(2)],
+        order: orders[pick(4)],
+        year: (choice & 64 != 0).then_some(2026),
+        ..Settings::default()
+    }
+}
+
+/// A column map over the names that the seeds have.
+fn columns() -> ColumnMap {
+    let name = |text: &str| Some(text.to_owned());
+    ColumnMap {
+        time: name("date_time_utc"),
+        message_id: name("network_message_id"),
+        direction: name("direction"),
+        connector: name("connector_name"),
+        tls: name("tls_version"),
+        sender: name("sender_address"),
+        recipient: name("recipient_address"),
+        ..ColumnMap::default()
+    }
+}
+
+/// Makes a report of one file, as `report` does.
+pub fn report(name: &str, bytes: &[u8], settings: Settings) -> Result<Outcome, RunError> {
+    let path = file(name, bytes);
+    run::report(&Request {
+        sources: vec![Source {
+            path: path.to_string_lossy().into_owned(),
+            root: PathBuf::new(),
+            archived: None,
+            settings,
+        }],
+        skip_bad_files: false,
+        zone: Tz::America__Sao_Paulo,
+        periods: vec![PeriodKind::Week, PeriodKind::Days(30)],
+        range: None,
+        as_of: None::<NaiveDate>,
+        organisation: "Contoso".to_owned(),
+        language: "en".to_owned(),
+        only: Vec::new(),
+        unit: Unit::Messages,
+        insights: InsightsConfig::default(),
+        connectors: Vec::new(),
+        run: None,
+        archive: None,
+        expects_whole: false,
+        cache: None,
+    })
+}
+
+/// Makes a report and holds it against the laws: rows add up, what the trace does not say is
+/// unknown, and the same bytes give the same report.
+pub fn check(name: &str, bytes: &[u8], settings: Settings) {
+    let outcome = report(name, bytes, settings.clone());
+    if let Err(RunError::DoesNotAddUp(law)) = &outcome {
+        panic!("{law}");
+    }
+    let Ok(outcome) = outcome else { return };
+    for file in &outcome.reading.files {
+        assert!(file.rejects.total() <= file.rows, "more rejects than rows: {file:?}");
+    }
+    let report = &outcome.report;
+    let known_nowhere =
+        outcome.reading.files.iter().all(|file| file.notes.contains(&FileNote::NoTlsColumn));
+    for period in &report.periods {
+        for total in &period.totals {
+            let bands: u64 = Tls::ALL.iter().map(|band| total.tls.get(*band)).sum();
+            assert_eq!(bands, total.messages, "the bands of a total add up");
+            if known_nowhere {
+                let unknown = total.tls.get(Tls::Unknown);
+                assert_eq!(unknown, total.messages, "no TLS column, yet a known band");
+            }
+        }
+    }
+    // Every sixteenth is read again: threads may have taken the blocks in another order.
+    if bytes.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte)) & 15 == 0 {
+        let again = self::report(name, bytes, settings).expect("it could be read before");
+        let text = |report| serde_json::to_string(report).expect("a report is JSON");
+        assert_eq!(text(&again.report), text(report), "read twice, two reports");
+    }
+}
