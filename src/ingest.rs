@@ -262,7 +262,7 @@ pub fn read_unknown(
     sink: &(dyn Fn(Block) + Sync),
 ) -> Result<Reading, IngestError> {
     let spool = tempfile::tempdir()
-        .map_err(|source| IngestError::Read { path: std::env::temp_dir(), source })?;
+        .map_err(|source| IngestError::Spool { path: std::env::temp_dir(), source })?;
     let mut skipped = Vec::new();
     let how: Vec<String> = sources.iter().map(|source| source.settings.written_out()).collect();
     let with_how: Vec<(&Source, &str)> =

@@ -115,6 +115,7 @@ impl Ledger {
                 transaction.execute_batch(include_str!("ledger/tables.sql"))?;
                 transaction.pragma_update(None, "user_version", VERSION)?;
                 transaction.commit()?;
+                store::step("tables made");
             }
             VERSION => {}
             found => return Err(LedgerError::Version { path, found }),

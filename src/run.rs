@@ -168,6 +168,11 @@ impl RunError {
         matches!(self, Self::Ingest(_) | Self::NoUsableRow { .. })
     }
 
+    /// Says whether the machine failed while the traces were read: that may pass by itself.
+    pub fn is_machine(&self) -> bool {
+        matches!(self, Self::Ingest(error) if error.is_machine())
+    }
+
     /// Says whether settings are at fault: a template that does not fit this report.
     pub fn is_settings(&self) -> bool {
         matches!(self, Self::Render(RenderError::OwnTemplate(_)))

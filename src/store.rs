@@ -17,14 +17,28 @@ pub use self::scratch::{Scratch, ScratchError};
 /// How the names of unfinished files and folders begin.
 const UNFINISHED: &str = ".tmp-";
 
-/// Removes a folder with all it holds; a missing one is no error.
+/// Removes a folder with all it holds; a missing one is no error. It is there whole or not at
+/// all: it loses its name first, and what is then left when removing fails goes with [`sweep`].
 ///
 /// # Errors
 /// [`WriteError`] naming the folder.
 pub fn remove_folder(path: &Path) -> Result<(), WriteError> {
-    match std::fs::remove_dir_all(path) {
+    let remove = || {
+        let unfinished = beside(path);
+        absent_is_well(std::fs::remove_dir_all(&unfinished))?;
+        std::fs::rename(path, &unfinished)?;
+        io_step("folder unnamed")?;
+        flush_names(path)?;
+        std::fs::remove_dir_all(&unfinished)?;
+        io_step("folder removed")
+    };
+    absent_is_well(remove()).map_err(|source| WriteError { path: path.to_owned(), source })
+}
+
+fn absent_is_well(result: std::io::Result<()>) -> std::io::Result<()> {
+    match result {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        other => other.map_err(|source| WriteError { path: path.to_owned(), source }),
+        other => other,
     }
 }
 
@@ -33,10 +47,9 @@ pub fn remove_folder(path: &Path) -> Result<(), WriteError> {
 /// # Errors
 /// [`WriteError`] naming the file.
 pub fn remove_file(path: &Path) -> Result<(), WriteError> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        other => other.map_err(|source| WriteError { path: path.to_owned(), source }),
-    }
+    absent_is_well(std::fs::remove_file(path))
+        .and_then(|()| io_step("file removed"))
+        .map_err(|source| WriteError { path: path.to_owned(), source })
 }
 
 /// Marks a moment between two steps that must not be lost together. A test ends the process
@@ -53,7 +66,7 @@ pub fn step(name: &str) {
 fn io_step(name: &str) -> std::io::Result<()> {
     step(name);
     #[cfg(debug_assertions)]
-    return steps::may_fail();
+    return steps::may_fail(name);
     #[cfg(not(debug_assertions))]
     Ok(())
 }
@@ -69,11 +82,15 @@ mod steps {
     static TRIED: AtomicU64 = AtomicU64::new(0);
     static FAILS: OnceLock<Option<u64>> = OnceLock::new();
 
-    pub(super) fn may_fail() -> std::io::Result<()> {
+    /// Says so itself: that what can be made again could not be kept is not said by all.
+    pub(super) fn may_fail(name: &str) -> std::io::Result<()> {
         let read = || std::env::var("INTRANSIT_FAIL_AT").ok()?.parse().ok();
         let tried = TRIED.fetch_add(1, Ordering::SeqCst) + 1;
         if *FAILS.get_or_init(read) == Some(tried) {
-            return Err(std::io::Error::other(format!("made to fail at step {tried}")));
+            use std::io::Write;
+            let said = format!("made to fail at step {tried}: {name}");
+            drop(writeln!(std::io::stderr(), "{said}"));
+            return Err(std::io::Error::other(said));
         }
         Ok(())
     }
@@ -133,13 +150,11 @@ pub fn write_lightly_with(
     fill: impl FnOnce(&mut File) -> std::io::Result<()>,
 ) -> Result<(), WriteError> {
     let write = || {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new("."));
-        let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;
+        let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder_of(path))?;
         io_step("light file made")?;
         fill(file.as_file_mut())?;
         file.persist(path).map_err(|failed| failed.error)?;
-        Ok(())
+        io_step("light file named")
     };
     write().map_err(|source| WriteError { path: path.to_owned(), source })
 }
@@ -319,10 +334,16 @@ fn take_name(from: &Path, to: &Path) -> std::io::Result<()> {
     io_step("folder written")?;
     std::fs::rename(from, to)?;
     io_step("folder named")?;
-    match to.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
-        _ => File::open(".")?.sync_all(),
-    }
+    flush_names(to)
+}
+
+/// Flushes the names of the folder in which `path` lies.
+fn flush_names(path: &Path) -> std::io::Result<()> {
+    File::open(folder_of(path))?.sync_all()
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
@@ -330,11 +351,7 @@ fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 fn put(path: &Path, fill: impl FnOnce(&mut File) -> std::io::Result<()>) -> std::io::Result<()> {
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;
+    let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder_of(path))?;
     io_step("file made")?;
     fill(file.as_file_mut())?;
     make_readable(file.as_file())?;
@@ -342,7 +359,7 @@ fn put(path: &Path, fill: impl FnOnce(&mut File) -> std::io::Result<()>) -> std:
     io_step("file written")?;
     file.persist(path).map_err(|failed| failed.error)?;
     io_step("file named")?;
-    File::open(folder)?.sync_all()
+    flush_names(path)
 }
 
 /// A report is read by others than its maker; temporary files are made for one reader.

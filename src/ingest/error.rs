@@ -1,7 +1,10 @@
 //! Why a reading could not go on, and what to do about it.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+use polars::prelude::PolarsError;
 
 use crate::ingest::tls_rpt::TlsRptError;
 
@@ -18,6 +21,9 @@ pub enum IngestError {
     /// A file could not be read.
     #[error("cannot read `{}`", path.display())]
     Read { path: PathBuf, source: std::io::Error },
+    /// There is no room for copies of what can be read only once.
+    #[error("cannot write to the temporary folder `{}`", path.display())]
+    Spool { path: PathBuf, source: std::io::Error },
     /// A file holds nothing.
     #[error("`{file}` is empty")]
     Empty { file: String },
@@ -26,7 +32,7 @@ pub enum IngestError {
     Corrupt { file: String, source: std::io::Error },
     /// A Parquet file is damaged.
     #[error("`{file}` is not readable as Parquet")]
-    Parquet { file: String, source: Arc<polars::prelude::PolarsError> },
+    Parquet { file: String, source: Arc<PolarsError> },
     /// A JSON document is damaged.
     #[error("`{file}` is not readable as JSON")]
     Json { file: String, source: serde_json::Error },
@@ -57,7 +63,7 @@ pub enum IngestError {
     NoYear { file: String },
     /// polars refused a frame.
     #[error("a canonical frame could not be made")]
-    Frame(#[source] polars::prelude::PolarsError),
+    Frame(#[source] PolarsError),
 }
 
 /// At most twelve header names, shortened.
@@ -100,6 +106,32 @@ impl IngestError {
                 Some("export the file again, or leave it out with --skip-bad-files")
             }
             _ => None,
+        }
+    }
+
+    /// Says whether the machine failed, not the file: the disk, memory, open files. That may
+    /// pass by itself, while a file that is not there or may not be read waits for a person.
+    pub fn is_machine(&self) -> bool {
+        let failed = |error: &std::io::Error| {
+            let waits = matches!(
+                error.kind(),
+                ErrorKind::NotFound
+                    | ErrorKind::PermissionDenied
+                    | ErrorKind::IsADirectory
+                    | ErrorKind::NotADirectory
+                    | ErrorKind::InvalidFilename
+            );
+            error.raw_os_error().is_some() && !waits
+        };
+        match self {
+            Self::Spool { .. } => true,
+            Self::Read { source, .. } | Self::Corrupt { source, .. } => failed(source),
+            Self::Json { source, .. } => source.is_io(),
+            Self::Parquet { source, .. } => match &**source {
+                PolarsError::IO { error, .. } => failed(error),
+                _ => false,
+            },
+            _ => false,
         }
     }
 

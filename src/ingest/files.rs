@@ -132,7 +132,7 @@ fn spool_stdin(spool: &Path) -> Result<Input, IngestError> {
 }
 
 fn spool_stream(name: &str, mut stream: impl Read, spool: &Path) -> Result<Input, IngestError> {
-    let write = |source| IngestError::Read { path: PathBuf::from(name), source };
+    let write = |source| IngestError::Spool { path: spool.to_owned(), source };
     let (mut file, path) = tempfile::NamedTempFile::new_in(spool)
         .and_then(|file| file.keep().map_err(|error| error.error))
         .map_err(write)?;

@@ -177,9 +177,11 @@ pub(super) fn is_iso(text: &str) -> bool {
     iso_date(text.trim()).is_some()
 }
 
+/// A number of digits only; `None` where it is too large, too.
 fn digits(bytes: &[u8]) -> Option<u32> {
     bytes.iter().try_fold(0_u32, |number, byte| {
-        byte.is_ascii_digit().then(|| number * 10 + u32::from(byte - b'0'))
+        let digit = byte.is_ascii_digit().then(|| u32::from(byte - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
     })
 }
 
@@ -294,7 +296,7 @@ fn offset(rest: &str) -> Option<Option<i64>> {
     let numbers = rest.get(1..)?.replace(':', "");
     let (hours, minutes) = match numbers.len() {
         2 => (numbers.as_str(), "0"),
-        4 => numbers.split_at(2),
+        4 => numbers.split_at_checked(2)?,
         _ => return None,
     };
     let hours = i64::from(digits(hours.as_bytes())?);
@@ -384,6 +386,8 @@ mod tests {
             "31/31/2026",
             "2026-11-09T10:00:00+99:00",
             "2026-11-09T10:00:00.12345678901Z",
+            "2026-11-09T10000000000:00",
+            "2026-11-09T10:00:00+1\u{e9}2",
         ];
         for text in cases {
             let result = reader("UTC", Some(DayOrder::DayFirst)).instant_ms(text);

@@ -449,6 +449,7 @@ impl Ledger {
              WHERE message_id = ?1",
             params![message_id, state.name(), next_at.map(text), reply, doubts],
         )?;
+        store::step("message put");
         Ok(())
     }
 
@@ -462,6 +463,7 @@ impl Ledger {
              WHERE message_id = ?1 AND state NOT IN ('delivered', 'sending')",
             params![message_id, text(now)],
         )?;
+        store::step("message to be tried again");
         Ok(())
     }
 
@@ -500,6 +502,7 @@ impl Ledger {
                 parked.why
             ],
         )?;
+        store::step("relay parked");
         Ok(())
     }
 
@@ -510,6 +513,7 @@ impl Ledger {
     pub fn unpark(&self, name: Option<&str>) -> Result<(), LedgerError> {
         self.connection
             .execute("DELETE FROM relay WHERE ?1 IS NULL OR name = ?1", params![name])?;
+        store::step("relay freed");
         Ok(())
     }
 

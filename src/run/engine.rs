@@ -347,6 +347,9 @@ impl Engine {
         let archive = archive_report(&self.ledger, plan, key, &place, signer.as_ref())?;
         let prepared = match prepare::prepare(plan, key, nominal, Some(archive)) {
             Ok(prepared) => prepared,
+            Err(error) if error.is_machine() => {
+                return self.machine_failed(plan, run, &error.into());
+            }
             Err(error) => return self.could_not(plan, run, &error, waits),
         };
         if let (Some(incomplete), Some(deadline)) = (&prepared.report.incomplete, waits) {

@@ -462,6 +462,9 @@ fn aborted_at_every_step_there_is_no_bag_or_a_whole_one() {
         sealing,
         [
             "run changed",
+            "light file made",
+            "light file named",
+            "run changed",
             "file of a folder written",
             "folder written",
             "folder named",
@@ -478,12 +481,14 @@ fn aborted_at_every_step_there_is_no_bag_or_a_whole_one() {
             "file written",
             "file named",
             "message handed over",
+            "relay freed",
             "ledger committed",
             "message marked as sending",
             "file made",
             "file written",
             "file named",
             "message handed over",
+            "relay freed",
             "ledger committed",
         ]
     );

@@ -35,6 +35,7 @@ mod rules;
 mod runs;
 mod schedule;
 mod smtp;
+mod steps;
 mod support;
 mod tls_rpt;
 mod words;

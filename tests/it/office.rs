@@ -61,7 +61,12 @@ impl Office {
             })
             .collect();
         let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
-        self.folder.add("traces/all.csv", detail(&rows));
+        let path = self.folder.add("traces/all.csv", detail(&rows));
+        // A file that was only just written is looked into again: what a report costs would
+        // depend on how fast the test is.
+        let an_hour_ago = std::time::SystemTime::now() - std::time::Duration::from_hours(1);
+        let file = std::fs::File::options().write(true).open(path).unwrap();
+        file.set_modified(an_hour_ago).unwrap();
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

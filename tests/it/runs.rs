@@ -226,6 +226,21 @@ fn a_report_that_cannot_be_made_is_told_and_the_next_one_speaks_of_it() {
     assert_eq!(office.json("2026-11-23T12:00:00Z", &["status"])["ok"], true);
 }
 
+/// What passes by itself is tried again; only what waits for a person is recorded as failed.
+#[test]
+fn a_machine_that_cannot_read_now_reads_later() {
+    let office = Office::new();
+    office.ends(0, "2026-11-15T00:00:00Z", &["tick"]);
+    let gone = office.path("no/temporary/folder");
+    let output = office.command(DUE, &["tick"]).env("TMPDIR", gone).output().unwrap();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(5), "{said}");
+    assert!(said.contains("temporary folder") && said.contains("tried again after"), "{said}");
+    assert_eq!(office.runs(), ["2026-11-16T07:00 due"]);
+    office.ends(0, "2026-11-16T10:02:00Z", &["tick"]);
+    assert_eq!(office.runs(), ["2026-11-16T07:00 done"]);
+}
+
 #[test]
 fn status_tells_of_a_schedule_that_nobody_runs() {
     let office = Office::new();
