@@ -4,7 +4,7 @@
 //! that were asked for, named in `EXPORT.txt`.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{Error, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use zip::write::SimpleFileOptions;
@@ -24,14 +24,14 @@ pub fn export(archive: &Path, bags: &[String], out: &Path) -> Result<(), Archive
     for bag in bags {
         list(archive, &Path::new(BAGS).join(bag), &mut files)?;
     }
-    files.retain(|file| archive.join(file).is_file());
+    let files = present(archive, files)?;
     let list = export_text(bags.iter().map(String::as_str));
     store::write_with(out, |file| write(file, archive, &files, &list))?;
     Ok(())
 }
 
 fn write(file: &mut File, archive: &Path, files: &[PathBuf], list: &str) -> std::io::Result<()> {
-    let mut zip = zip::ZipWriter::new(file);
+    let mut zip = zip::ZipWriter::new(Steady { file, failed: None, position: 0, end: 0 });
     // ZIP knows no time zones and no seconds of its own: one fixed time for all.
     let options = SimpleFileOptions::default()
         .compression_method(zip::CompressionMethod::Deflated)
@@ -56,8 +56,68 @@ fn write(file: &mut File, archive: &Path, files: &[PathBuf], list: &str) -> std:
             zip.write_all(list.as_bytes())?;
         }
     }
-    zip.finish()?;
-    Ok(())
+    zip.finish()?.failed.map_or(Ok(()), Err)
+}
+
+/// A file that keeps its first failure for the end, and from then on only counts: what the ZIP
+/// writer does when it is dropped after a failed write does not bear that it was one.
+struct Steady<'a> {
+    file: &'a mut File,
+    failed: Option<Error>,
+    position: u64,
+    end: u64,
+}
+
+impl Steady<'_> {
+    fn attempt(&mut self, act: impl FnOnce(&mut File) -> std::io::Result<()>) {
+        if self.failed.is_none() {
+            self.failed = act(self.file).err();
+        }
+    }
+}
+
+impl Write for Steady<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.attempt(|file| file.write_all(bytes));
+        self.position += u64::try_from(bytes.len()).unwrap_or(0);
+        self.end = self.end.max(self.position);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.attempt(File::flush);
+        Ok(())
+    }
+}
+
+impl Seek for Steady<'_> {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        let position = match to {
+            SeekFrom::Start(position) => Some(position),
+            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
+            SeekFrom::End(offset) => self.end.checked_add_signed(offset),
+        };
+        self.position = position.ok_or(ErrorKind::InvalidInput)?;
+        let to = SeekFrom::Start(self.position);
+        self.attempt(|file| file.seek(to).map(drop));
+        Ok(self.position)
+    }
+}
+
+/// The files that are there: some are in few archives only. One that cannot be looked at is an
+/// error, never left out.
+fn present(archive: &Path, files: Vec<PathBuf>) -> Result<Vec<PathBuf>, ArchiveError> {
+    let mut present = Vec::new();
+    for name in files {
+        let path = archive.join(&name);
+        match std::fs::metadata(&path) {
+            Ok(facts) if facts.is_file() => present.push(name),
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(source) => return Err(ArchiveError::Read { path, source }),
+        }
+    }
+    Ok(present)
 }
 
 fn list(archive: &Path, folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), ArchiveError> {
@@ -84,4 +144,23 @@ fn names(folder: &Path) -> Result<Vec<String>, ArchiveError> {
     }
     names.sort();
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `/dev/full` takes no byte. Dropped in the middle, the ZIP writer must not end the process.
+    #[test]
+    fn a_full_disk_is_told_and_ends_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        store::create_folder(&folder.path().join(CHAIN)).unwrap();
+        for name in [README.0, SCRIPT.0] {
+            store::write_atomic(&folder.path().join(name), &[b'x'; 70_000]).unwrap();
+        }
+        let mut full = File::options().write(true).open("/dev/full").unwrap();
+        let files = [README.0.into(), SCRIPT.0.into()];
+        let failed = write(&mut full, folder.path(), &files, "").unwrap_err();
+        assert_eq!(failed.kind(), ErrorKind::StorageFull, "{failed}");
+    }
 }

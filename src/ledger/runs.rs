@@ -163,7 +163,9 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] when the ledger fails.
     pub fn add_run(&self, run: &NewRun) -> Result<(), LedgerError> {
-        insert(&self.connection, run)
+        insert(&self.connection, run)?;
+        store::step("run added");
+        Ok(())
     }
 
     /// One run.
@@ -244,14 +246,27 @@ impl Ledger {
         self.change(key, &set, until, reason)
     }
 
-    /// Marks a run as failed.
+    /// Marks a run as failed, with the messages that tell of it, in one transaction.
     ///
     /// # Errors
-    /// [`LedgerError`] when the ledger fails.
-    pub fn fail(&self, key: &Key, now: DateTime<Utc>, reason: &str) -> Result<(), LedgerError> {
+    /// [`LedgerError`] when the ledger fails; nothing is then changed.
+    pub fn fail(
+        &mut self,
+        key: &Key,
+        now: DateTime<Utc>,
+        reason: &str,
+        told: &[NewMessage],
+    ) -> Result<(), LedgerError> {
         let set = "state = 'failed', finished = :at, reason = :reason, sealing = NULL,
                    next_at = NULL, attempts = attempts + 1";
-        self.change(key, set, now, Some(reason))
+        let transaction = self.connection.transaction()?;
+        change(&transaction, key, set, now, Some(reason))?;
+        for message in told {
+            super::outbox::insert(&transaction, message, now)?;
+        }
+        transaction.commit()?;
+        store::step("run failed");
+        Ok(())
     }
 
     /// Writes down which bag is about to be made, so that a restart knows a leftover.
@@ -305,22 +320,33 @@ impl Ledger {
         at: DateTime<Utc>,
         reason: Option<&str>,
     ) -> Result<(), LedgerError> {
-        let sql = format!(
-            "UPDATE run SET {set}
-             WHERE schedule = :schedule AND nominal = :nominal AND revision = :revision
-               AND state <> 'done' AND :at IS NOT NULL AND (:reason IS NULL OR :reason <> '')"
-        );
-        let changed = self.connection.execute(
-            &sql,
-            named_params! {
-                ":schedule": key.schedule, ":nominal": key.nominal, ":revision": key.revision,
-                ":at": text(at), ":reason": reason,
-            },
-        )?;
+        change(&self.connection, key, set, at, reason)?;
         store::step("run changed");
-        debug_assert_eq!(changed, 1, "{key} is in the ledger and not done");
         Ok(())
     }
+}
+
+fn change(
+    connection: &rusqlite::Connection,
+    key: &Key,
+    set: &str,
+    at: DateTime<Utc>,
+    reason: Option<&str>,
+) -> Result<(), LedgerError> {
+    let sql = format!(
+        "UPDATE run SET {set}
+         WHERE schedule = :schedule AND nominal = :nominal AND revision = :revision
+           AND state <> 'done' AND :at IS NOT NULL AND (:reason IS NULL OR :reason <> '')"
+    );
+    let changed = connection.execute(
+        &sql,
+        named_params! {
+            ":schedule": key.schedule, ":nominal": key.nominal, ":revision": key.revision,
+            ":at": text(at), ":reason": reason,
+        },
+    )?;
+    debug_assert_eq!(changed, 1, "{key} is in the ledger and not done");
+    Ok(())
 }
 
 fn insert(connection: &rusqlite::Connection, run: &NewRun) -> Result<(), LedgerError> {
@@ -393,7 +419,7 @@ mod tests {
         let run = occurrence("2026-11-16T07:00");
         ledger.plan("weekly", at(2), &[run.clone(), run.clone()]).unwrap();
         ledger.begin(&run.key, at(2)).unwrap();
-        ledger.fail(&run.key, at(2), "no trace").unwrap();
+        ledger.fail(&run.key, at(2), "no trace", &[]).unwrap();
         ledger.plan("weekly", at(1), &[run]).unwrap();
         assert_eq!(ledger.cursor("weekly").unwrap(), Some(at(2)));
         let runs = ledger.runs("weekly").unwrap();

@@ -192,10 +192,10 @@ impl Engine {
         Ok(())
     }
 
-    fn run_again(&self, run: &Run, now: DateTime<Utc>) -> Result<(), EngineError> {
+    fn run_again(&mut self, run: &Run, now: DateTime<Utc>) -> Result<(), EngineError> {
         if super::plan::RESERVED.contains(&run.key.schedule.as_str()) {
             // What a person asked for is asked for again, or not.
-            return Ok(self.ledger.fail(&run.key, now, "the process ended in the middle")?);
+            return Ok(self.ledger.fail(&run.key, now, "the process ended in the middle", &[])?);
         }
         tracing::warn!(run = %run.key, "the process ended in the middle: run again");
         Ok(self.ledger.postpone(&run.key, now, None, false)?)
@@ -331,7 +331,7 @@ impl Engine {
         let started = self.clock.now();
         let Some(nominal) = schedule::parse_nominal(&key.nominal) else {
             let reason = format!("`{}` is no local time", key.nominal);
-            self.ledger.fail(key, started, &reason)?;
+            self.ledger.fail(key, started, &reason, &[])?;
             return Ok(Ran::Failed { reason, fault: Fault::Internal });
         };
         self.ledger.begin(key, started)?;
@@ -494,7 +494,7 @@ impl Engine {
                 if let Some(sealed) = self.after_failure(&key, evidence)? {
                     return Ok(sealed);
                 }
-                self.ledger.fail(&key, self.clock.now(), &chain(&error))?;
+                self.ledger.fail(&key, self.clock.now(), &chain(&error), &[])?;
                 Err(error)
             }
         }
@@ -603,28 +603,17 @@ impl Engine {
     ) -> Result<Ran, EngineError> {
         let (key, now) = (&run.key, self.clock.now());
         tracing::error!(run = %key, "no report: {reason}");
-        self.ledger.fail(key, now, &reason)?;
         let notice = Notice::Failed {
             schedule: key.schedule.clone(),
             nominal: key.nominal.clone(),
             zone: plan.zone.name().to_owned(),
             reason: reason.clone(),
         };
-        self.notify(plan, key, Purpose::Failed, &notice)?;
+        let letters = notices(plan, key, Purpose::Failed, &notice, now);
+        // That nobody can be told changes nothing about the run.
+        self.ledger.fail(key, now, &reason, letters.as_deref().unwrap_or_default())?;
+        letters?;
         Ok(Ran::Failed { reason, fault })
-    }
-
-    fn notify(
-        &mut self,
-        plan: &Plan,
-        key: &Key,
-        purpose: Purpose,
-        notice: &Notice,
-    ) -> Result<(), EngineError> {
-        let now = self.clock.now();
-        let letter = |to: &String| prepare::notice(plan, key, purpose, notice, to, now);
-        let letters: Vec<NewMessage> = plan.notify.iter().map(letter).collect::<Result<_, _>>()?;
-        Ok(self.ledger.queue(&letters, now)?)
     }
 
     /// Tells of runs whose mail has come to an end without reaching everyone.
@@ -646,10 +635,23 @@ impl Engine {
                 zone: plan.zone.name().to_owned(),
                 lines: lines.collect(),
             };
-            self.notify(&plan, &key, Purpose::Undelivered, &notice)?;
+            let now = self.clock.now();
+            let letters = notices(&plan, &key, Purpose::Undelivered, &notice, now)?;
+            self.ledger.queue(&letters, now)?;
         }
         Ok(())
     }
+}
+
+/// The letters that tell those of `[notify]`.
+fn notices(
+    plan: &Plan,
+    key: &Key,
+    purpose: Purpose,
+    notice: &Notice,
+    now: DateTime<Utc>,
+) -> Result<Vec<NewMessage>, RunError> {
+    plan.notify.iter().map(|to| prepare::notice(plan, key, purpose, notice, to, now)).collect()
 }
 
 /// What readers should know of the reports before this one, newest first, back to the

@@ -22,9 +22,8 @@ def jumps(program, seed, count):
         newest = max(newest, now)
         done = office.run(now, "tick")
         assert done.returncode in {0, 4}, f"{text(now)}: {done.returncode}: {done.said}"
-    now = office.come_to_rest(newest)
+    office.come_to_rest(newest)
     laws.check(office, newest)
-    del now
     office.remove()
 
 
@@ -76,10 +75,9 @@ def backwards(program):
     office = Office(program)
     office.run(FIRST_LOOK, "tick", check=0)
     office.run(due(0), "tick", check=0)
-    office, said = daemon_under(program, "@2026-11-15 10:00:00", 24, 1, office)
+    office, _ = daemon_under(program, "@2026-11-15 10:00:00", 24, 1, office)
     office.come_to_rest(due(1))
     laws.check(office, due(1))
-    del said
     office.remove()
 
 

@@ -45,9 +45,10 @@ def occurrences(office, now, first):
         assert bag, f"{nominal} has no bag"
     known = [row[0] for row in office.select("SELECT bag FROM head ORDER BY seq")]
     removed = {name for name in known if not (office.base / "evidence/bags" / name).exists()}
-    stones = sum(len([name for name in files if name.endswith(".tombstone")])
-                 for _, _, files in os.walk(office.base / "evidence/bags"))
-    assert stones == len(removed), f"{removed} removed, {stones} tombstones"
+    stones = {int(name.split(".")[0]) for _, _, files in os.walk(office.base / "evidence/bags")
+              for name in files if name.endswith(".tombstone")}
+    assert stones == {int(name.split("-")[0]) for name in removed}, \
+        f"{removed} removed, tombstones for {stones}"
     assert [name for name in known if name not in removed] == office.bags(), \
         f"bags {office.bags()}, heads {known}"
     everything = office.select("SELECT bag FROM run WHERE bag IS NOT NULL ORDER BY seq")

@@ -461,6 +461,7 @@ fn aborted_at_every_step_there_is_no_bag_or_a_whole_one() {
     assert_eq!(
         sealing,
         [
+            "run added",
             "run changed",
             "light file made",
             "light file named",
