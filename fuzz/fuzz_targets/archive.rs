@@ -16,6 +16,7 @@ use intransit::archive::{self, Bag, File};
 type Tree = BTreeMap<PathBuf, Vec<u8>>;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let _noted = intransit_fuzz::coverage::Noted;
     static SOUND: OnceLock<(Tree, Known)> = OnceLock::new();
     let (sound, newest) = SOUND.get_or_init(sound);
     let mut tree = sound.clone();
@@ -25,19 +26,26 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let folder = intransit_fuzz::folder().join("changed");
     write(&folder, &tree);
     let verdict = verify(&folder, std::slice::from_ref(newest), &[]);
-    let faults = verdict.map_or_else(|error| vec![error.to_string()], |verdict| {
-        verdict.faults.iter().map(|fault| format!("{}: {}", fault.place, fault.what)).collect()
-    });
+    let faults = verdict.map_or_else(
+        |error| vec![error.to_string()],
+        |verdict| {
+            verdict.faults.iter().map(|fault| format!("{}: {}", fault.place, fault.what)).collect()
+        },
+    );
     // What helps a reader and is bound by nothing: the program says so in a note.
-    let helps = |path: &Path| path.parent() == Some(Path::new("")) && !path.ends_with("allowed_signers");
+    let helps =
+        |path: &Path| path.parent() == Some(Path::new("")) && !path.ends_with("allowed_signers");
     let bound = |tree: &Tree| {
         let kept = tree.iter().filter(|(path, _)| !helps(path));
         kept.map(|(path, bytes)| (path.clone(), bytes.clone())).collect::<Tree>()
     };
     let changed = bound(&tree) != bound(sound);
-    assert!(!changed || !faults.is_empty(), "a change that nobody sees: {}", difference(sound, &tree));
+    assert!(
+        !changed || !faults.is_empty(),
+        "a change that nobody sees: {}",
+        difference(sound, &tree)
+    );
     assert!(tree != *sound || faults.is_empty(), "nothing changed: {faults:?}");
-    intransit_fuzz::coverage::note();
 });
 
 fn apply(tree: &mut Tree, change: &[u8]) {
@@ -120,7 +128,8 @@ fn sound() -> (Tree, Known) {
         let before = known.as_ref().map(|(seq, sha256)| (*seq, sha256.as_str()));
         let place = archive::place(&folder, before).expect("the head before is there");
         let time = DateTime::from_timestamp(1_800_000_000, 0).expect("a day in the calendar");
-        let sealed = archive::seal(&folder, &bag, &place, Some(&signer), time).expect("it is sealed");
+        let sealed =
+            archive::seal(&folder, &bag, &place, Some(&signer), time).expect("it is sealed");
         known = Some((seq, sealed.head.sha256()));
     }
     let mut tree = Tree::new();

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use intransit::render::branding::{Accent, Logo, Templates};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let _noted = intransit_fuzz::coverage::Noted;
     let Some((choice, bytes)) = data.split_first() else { return };
     match choice & 3 {
         0 | 1 => logo(bytes),
@@ -19,7 +20,6 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
             drop(Templates::new("own".to_owned(), BTreeMap::from([(name, text.to_owned())])));
         }
     }
-    intransit_fuzz::coverage::note();
 });
 
 /// A logo that is taken stands in a page with a strict policy: nothing in it may run or load.

@@ -8,8 +8,8 @@ const KINDS: [Option<Kind>; 5] =
     [Some(Kind::Gmail), Some(Kind::Mimecast), Some(Kind::Proofpoint), None, None];
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let _noted = intransit_fuzz::coverage::Noted;
     let Some((choice, bytes)) = data.split_first() else { return };
     let kind = KINDS[usize::from(*choice) % KINDS.len()];
     intransit_fuzz::check("cloud.jsonl", bytes, intransit_fuzz::settings(kind, *choice));
-    intransit_fuzz::coverage::note();
 });

@@ -9,6 +9,7 @@ use std::io::Write;
 use intransit_fuzz::{check, report, settings};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let _noted = intransit_fuzz::coverage::Noted;
     let Some((choice, bytes)) = data.split_first() else { return };
     let how = settings(None, choice >> 2);
     match choice & 3 {
@@ -17,7 +18,6 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         2 => same(bytes, &zstd::encode_all(bytes, 1).expect("memory has room"), how),
         _ => check("trace", &zip(bytes), how),
     }
-    intransit_fuzz::coverage::note();
 });
 
 fn same(plain: &[u8], packed: &[u8], how: intransit::ingest::Settings) {

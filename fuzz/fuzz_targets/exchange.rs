@@ -8,8 +8,8 @@ const KINDS: [Option<Kind>; 5] =
     [Some(Kind::ExchangeTracking), Some(Kind::ExchangeSmtp), None, None, None];
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let _noted = intransit_fuzz::coverage::Noted;
     let Some((choice, bytes)) = data.split_first() else { return };
     let kind = KINDS[usize::from(*choice) % KINDS.len()];
     intransit_fuzz::check("exchange.log", bytes, intransit_fuzz::settings(kind, *choice));
-    intransit_fuzz::coverage::note();
 });

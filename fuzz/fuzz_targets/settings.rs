@@ -7,6 +7,7 @@ use std::path::Path;
 use intransit::config::{self, Config, Home};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let _noted = intransit_fuzz::coverage::Noted;
     let Ok(text) = std::str::from_utf8(data) else { return };
     let parsed = Config::parse(text, Path::new("intransit.toml"));
     if parsed.is_ok() {
@@ -25,5 +26,4 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         }
     }
     drop(config::ColumnMap::read(&schedule));
-    intransit_fuzz::coverage::note();
 });

@@ -11,6 +11,7 @@ use intransit::deliver::outcome::Outcome;
 use intransit::deliver::smtp::{Auth, Parcel, Relay, Security, Session};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let _noted = intransit_fuzz::coverage::Noted;
     let Some((choice, replies)) = data.split_first() else { return };
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
     let port = listener.local_addr().expect("it was bound").port();
@@ -19,7 +20,6 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     converse(port, *choice);
     let heard = server.join().expect("the server does not panic");
     drop(heard);
-    intransit_fuzz::coverage::note();
 });
 
 /// Says the next reply whenever something was heard; gives all that was heard.

@@ -14,8 +14,8 @@ const KINDS: [Option<Kind>; 5] = [
 ];
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let _noted = intransit_fuzz::coverage::Noted;
     let Some((choice, bytes)) = data.split_first() else { return };
     let kind = KINDS.get(usize::from(*choice) % 16).copied().flatten();
     intransit_fuzz::check("trace.csv", bytes, intransit_fuzz::settings(kind, *choice));
-    intransit_fuzz::coverage::note();
 });

@@ -5,6 +5,7 @@
 use intransit::ingest::tls_rpt;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let _noted = intransit_fuzz::coverage::Noted;
     // A first look must not say of a beginning what it denies of the whole.
     let (_, _) = (tls_rpt::is_tls_rpt(data), tls_rpt::is_tls_rpt_mail(data));
     if let Ok(documents) = tls_rpt::documents(data) {
@@ -19,5 +20,4 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
             }
         }
     }
-    intransit_fuzz::coverage::note();
 });

@@ -19,8 +19,16 @@ unsafe extern "C" {
 static SEEN: Mutex<Vec<bool>> = Mutex::new(Vec::new());
 static AT_EXIT: Once = Once::new();
 
-/// Adds up what ran since the last call.
-pub fn note() {
+/// Adds up what ran, when it goes away: at the end of each execution, however it ends.
+pub struct Noted;
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        note();
+    }
+}
+
+fn note() {
     if std::env::var_os("INTRANSIT_COVERAGE").is_none() {
         return;
     }

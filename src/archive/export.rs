@@ -30,7 +30,12 @@ pub fn export(archive: &Path, bags: &[String], out: &Path) -> Result<(), Archive
     Ok(())
 }
 
-fn write(file: &mut File, archive: &Path, files: &[PathBuf], list: &str) -> std::io::Result<()> {
+fn write(
+    file: &mut (impl Write + Seek),
+    archive: &Path,
+    files: &[PathBuf],
+    list: &str,
+) -> std::io::Result<()> {
     let mut zip = zip::ZipWriter::new(Steady { file, failed: None, position: 0, end: 0 });
     // ZIP knows no time zones and no seconds of its own: one fixed time for all.
     let options = SimpleFileOptions::default()
@@ -61,22 +66,22 @@ fn write(file: &mut File, archive: &Path, files: &[PathBuf], list: &str) -> std:
 
 /// A file that keeps its first failure for the end, and from then on only counts: what the ZIP
 /// writer does when it is dropped after a failed write does not bear that it was one.
-struct Steady<'a> {
-    file: &'a mut File,
+struct Steady<'a, W> {
+    file: &'a mut W,
     failed: Option<Error>,
     position: u64,
     end: u64,
 }
 
-impl Steady<'_> {
-    fn attempt(&mut self, act: impl FnOnce(&mut File) -> std::io::Result<()>) {
+impl<W: Write + Seek> Steady<'_, W> {
+    fn attempt(&mut self, act: impl FnOnce(&mut W) -> std::io::Result<()>) {
         if self.failed.is_none() {
             self.failed = act(self.file).err();
         }
     }
 }
 
-impl Write for Steady<'_> {
+impl<W: Write + Seek> Write for Steady<'_, W> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.attempt(|file| file.write_all(bytes));
         self.position += u64::try_from(bytes.len()).unwrap_or(0);
@@ -85,12 +90,12 @@ impl Write for Steady<'_> {
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
-        self.attempt(File::flush);
+        self.attempt(Write::flush);
         Ok(())
     }
 }
 
-impl Seek for Steady<'_> {
+impl<W: Write + Seek> Seek for Steady<'_, W> {
     fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
         let position = match to {
             SeekFrom::Start(position) => Some(position),
@@ -135,7 +140,7 @@ fn list(archive: &Path, folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), A
 fn names(folder: &Path) -> Result<Vec<String>, ArchiveError> {
     let fail = |source| ArchiveError::Read { path: folder.to_owned(), source };
     let entries = match std::fs::read_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         other => other.map_err(fail)?,
     };
     let mut names = Vec::new();
@@ -150,17 +155,48 @@ fn names(folder: &Path) -> Result<Vec<String>, ArchiveError> {
 mod tests {
     use super::*;
 
-    /// `/dev/full` takes no byte. Dropped in the middle, the ZIP writer must not end the process.
-    #[test]
-    fn a_full_disk_is_told_and_ends_nothing_else() {
-        let folder = tempfile::tempdir().unwrap();
-        store::create_folder(&folder.path().join(CHAIN)).unwrap();
-        for name in [README.0, SCRIPT.0] {
-            store::write_atomic(&folder.path().join(name), &[b'x'; 70_000]).unwrap();
+    /// A file of which one write fails, and those after it do not.
+    struct FailsOnce {
+        inner: std::io::Cursor<Vec<u8>>,
+        writes_before: usize,
+    }
+
+    impl Write for FailsOnce {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            let before = self.writes_before;
+            self.writes_before = before.wrapping_sub(1);
+            if before == 0 { Err(ErrorKind::StorageFull.into()) } else { self.inner.write(bytes) }
         }
-        let mut full = File::options().write(true).open("/dev/full").unwrap();
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Seek for FailsOnce {
+        fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+            self.inner.seek(to)
+        }
+    }
+
+    /// Whichever write fails, the copy is not there, and the ZIP writer, dropped in the middle,
+    /// does not end the process.
+    #[test]
+    fn a_write_that_fails_is_told_and_ends_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [README.0, SCRIPT.0] {
+            store::write_atomic(&folder.path().join(name), name.as_bytes()).unwrap();
+        }
         let files = [README.0.into(), SCRIPT.0.into()];
-        let failed = write(&mut full, folder.path(), &files, "").unwrap_err();
-        assert_eq!(failed.kind(), ErrorKind::StorageFull, "{failed}");
+        for writes_before in 0.. {
+            let mut file = FailsOnce { inner: std::io::Cursor::default(), writes_before };
+            match write(&mut file, folder.path(), &files, "list") {
+                Err(failed) => assert_eq!(failed.kind(), ErrorKind::StorageFull, "{failed}"),
+                Ok(()) => {
+                    assert!(writes_before > 10, "{writes_before}");
+                    break;
+                }
+            }
+        }
     }
 }
