@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes the seeds of a fuzz target into a folder: `seeds.py TARGET FOLDER`.
+"""Writes the seeds of a fuzz target into a folder, and a dictionary beside it:
+`seeds.py TARGET FOLDER`.
 
 They are not kept as files of their own. They come from what the tests read: the captures and
 demonstration traces of tests/data, in pieces, and the texts that stand in the tests' source.
@@ -48,7 +49,7 @@ def unescape(text):
     return re.sub(r"\\(.)", lambda found: ESCAPES.get(found[1], found[1]), text)
 
 
-def texts(places):
+def texts(places, least=8):
     for place in places:
         place = ROOT / place
         files = sorted(place.rglob("*")) if place.is_dir() else [place]
@@ -61,8 +62,17 @@ def texts(places):
                 continue
             for found in LITERAL.finditer(source):
                 text = found[2] if found[2] is not None else unescape(found[3])
-                if len(text) >= 8:
+                if len(text) >= least:
                     yield text.encode()
+
+
+def words(places):
+    """Short texts of the sources: what a parser looks for is worth putting anywhere."""
+    found = set()
+    for text in texts(places, least=2):
+        if len(text) <= 24 and all(32 <= byte < 127 for byte in text):
+            found.add(text.decode().replace("\\", "\\\\").replace('"', '\\"'))
+    return sorted(found)
 
 
 def pieces(path):
@@ -113,6 +123,8 @@ def own(target):
 def main():
     target, folder = sys.argv[1], pathlib.Path(sys.argv[2])
     places, choices = TEXTS[target]
+    dictionary = "".join(f'"{word}"\n' for word in words(places))
+    folder.with_suffix(".dict").write_text(dictionary)
     seeds = list(own(target)) + list(data(target))
     for text in texts(places):
         prefix = b"\0\x30\x69\0\0\0" if target == "cron" else b""

@@ -168,9 +168,14 @@ impl RunError {
         matches!(self, Self::Ingest(_) | Self::NoUsableRow { .. })
     }
 
-    /// Says whether the machine failed while the traces were read: that may pass by itself.
+    /// Says whether the machine failed while the traces were read and counted: that may pass by
+    /// itself.
     pub fn is_machine(&self) -> bool {
-        matches!(self, Self::Ingest(error) if error.is_machine())
+        match self {
+            Self::Ingest(error) => error.is_machine(),
+            Self::Count(CountError::Scratch(_)) => true,
+            _ => false,
+        }
     }
 
     /// Says whether settings are at fault: a template that does not fit this report.

@@ -14,13 +14,13 @@ use intransit::period::PeriodKind;
 use intransit::run::{self, Outcome, Request, RunError};
 use intransit::trace::{Direction, Kind, Tls, Unit};
 
-/// A folder in memory that lives as long as the process.
+/// The folder of this process: that of `fuzz/run`, which removes it, else one that stays.
 pub fn folder() -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let make = || {
-        let memory = PathBuf::from("/dev/shm");
-        let above = if memory.is_dir() { memory } else { std::env::temp_dir() };
-        let folder = above.join(format!("intransit-fuzz-{}", std::process::id()));
+        let given = std::env::var_os("INTRANSIT_FUZZ_FOLDER").map(PathBuf::from);
+        let own = format!("intransit-fuzz-{}", std::process::id());
+        let folder = given.unwrap_or_else(|| std::env::temp_dir().join(own));
         std::fs::create_dir_all(&folder).expect("a folder can be made");
         folder
     };
