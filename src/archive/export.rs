@@ -190,13 +190,11 @@ mod tests {
         let files = [README.0.into(), SCRIPT.0.into()];
         for writes_before in 0.. {
             let mut file = FailsOnce { inner: std::io::Cursor::default(), writes_before };
-            match write(&mut file, folder.path(), &files, "list") {
-                Err(failed) => assert_eq!(failed.kind(), ErrorKind::StorageFull, "{failed}"),
-                Ok(()) => {
-                    assert!(writes_before > 10, "{writes_before}");
-                    break;
-                }
-            }
+            let Err(failed) = write(&mut file, folder.path(), &files, "list") else {
+                assert!(writes_before > 10, "{writes_before}");
+                return;
+            };
+            assert_eq!(failed.kind(), ErrorKind::StorageFull, "{failed}");
         }
     }
 }

@@ -122,12 +122,11 @@ impl Stamps {
     /// The instant of a head, milliseconds since 1970 UTC.
     pub(crate) fn instant_ms(&mut self, head: &Head<'_>) -> Option<i64> {
         if self.memo.text != head.text || self.memo.zone.as_deref() != head.zone {
-            let base_ms = match head.zone {
-                Some(zone) => self.dated_ms(head.text, zone)?,
-                None => {
-                    let naive = self.with_year(head.text)?;
-                    self.local_ms(naive)?
-                }
+            let base_ms = if let Some(zone) = head.zone {
+                self.dated_ms(head.text, zone)?
+            } else {
+                let naive = self.with_year(head.text)?;
+                self.local_ms(naive)?
             };
             let zone = head.zone.map(<[u8]>::to_vec);
             self.memo = Memo { text: head.text.to_vec(), zone, base_ms };
