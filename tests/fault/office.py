@@ -130,12 +130,12 @@ class Office:
     def bags(self):
         return [name for name in self.names("evidence/bags") if not name.startswith(".")]
 
-    def come_to_rest(self, now, looks=4):
-        """Undisturbed looks with hours between them; the last one must have nothing to say."""
+    def come_to_rest(self, now, looks=4, codes=(0,)):
+        """Undisturbed looks with hours between them; the last one ends with one of `codes`."""
         for look in range(looks):
             self.run(later(now, hours=2 * look), "tick")
-        self.run(later(now, hours=2 * looks), "tick", check=0)
-        return later(now, hours=2 * looks)
+        last = self.run(later(now, hours=2 * looks), "tick")
+        assert last.returncode in codes, f"not at rest: {last.returncode}: {last.said}"
 
 
 def memory():
