@@ -108,13 +108,35 @@ pub fn latest(pattern: &Pattern, zone: Tz, until: DateTime<Utc>) -> Option<Occur
     // Small steps first: a pattern that is often due is not listed over years.
     for hours in [1, 6, 36, 216, 1_296, 7_776, 46_656, 262_980] {
         let start = end - TimeDelta::hours(hours);
-        let newest = occurrences(pattern, zone, start).take_while(|found| found.at <= end).last();
-        if newest.is_some() {
-            return newest;
+        if has_one(pattern, zone, (start, end)) {
+            return newest(pattern, zone, (start, end));
         }
         end = start;
     }
     None
+}
+
+/// Says whether there is an occurrence after the one instant, up to the other.
+fn has_one(pattern: &Pattern, zone: Tz, (start, end): (DateTime<Utc>, DateTime<Utc>)) -> bool {
+    occurrences(pattern, zone, start).next().is_some_and(|found| found.at <= end)
+}
+
+/// The newest occurrence of a span that has one. The span is halved, not listed: a pattern of
+/// every second whose last year is long over has millions.
+fn newest(
+    pattern: &Pattern,
+    zone: Tz,
+    (mut start, mut end): (DateTime<Utc>, DateTime<Utc>),
+) -> Option<Occurrence> {
+    while end - start > TimeDelta::hours(1) {
+        let middle = start + (end - start) / 2;
+        if has_one(pattern, zone, (middle, end)) {
+            start = middle;
+        } else {
+            end = middle;
+        }
+    }
+    occurrences(pattern, zone, start).take_while(|found| found.at <= end).last()
 }
 
 /// Writes a nominal time, as `2026-11-16T07:00`; seconds are given only when they are not 0.
@@ -159,6 +181,15 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(parse_nominal(text).map(nominal_text).as_deref(), Some(expected), "{text}");
         }
+    }
+
+    /// Listing the seconds of the years before would take minutes.
+    #[test]
+    fn the_newest_of_a_pattern_that_is_long_over_is_found_at_once() {
+        let every_second: Pattern = "* * * * * *".parse().unwrap();
+        let until = "2105-08-26T09:01:36Z".parse().unwrap();
+        let found = latest(&every_second, Tz::UTC, until).unwrap();
+        assert_eq!(found.at.to_rfc3339(), "2100-12-31T23:59:59+00:00");
     }
 
     #[test]

@@ -136,6 +136,7 @@ class Office:
             self.run(later(now, hours=2 * look), "tick")
         last = self.run(later(now, hours=2 * looks), "tick")
         assert last.returncode in codes, f"not at rest: {last.returncode}: {last.said}"
+        return later(now, hours=2 * looks)
 
 
 def memory():
