@@ -114,10 +114,75 @@ def own(target):
         for choice in (0, 1, 2, 4, 8):
             lines = rest[1:] if choice & 2 else rest
             yield bytes([choice]) + b"\0".join([hello] + [line + b"\r\n" for line in lines])
+    if target == "cloud":
+        for number, record in enumerate([GMAIL, MIMECAST, PROOFPOINT]):
+            for choice in (number, 3):
+                yield bytes([choice]) + record.encode() + b"\n" + record.encode() + b"\n"
+    if target == "exchange":
+        for number, log in enumerate([TRACKING, PROTOCOL]):
+            for choice in (number, 2):
+                yield bytes([choice]) + log.replace("\n", "\r\n").encode()
     if target == "cron":
         for number, line in enumerate(["0 7 * * MON", "30 2 * * SUN", "@weekly", "0 0 8 ? * FRI#L",
                                        "*/20 1 * * *", "0 0 L * *", "0 15 2 29 2 MON 2028"]):
             yield bytes([number, 40 * number, 0x69, number, 0, 0]) + line.encode()
+
+
+# Whole records, which the tests put together by code.
+GMAIL = (
+    '{"event_info":{"timestamp_usec":1794214800000000,"success":true},"message_info":'
+    '{"action_type":1,"rfc2822_message_id":"<1@example.net>","source":{"service":"smtp-inbound",'
+    '"address":"bo@example.net"},"destination":[{"service":"gmail-ui","address":'
+    '"ana@example.com"}],"connection_info":{"smtp_tls_state":1,"smtp_tls_version":"TLSv1.3",'
+    '"smtp_tls_cipher":"ECDHE","smtp_reply_code":250,"smtp_in_connect_ip":"198.51.100.7",'
+    '"smtp_out_remote_host":"mx.example.net"}}}'
+)
+MIMECAST = (
+    '{"datetime":"2026-11-09T10:00:00+0000","aCode":"abc","acc":"C1","Dir":"Inbound",'
+    '"Sender":"bo@example.net","Rcpt":"ana@example.com","MsgId":"<1@example.net>","Act":"Acc",'
+    '"TlsVer":"TLSv1.2","Cphr":"ECDHE","IP":"198.51.100.7","Route":"Fabrikam","Delivered":true,'
+    '"UseTls":"Yes","type":"receipt"}'
+)
+PROOFPOINT = (
+    '{"guid":"1","ts":"2026-11-09T10:00:00.000000+0000","connection":{"ip":"198.51.100.7",'
+    '"host":"mx.example.net","tls":{"inbound":{"version":"TLSv1.2","cipher":"ECDHE"}}},'
+    '"envelope":{"from":"bo@example.net","rcpts":["ana@example.com"]},"filter":{"routes":'
+    '["default_inbound"],"routeDirection":"inbound"},"msg":{"header":{"message-id":'
+    '["<1@example.net>"]}}}'
+)
+TRACKING = (
+    "#Software: Microsoft Exchange Server\n#Version: 15.01.2507.006\n"
+    "#Log-type: Message Tracking Log\n#Date: 2026-11-21T10:00:00.000Z\n"
+    "#Fields: date-time,client-ip,client-hostname,server-ip,server-hostname,source-context,"
+    "connector-id,source,event-id,internal-message-id,message-id,network-message-id,"
+    "recipient-address,recipient-status,total-bytes,recipient-count,related-recipient-address,"
+    "reference,message-subject,sender-address,return-path,message-info,directionality,tenant-id,"
+    "original-client-ip,original-server-ip,custom-data\n"
+    "2026-11-21T10:00:30.000Z,198.51.100.7,mx.example.net,192.0.2.1,EXCH01,08DE;250;0,"
+    "EXCH01\\Default EXCH01,SMTP,RECEIVE,1,<1@example.net>,4b7f0a52-4f0e-4f4d-9d3a-08de1f5a0001,"
+    "ana@contoso.example,,1000,1,,,x,bo@example.net,bo@example.net,0cI:,Incoming,,198.51.100.7,"
+    "192.0.2.1,S:FirstForestHop=EXCH01;S:tlsversion=SP_PROT_TLS1_2_SERVER\n"
+    "2026-11-21T10:01:30.000Z,192.0.2.1,EXCH01,203.0.113.5,mx.example.org,08DE,To Internet,SMTP,"
+    "SENDEXTERNAL,2,<2@contoso.example>,4b7f0a52-4f0e-4f4d-9d3a-08de1f5a0002,cy@example.org,250 ok,"
+    "1000,1,,,x,ana@contoso.example,ana@contoso.example,,Originating,,,,S:E2ELatency=1\n"
+)
+PROTOCOL = (
+    "#Software: Microsoft Exchange Server\n#Version: 15.0.0.0\n#Log-type: SMTP Receive Protocol Log"
+    "\n#Date: 2026-11-21T10:00:00.000Z\n#Fields: date-time,connector-id,session-id,sequence-number,"
+    "local-endpoint,remote-endpoint,event,data,context\n"
+    + "".join(
+        f"2026-11-21T10:00:0{number}.000Z,EXCH01\\Default Frontend EXCH01,08DE1F5A0001,{number},"
+        f"192.0.2.1:25,198.51.100.7:4711,{event},{data},{context}\n"
+        for number, (event, data, context) in enumerate([
+            ("+", "", ""), (">", "220 EXCH01 ready", ""), ("<", "EHLO mx.example.net", ""),
+            ("<", "STARTTLS", ""), ("*", "", "Sending certificate"),
+            ("*", "SP_PROT_TLS1_2_SERVER CALG_AES_256 256", "TLS negotiation succeeded"),
+            ("<", "MAIL FROM:<bo@example.net>", ""), ("<", "RCPT TO:<ana@contoso.example>", ""),
+            (">", "250 2.6.0 <1@example.net> [InternalId=1] Queued mail for delivery", ""),
+            ("-", "", "Local"),
+        ])
+    )
+)
 
 
 def main():
