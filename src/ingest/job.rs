@@ -180,6 +180,8 @@ impl Job {
 
     pub(super) fn finish(self) -> (SourceFile, Vec<Aggregate>) {
         let is_log = self.sniffed.format == Format::Log;
+        // Logs and cloud records have no columns to miss, and identities of their own.
+        let has_columns = !is_log && !self.sniffed.kind.is_cloud();
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         let output = state.output;
         let columns = &self.sniffed.columns;
@@ -190,9 +192,12 @@ impl Job {
         let notes = [
             (
                 FileNote::NoTlsColumn,
-                messages && !is_log && !in_custom_data && !columns.has(Field::Tls),
+                messages && has_columns && !in_custom_data && !columns.has(Field::Tls),
             ),
-            (FileNote::NoIdentity, messages && !is_log && self.context.identity == Identity::None),
+            (
+                FileNote::NoIdentity,
+                messages && has_columns && self.context.identity == Identity::None,
+            ),
             (FileNote::Windows1252, output.windows_1252 > 0),
             (FileNote::DayOrderProven, self.sniffed.order_proven),
             (FileNote::DaysAsTheyStand, !messages && self.sniffed.kind != Kind::TlsRpt),

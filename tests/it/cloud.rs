@@ -46,6 +46,8 @@ fn check(name: &str, content: impl AsRef<[u8]>, kind: &str, lines: &[&str]) {
     let report = Folder::with(name, content).report(&RANGE);
     assert_eq!(report["sources"][0]["kind"], kind, "{name}");
     assert_eq!(counts(&report), expected(lines), "{name}");
+    let notes = report["sources"][0]["notes"].to_string();
+    assert!(!notes.contains("no-tls-column") && !notes.contains("no-identity"), "{name}: {notes}");
     assert!(rejects(&report).is_empty(), "{name}: {:?}", rejects(&report));
     let fields = ["counted", "merged", "duplicates", "internal", "outside_period", "rejected"];
     assert_eq!(sum(&report, "rows"), fields.iter().map(|field| sum(&report, field)).sum::<u64>());
