@@ -3,11 +3,13 @@
 //! A block ends behind a newline that is outside quotes, so that blocks can be parsed apart
 //! and in any order. Memory is bounded: a line above [`MAX_LINE`] is passed over and counted.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::sync::{Mutex, PoisonError};
 
-/// A block is cut when it has at least this many bytes.
+/// A block of a table is cut when it has at least this many bytes.
 pub(super) const BLOCK: usize = 1 << 21;
+/// A block of a log: few enough for a processor to keep it at hand with what its lines say.
+pub(super) const LOG_BLOCK: usize = 1 << 18;
 /// Longest line, and longest run of text without a balanced quote.
 pub(super) const MAX_LINE: usize = 8 << 20;
 
@@ -24,17 +26,23 @@ pub(super) struct TextBlock {
 }
 
 /// Buffers that were read and may be filled again, so that memory is not asked for anew.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pool {
+    /// Bytes of a block, at least.
+    block: usize,
     buffers: Mutex<Vec<Vec<u8>>>,
 }
 
 impl Pool {
-    /// Gives a buffer back.
-    pub(super) fn give(&self, mut buffer: Vec<u8>) {
-        buffer.clear();
+    /// Buffers for blocks of so many bytes.
+    pub(super) fn new(block: usize) -> Self {
+        Self { block, buffers: Mutex::default() }
+    }
+
+    /// Gives a buffer back, whatever it holds.
+    pub(super) fn give(&self, buffer: Vec<u8>) {
         // A buffer that a very long line made large is let go.
-        if buffer.capacity() <= 4 * BLOCK {
+        if buffer.capacity() <= 4 * self.block {
             self.buffers.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
         }
     }
@@ -48,7 +56,9 @@ impl Pool {
 pub(super) struct Blocks<'a> {
     pool: &'a Pool,
     inner: &'a mut dyn Read,
-    pending: Vec<u8>,
+    /// What was read, and behind it what a buffer held before.
+    buffer: Vec<u8>,
+    filled: usize,
     sequence: u64,
     ended: bool,
     /// Whether `"` can hide a newline; in JSON Lines it cannot.
@@ -58,7 +68,8 @@ pub(super) struct Blocks<'a> {
 impl<'a> Blocks<'a> {
     /// Cuts `inner`; with `quotes`, newlines within double quotes do not end a record.
     pub(super) fn new(inner: &'a mut dyn Read, quotes: bool, pool: &'a Pool) -> Self {
-        Self { pool, inner, pending: Vec::new(), sequence: 0, ended: false, quotes }
+        let buffer = pool.take();
+        Self { pool, inner, buffer, filled: 0, sequence: 0, ended: false, quotes }
     }
 
     /// The next block; `None` at the end.
@@ -73,14 +84,14 @@ impl<'a> Blocks<'a> {
                 return Ok(Some(self.take(end, skipped)));
             }
             if self.ended {
-                let block = self.take(self.pending.len(), skipped);
+                let block = self.take(self.filled, skipped);
                 let empty = block.bytes.is_empty() && block.skipped_lines == 0;
                 return Ok((!empty).then_some(block));
             }
-            if self.pending.len() >= MAX_LINE {
+            if self.filled >= MAX_LINE {
                 // Without a newline this is a line above the limit; with one, a quote that is
                 // never closed: the reader of the block sorts that out line by line.
-                if let Some(last) = newlines(&self.pending).last() {
+                if let Some(last) = newlines(self.pending()).last() {
                     return Ok(Some(self.take(last + 1, skipped)));
                 }
                 skipped += 1;
@@ -89,17 +100,34 @@ impl<'a> Blocks<'a> {
         }
     }
 
+    fn pending(&self) -> &[u8] {
+        self.buffer.get(..self.filled).unwrap_or_default()
+    }
+
     fn fill(&mut self) -> std::io::Result<()> {
-        let wanted = if self.pending.len() < BLOCK { BLOCK } else { self.pending.len() + BLOCK };
-        let missing = wanted - self.pending.len();
-        let read = self.inner.take(missing as u64).read_to_end(&mut self.pending)?;
-        self.ended = read < missing;
+        let block = self.pool.block;
+        let wanted = if self.filled < block { block } else { self.filled + block };
+        if self.buffer.len() < wanted {
+            self.buffer.resize(wanted, 0);
+        }
+        while self.filled < wanted {
+            let free = self.buffer.get_mut(self.filled..wanted).unwrap_or_default();
+            match self.inner.read(free) {
+                Ok(0) => {
+                    self.ended = true;
+                    return Ok(());
+                }
+                Ok(length) => self.filled += length,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
         Ok(())
     }
 
     /// End of the last whole record, if the pending text holds one.
     fn cut(&self) -> Option<usize> {
-        let text = &self.pending;
+        let text = self.pending();
         if self.ended {
             return (!text.is_empty()).then_some(text.len());
         }
@@ -119,10 +147,17 @@ impl<'a> Blocks<'a> {
     }
 
     fn take(&mut self, end: usize, skipped_lines: u64) -> TextBlock {
-        let mut rest = self.pool.take();
-        rest.extend_from_slice(self.pending.get(end..).unwrap_or_default());
-        self.pending.truncate(end);
-        let bytes = std::mem::replace(&mut self.pending, rest);
+        let mut next = self.pool.take();
+        let rest = self.buffer.get(end..self.filled).unwrap_or_default();
+        if next.len() < rest.len() {
+            next.resize(rest.len(), 0);
+        }
+        for (to, from) in next.iter_mut().zip(rest) {
+            *to = *from;
+        }
+        self.filled = rest.len();
+        let mut bytes = std::mem::replace(&mut self.buffer, next);
+        bytes.truncate(end);
         let sequence = self.sequence;
         self.sequence += 1;
         TextBlock { bytes, sequence, skipped_lines }
@@ -131,11 +166,12 @@ impl<'a> Blocks<'a> {
     /// Drops the pending text and what follows up to the end of its line.
     fn skip_line(&mut self) -> std::io::Result<()> {
         loop {
-            if let Some(end) = memchr::memchr(b'\n', &self.pending) {
-                self.pending.drain(..=end);
+            if let Some(end) = memchr::memchr(b'\n', self.pending()) {
+                self.buffer.copy_within(end + 1..self.filled, 0);
+                self.filled -= end + 1;
                 return Ok(());
             }
-            self.pending.clear();
+            self.filled = 0;
             if self.ended {
                 return Ok(());
             }
@@ -155,7 +191,7 @@ mod tests {
 
     fn blocks(text: &[u8]) -> Vec<TextBlock> {
         let mut inner = text;
-        let pool = Pool::default();
+        let pool = Pool::new(BLOCK);
         let mut blocks = Blocks::new(&mut inner, true, &pool);
         std::iter::from_fn(|| blocks.next_block().unwrap()).collect()
     }

@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 
 use simd_csv::{ZeroCopyByteRecord, ZeroCopyReaderBuilder};
 
-use crate::ingest::blocks::{Blocks, Pool, TextBlock, newlines};
+use crate::ingest::blocks::{BLOCK, Blocks, Pool, TextBlock, newlines};
 use crate::ingest::parts::map_row;
 use crate::ingest::row::{Cells, Context, Output};
 use crate::trace::RejectReason;
@@ -127,7 +127,7 @@ pub(super) fn each_cell(
     column: usize,
     each: &mut dyn FnMut(&str) -> ControlFlow<()>,
 ) -> std::io::Result<ControlFlow<()>> {
-    let pool = Pool::default();
+    let pool = Pool::new(BLOCK);
     let mut blocks = Blocks::new(inner, true, &pool);
     let mut start = dialect.rows_start;
     while let Some(block) = blocks.next_block()? {

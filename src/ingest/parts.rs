@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
-use super::blocks::{Blocks, Pool, TextBlock};
+use super::blocks::{BLOCK, Blocks, Pool, TextBlock};
 use super::files::Input;
 use super::job::Job;
 use super::row::{Cells, Context, Memos, Output};
@@ -47,7 +47,7 @@ pub(super) fn run(
     let (sender, receiver) = sync_channel::<Work<'_>>(2 * workers);
     let receiver = Mutex::new(receiver);
     let failed: Mutex<Option<IngestError>> = Mutex::new(None);
-    let pool = Pool::default();
+    let pool = Pool::new(BLOCK);
     let outcome = std::thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {

@@ -34,12 +34,13 @@ use std::sync::Arc;
 
 pub(crate) use self::prepare::{Prepared, Preparer};
 
+use self::delivery::Deliveries;
 use self::inbound::Server;
 use self::outbound::Client;
 use self::prepare::Said;
 use self::program::{Hosts, Program, Programs};
 use self::proof::Proofs;
-use self::queue::{Message, Removed};
+use self::queue::{Arrival, Message, Removed};
 use super::recent::Recent;
 use super::stamp::Stamps;
 use super::syslog::{Line, LineFault, split};
@@ -75,6 +76,8 @@ pub(crate) struct Postfix {
     ciphers: Ciphers,
     /// A domain in lower case.
     domain: Vec<u8>,
+    /// Arrivals that are over, to be used again.
+    spare: Vec<Box<Arrival>>,
 }
 
 /// A line of a daemon.
@@ -117,6 +120,7 @@ impl Postfix {
             proofs: Proofs::default(),
             ciphers: Ciphers::default(),
             domain: Vec::new(),
+            spare: Vec::new(),
         }
     }
 }
@@ -134,20 +138,32 @@ impl Postfix {
         let program = Arc::clone(&program.program);
         let host = self.hosts.enter(&program);
         let copy = self.hosts.saw(host, line.time_ms, place.file);
-        let said = Said::parse(&program, &line.text);
+        let mut deliveries = Deliveries::default();
+        let said = Said::parse(&program, &line.text, &mut deliveries);
         let Line { time_ms, pid, .. } = line;
-        self.event(&Event { time_ms, program: &program, host, pid, copy, place }, &said, out);
+        let event = Event { time_ms, program: &program, host, pid, copy, place };
+        self.event(&event, &said, &deliveries, out);
     }
 
-    fn event(&mut self, event: &Event<'_>, said: &Said<'_>, out: &mut dyn Sink) {
+    fn event(
+        &mut self,
+        event: &Event<'_>,
+        said: &Said<'_>,
+        deliveries: &Deliveries<'_>,
+        out: &mut dyn Sink,
+    ) {
         match said {
             Said::Nothing => {}
             Said::Server(said) => self.server(event, said, out),
             Said::Cleanup(said) => self.cleanup(event, said, out),
             Said::Queue(said) => self.queue(event, said, out),
             Said::Pickup(id) => self.pickup(event, *id),
-            Said::Client(said) => self.client(event, said, out),
-            Said::Inside(id, delivery) => self.inside(event, *id, delivery, out),
+            Said::Client(said) => self.client(event, said, deliveries, out),
+            Said::Inside(id, at) => {
+                if let Some(delivery) = deliveries.get(*at) {
+                    self.inside(event, *id, delivery, out);
+                }
+            }
             Said::Proxy(said) => self.tls_proxy(said),
         }
     }
@@ -187,7 +203,7 @@ impl Follow for Postfix {
             let time_ms = base_ms + i64::from(entry.within_ms);
             let copy = self.hosts.saw(host, time_ms, place.file);
             let event = Event { time_ms, program, host, pid: entry.pid, copy, place };
-            self.event(&event, &entry.said, out);
+            self.event(&event, &entry.said, &prepared.deliveries, out);
         }
         prepared.lines
     }

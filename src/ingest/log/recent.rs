@@ -70,8 +70,8 @@ impl<K: Eq + Hash, V> Recent<K, V> {
 
     /// Sets the value of a key.
     pub(crate) fn insert(&mut self, key: K, value: V) {
-        self.old.remove(&key);
-        if !self.young.contains_key(&key) {
+        // An old value of the key is hidden by the young one until both are forgotten.
+        if self.young.len() >= self.most && !self.young.contains_key(&key) {
             self.make_room();
         }
         self.young.insert(key, value);
@@ -79,7 +79,8 @@ impl<K: Eq + Hash, V> Recent<K, V> {
 
     /// Forgets a key.
     pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
-        self.young.remove(key).or_else(|| self.old.remove(key))
+        let old = if self.old.is_empty() { None } else { self.old.remove(key) };
+        self.young.remove(key).or(old)
     }
 
     /// Number of keys held.
@@ -90,14 +91,19 @@ impl<K: Eq + Hash, V> Recent<K, V> {
 
     /// Forgets everything, and gives it away in no particular order.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = (K, V)> {
-        let old = std::mem::take(&mut self.old);
+        let mut old = std::mem::take(&mut self.old);
         let young = std::mem::take(&mut self.young);
+        if !old.is_empty() {
+            old.retain(|key, _| !young.contains_key(key));
+        }
         old.into_iter().chain(young)
     }
 
     fn make_room(&mut self) {
         if self.young.len() >= self.most {
-            self.old = std::mem::take(&mut self.young);
+            // Cleared rather than made anew: its room is filled again.
+            std::mem::swap(&mut self.old, &mut self.young);
+            self.young.clear();
         }
     }
 }

@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Condvar, Mutex, PoisonError};
 
-use super::super::blocks::{Pool, TextBlock};
+use super::super::blocks::{LOG_BLOCK, Pool, TextBlock};
 use super::super::job::Job;
 use super::super::parts::read_blocks;
 use super::super::{FileNote, IngestError, SkippedFile};
@@ -114,7 +114,7 @@ fn follow<F: Follow>(
     sink: &(dyn Fn(Block) + Sync),
     skipped: &mut Vec<SkippedFile>,
 ) -> Result<(), IngestError> {
-    let pool = Pool::default();
+    let pool = Pool::new(LOG_BLOCK);
     let (sender, receiver) = sync_channel::<Part<'_>>(4);
     let receiver = Mutex::new(receiver);
     let turn = Turn::new(Following { follower, rows: Rows::new(stream, sink), current: None });

@@ -73,18 +73,9 @@ pub(crate) struct Tagged<'a> {
     pub text: &'a [u8],
 }
 
-/// Takes a line of one of the two plain forms apart, as far as it tells by itself: its stamp,
-/// the milliseconds behind that, and the rest. `None` for whatever [`split`] must look at.
-pub(crate) fn cut(line: &[u8]) -> Option<(Head<'_>, u32, Tagged<'_>)> {
-    if matches!(line.first(), Some(b'{' | b'<')) {
-        return None;
-    }
-    let (head, within, rest) = stamp(line).ok()?;
-    Some((head, within, tagged(rest)?))
-}
-
-/// The stamp of a line, the milliseconds behind its head, and what follows.
-fn stamp(line: &[u8]) -> Result<(Head<'_>, u32, &[u8]), LineFault> {
+/// The stamp of a line of one of the two plain forms, the milliseconds behind its head, and what
+/// follows the blank.
+pub(crate) fn stamp(line: &[u8]) -> Result<(Head<'_>, u32, &[u8]), LineFault> {
     if line.first().is_some_and(u8::is_ascii_digit) {
         let (stamp, rest) = word(line).ok_or(LineFault::Shape)?;
         let (head, within) = Head::iso(stamp).ok_or(LineFault::Time)?;
@@ -99,18 +90,15 @@ fn stamp(line: &[u8]) -> Result<(Head<'_>, u32, &[u8]), LineFault> {
 }
 
 /// `HOST PROGRAM[PID]: TEXT`.
-fn tagged(line: &[u8]) -> Option<Tagged<'_>> {
+pub(crate) fn tagged(line: &[u8]) -> Option<Tagged<'_>> {
     let (host, rest) = word(line)?;
-    let mut colons = memchr::memchr_iter(b':', rest);
-    let end = colons.find(|at| rest.get(at + 1) == Some(&b' '))?;
-    let (tag, text) = (rest.get(..end)?, rest.get(end + 2..)?);
     // A tag is one word: what has blanks is a message of another kind.
-    if tag.is_empty() || memchr::memchr(b' ', tag).is_some() {
-        return None;
-    }
+    let (tag, text) = word(rest)?;
+    let tag = tag.strip_suffix(b":").filter(|tag| !tag.is_empty())?;
     let with_pid = tag.strip_suffix(b"]").and_then(|tag| {
-        let open = memchr::memrchr(b'[', tag)?;
-        Some((tag.get(..open)?, number(tag.get(open + 1..)?)?))
+        let digits = tag.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+        let (program, digits) = tag.split_at_checked(tag.len() - digits)?;
+        Some((program.strip_suffix(b"[")?, number(digits)?))
     });
     let (program, pid) = with_pid.unwrap_or((tag, 0));
     Some(Tagged { host, program, pid, text })

@@ -31,6 +31,30 @@ pub(super) struct Level {
     pub forced: Option<bool>,
 }
 
+/// The deliveries of several lines. A line tells of its own by its place, since most lines have
+/// none, and are kept small.
+#[derive(Debug, Default)]
+pub(super) struct Deliveries<'a>(Vec<Delivery<'a>>);
+
+/// The place of a delivery among others.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct At(u32);
+
+impl<'a> Deliveries<'a> {
+    /// Takes in a delivery.
+    pub(super) fn add(&mut self, delivery: Delivery<'a>) -> At {
+        // A block has fewer lines than that.
+        let at = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
+        self.0.push(delivery);
+        At(at)
+    }
+
+    /// The delivery at a place.
+    pub(super) fn get(&self, at: At) -> Option<&Delivery<'a>> {
+        self.0.get(at.0 as usize)
+    }
+}
+
 impl<'a> Delivery<'a> {
     /// Of the text behind the queue id. Lines that are cut before their status are none.
     pub(super) fn parse(text: &'a [u8]) -> Option<Self> {

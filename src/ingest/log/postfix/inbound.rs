@@ -44,7 +44,7 @@ impl Server {
     fn protection(&self, event: &Event<'_>, peer: &Peer<'_>) -> (Protection, u16) {
         // Another client: the log has a hole, or a proxy gave this client's name. Either way
         // nothing is known of its protection.
-        let same = self.peer == xxh3_64(peer.whole) && self.copy == event.copy;
+        let same = self.peer == xxh3_64(peer.whole()) && self.copy == event.copy;
         match self.tls {
             _ if !same => (Protection::Known(Tls::Unknown), 0),
             Some((tls, cipher)) => (Protection::Known(tls), cipher),
@@ -214,7 +214,7 @@ impl Postfix {
             return;
         }
         let tls = Some((line.tls, self.ciphers.number(line.cipher)));
-        let peer = xxh3_64(line.peer.whole);
+        let peer = xxh3_64(line.peer.whole());
         match self.servers.get(&event.process()) {
             Some(server) if server.peer == peer && server.copy == event.copy => server.tls = tls,
             _ => {
@@ -249,7 +249,7 @@ impl Postfix {
             before = std::mem::replace(&mut server.open, id.own);
         }
         self.settle(before, out);
-        let arrival = Box::new(Arrival::new(event, peer, tls, cipher));
+        let arrival = self.arrival(event, peer, (tls, cipher));
         self.begin(event, id.own, id.text, Met::Arrived(arrival));
     }
 
@@ -312,7 +312,7 @@ impl Postfix {
         let key = message.state.key;
         if let Some(arrival) = message.arrival.take() {
             self.held.remove(&at);
-            self.count(&arrival, key, sender, event.place, out);
+            self.count(arrival, key, sender, event.place, out);
         }
     }
 
@@ -352,14 +352,14 @@ impl Postfix {
         let Some(message) = self.messages.get(&at).filter(|message| message.headed) else { return };
         let key = message.state.key;
         if let Some(arrival) = message.arrival.take() {
-            self.count(&arrival, key, b"", place, out);
+            self.count(arrival, key, b"", place, out);
         }
     }
 
     /// A message that came by SMTP was accepted.
     fn count(
         &mut self,
-        arrival: &Arrival,
+        arrival: Box<Arrival>,
         key: u64,
         sender: &[u8],
         place: Place,
@@ -372,7 +372,7 @@ impl Postfix {
         out.mail(&Mail {
             time_ms: arrival.time_ms,
             direction: if local { Direction::Internal } else { Direction::Inbound },
-            connector: &arrival.program.connector,
+            connector: arrival.connector(),
             forced_tls: None,
             tls: arrival.tls,
             cipher: self.ciphers.name(arrival.cipher),
@@ -383,6 +383,7 @@ impl Postfix {
             key,
             place,
         });
+        self.is_over(arrival);
     }
 }
 

@@ -3,7 +3,7 @@
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::super::{Mail, Protection, Sink};
-use super::delivery::Delivery;
+use super::delivery::{At, Deliveries, Delivery};
 use super::program::{Daemon, Program};
 use super::queue::{Id, State};
 use super::text::{Peer, TlsLine, TlsUse, domain, queue_id};
@@ -38,7 +38,7 @@ impl Client {
     fn carries(&mut self, time_ms: i64, delivery: &Delivery<'_>) -> bool {
         let Some(relay) = &delivery.relay else { return false };
         let port = port_of(relay);
-        let same = self.server == xxh3_64(relay.whole);
+        let same = self.server == xxh3_64(relay.whole());
         let same_port = self.port == port || self.port == 0 || port == 0;
         let took_ms = delivery.took_ms.unwrap_or_default().saturating_add(STALE_MS);
         let age_ms = time_ms.saturating_sub(self.time_ms);
@@ -49,7 +49,7 @@ impl Client {
 }
 
 fn port_of(peer: &Peer<'_>) -> u64 {
-    if peer.port.is_empty() { 0 } else { xxh3_64(peer.port) }
+    if peer.port().is_empty() { 0 } else { xxh3_64(peer.port()) }
 }
 
 /// A server as a TLS line of smtp or a line of tlsproxy names it.
@@ -66,8 +66,8 @@ pub(super) struct Remote {
 impl Remote {
     fn new(program: &Program, peer: &Peer<'_>) -> Self {
         let port = port_of(peer);
-        let address = xxh3_64_with_seed(peer.address, program.host_seed ^ port);
-        Self { whole: xxh3_64(peer.whole), port, address }
+        let address = xxh3_64_with_seed(peer.address(), program.host_seed ^ port);
+        Self { whole: xxh3_64(peer.whole()), port, address }
     }
 }
 
@@ -79,7 +79,7 @@ pub(super) enum ClientSaid<'a> {
     /// A connection is encrypted.
     Secured(TlsUse, Remote, Tls, &'a [u8]),
     /// A recipient was tried.
-    Delivery(Id<'a>, Delivery<'a>),
+    Delivery(Id<'a>, At),
     /// The connection is gone: the same server may be tried again without TLS.
     Lost(Id<'a>),
     /// Something else about a message.
@@ -87,7 +87,11 @@ pub(super) enum ClientSaid<'a> {
 }
 
 impl<'a> ClientSaid<'a> {
-    pub(super) fn parse(program: &Program, text: &'a [u8]) -> Self {
+    pub(super) fn parse(
+        program: &Program,
+        text: &'a [u8],
+        deliveries: &mut Deliveries<'a>,
+    ) -> Self {
         let Some((id, rest)) = queue_id(text) else {
             return match TlsLine::parse(text) {
                 Some(TlsLine { usage, peer, tls, cipher }) if usage != TlsUse::From => {
@@ -98,7 +102,7 @@ impl<'a> ClientSaid<'a> {
         };
         let id = Id::new(id, program);
         if let Some(delivery) = Delivery::parse(rest) {
-            Self::Delivery(id, delivery)
+            Self::Delivery(id, deliveries.add(delivery))
         } else if rest.starts_with(b"lost connection with ")
             || rest.starts_with(b"conversation with ")
             || rest.starts_with(b"Cannot start TLS: ")
@@ -144,7 +148,13 @@ impl TlsProxySaid {
 
 impl Postfix {
     /// A line of smtp.
-    pub(super) fn client(&mut self, event: &Event<'_>, said: &ClientSaid<'_>, out: &mut dyn Sink) {
+    pub(super) fn client(
+        &mut self,
+        event: &Event<'_>,
+        said: &ClientSaid<'_>,
+        deliveries: &Deliveries<'_>,
+        out: &mut dyn Sink,
+    ) {
         let id = match said {
             ClientSaid::Nothing => return,
             ClientSaid::Secured(usage, server, tls, cipher) => {
@@ -157,6 +167,7 @@ impl Postfix {
         let attempt = (at, state.attempt);
         match said {
             ClientSaid::Delivery(_, delivery) => {
+                let Some(delivery) = deliveries.get(*delivery) else { return };
                 let connection = self.connection(event, attempt, delivery);
                 if delivery.sent {
                     let tls = self.protection(event, state, delivery, connection);
@@ -287,11 +298,11 @@ impl Postfix {
     ) {
         self.domain.clear();
         self.domain.extend(domain(delivery.to).iter().map(u8::to_ascii_lowercase));
-        let is_remote = |peer: Peer<'_>| !peer.is_loopback() && !peer.address.contains(&b'/');
+        let is_remote = |peer: Peer<'_>| !peer.is_loopback() && !peer.address().contains(&b'/');
         let leaves =
             event.program.daemon == Daemon::Client && delivery.relay.is_some_and(is_remote);
         let none = (&b""[..], &b""[..]);
-        let (host, address) = delivery.relay.map_or(none, |peer| (peer.host, peer.address));
+        let (host, address) = delivery.relay.map_or(none, |peer| (peer.host(), peer.address()));
         out.mail(&Mail {
             time_ms: event.time_ms,
             direction: if leaves { Direction::Outbound } else { Direction::Internal },

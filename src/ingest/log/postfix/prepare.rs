@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use super::super::stamp::Head;
-use super::super::syslog::{Tagged, cut};
+use super::super::syslog::{Tagged, stamp, tagged};
 use super::super::{Prepare, each_line};
-use super::delivery::Delivery;
+use super::delivery::{At, Deliveries};
 use super::inbound::{CleanupSaid, QueueSaid, ServerSaid, picked_up};
 use super::outbound::{ClientSaid, TlsProxySaid, served};
 use super::program::{Daemon, Found, Program, Programs};
@@ -23,22 +23,26 @@ pub(super) enum Said<'a> {
     Queue(QueueSaid<'a>),
     Pickup(Id<'a>),
     Client(ClientSaid<'a>),
-    Inside(Id<'a>, Delivery<'a>),
+    Inside(Id<'a>, At),
     Proxy(TlsProxySaid),
 }
 
 impl<'a> Said<'a> {
     /// Of the text of a program's line.
-    pub(super) fn parse(program: &Program, text: &'a [u8]) -> Self {
+    pub(super) fn parse(
+        program: &Program,
+        text: &'a [u8],
+        deliveries: &mut Deliveries<'a>,
+    ) -> Self {
         let text = without_message_number(text);
         match program.daemon {
             Daemon::Server => Self::Server(ServerSaid::parse(program, text)),
             Daemon::Cleanup => Self::Cleanup(CleanupSaid::parse(program, text)),
             Daemon::Queue => Self::Queue(QueueSaid::parse(program, text)),
             Daemon::Pickup => picked_up(program, text).map_or(Self::Nothing, Self::Pickup),
-            Daemon::Client => Self::Client(ClientSaid::parse(program, text)),
+            Daemon::Client => Self::Client(ClientSaid::parse(program, text, deliveries)),
             Daemon::Inside => served(program, text)
-                .map_or(Self::Nothing, |(id, delivery)| Self::Inside(id, delivery)),
+                .map_or(Self::Nothing, |(id, served)| Self::Inside(id, deliveries.add(served))),
             Daemon::Proxy => Self::Proxy(TlsProxySaid::parse(program, text)),
             Daemon::Other => Self::Nothing,
         }
@@ -72,6 +76,9 @@ pub(crate) struct Prepared<'a> {
     heads: Vec<Head<'a>>,
     pub(super) programs: Vec<Arc<Program>>,
     pub(super) entries: Vec<Entry<'a>>,
+    pub(super) deliveries: Deliveries<'a>,
+    /// The stamp read last with the blank behind it, and the milliseconds behind its head.
+    stamp: Option<(&'a [u8], u32)>,
     /// Number of lines, whether they are among the entries or not.
     pub(super) lines: u64,
 }
@@ -111,20 +118,39 @@ impl<'a> Prepared<'a> {
             pid: 0,
             said: Said::Nothing,
         };
-        if let Some((head, within_ms, tagged)) = cut(line) {
-            if self.heads.last() != Some(&head) {
-                self.heads.push(head);
-            }
-            entry.head = place(self.heads.len() - 1);
+        if let Some((head, within_ms, tagged)) = self.cut(line) {
+            entry.head = head;
             let Tagged { host, program, pid, text } = tagged;
             if let Some(found) = programs.find(host, program) {
                 entry.within_ms = within_ms;
                 entry.pid = pid;
-                entry.said = Said::parse(&found.program, text);
+                entry.said = Said::parse(&found.program, text, &mut self.deliveries);
                 entry.program = self.place_of(found, block);
             }
         }
         self.entries.push(entry);
+    }
+
+    /// Place of the head of a line's stamp, the milliseconds behind it, and the rest.
+    fn cut(&mut self, line: &'a [u8]) -> Option<(u32, u32, Tagged<'a>)> {
+        let again =
+            self.stamp.and_then(|(stamp, within)| Some((within, line.strip_prefix(stamp)?)));
+        let (within_ms, rest) = match again {
+            Some(found) => found,
+            None => {
+                if matches!(line.first(), Some(b'{' | b'<')) {
+                    return None;
+                }
+                let (head, within_ms, rest) = stamp(line).ok()?;
+                if self.heads.last() != Some(&head) {
+                    self.heads.push(head);
+                }
+                let stamp = line.get(..line.len() - rest.len())?;
+                self.stamp = (!rest.is_empty()).then_some((stamp, within_ms));
+                (within_ms, rest)
+            }
+        };
+        Some((place(self.heads.len() - 1), within_ms, tagged(rest)?))
     }
 
     fn place_of(&mut self, found: &mut Found, block: u64) -> u32 {
@@ -159,6 +185,8 @@ impl Prepare for Preparer {
             heads: Vec::new(),
             programs: Vec::new(),
             entries: Vec::with_capacity(text.len() / 128),
+            deliveries: Deliveries::default(),
+            stamp: None,
             lines: 0,
         };
         self.block += 1;

@@ -1,13 +1,12 @@
 //! Messages by queue id, from their beginning until they are removed.
 
-use std::sync::Arc;
-
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::super::{Protection, identity};
 use super::program::Program;
 use super::text::Peer;
 use super::{Event, Postfix};
+use crate::trace::Tls;
 
 /// A message in the queue.
 #[derive(Debug)]
@@ -43,32 +42,61 @@ pub(super) struct Removed {
 /// How a message came by SMTP.
 #[derive(Debug)]
 pub(super) struct Arrival {
-    /// The service that took it in.
-    pub program: Arc<Program>,
     pub time_ms: i64,
     pub tls: Protection,
     /// Number of the cipher.
     pub cipher: u16,
-    /// Name and address of the client, one after the other.
-    client: Box<[u8]>,
-    host_length: usize,
+    /// The service that took it in, name and address of the client, one after the other.
+    text: Vec<u8>,
+    /// Where the service and the name end.
+    ends: (usize, usize),
 }
 
+/// Arrivals that are kept to be used again.
+const MOST_SPARE: usize = 64;
+
 impl Arrival {
-    pub(super) fn new(event: &Event<'_>, peer: &Peer<'_>, tls: Protection, cipher: u16) -> Self {
-        Self {
-            program: Arc::clone(event.program),
-            time_ms: event.time_ms,
-            tls,
-            cipher,
-            client: [peer.host, peer.address].concat().into(),
-            host_length: peer.host.len(),
-        }
+    /// The service that took it in.
+    pub(super) fn connector(&self) -> &[u8] {
+        self.text.get(..self.ends.0).unwrap_or_default()
     }
 
     /// Name and address of the client.
     pub(super) fn client(&self) -> (&[u8], &[u8]) {
-        self.client.split_at_checked(self.host_length).unwrap_or_default()
+        let (start, end) = self.ends;
+        let client = self.text.get(start..).unwrap_or_default();
+        client.split_at_checked(end - start).unwrap_or_default()
+    }
+}
+
+impl Postfix {
+    /// How a message comes from this client with this line.
+    pub(super) fn arrival(
+        &mut self,
+        event: &Event<'_>,
+        peer: &Peer<'_>,
+        (tls, cipher): (Protection, u16),
+    ) -> Box<Arrival> {
+        let mut arrival = self.spare.pop().unwrap_or_else(|| {
+            let tls = Protection::Known(Tls::Unknown);
+            Box::new(Arrival { time_ms: 0, tls, cipher: 0, text: Vec::new(), ends: (0, 0) })
+        });
+        let Arrival { text, ends, .. } = &mut *arrival;
+        text.clear();
+        text.extend_from_slice(&event.program.connector);
+        ends.0 = text.len();
+        text.extend_from_slice(peer.host());
+        ends.1 = text.len();
+        text.extend_from_slice(peer.address());
+        (arrival.time_ms, arrival.tls, arrival.cipher) = (event.time_ms, tls, cipher);
+        arrival
+    }
+
+    /// Gives an arrival back that is over.
+    pub(super) fn is_over(&mut self, arrival: Box<Arrival>) {
+        if self.spare.len() < MOST_SPARE {
+            self.spare.push(arrival);
+        }
     }
 }
 

@@ -35,24 +35,20 @@ pub(super) fn queue_id(text: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((id, rest.strip_prefix(b": ")?))
 }
 
-/// A client or server as Postfix writes it.
+/// A client or server as Postfix writes it: `HOST[IP]` or `HOST[IP]:PORT`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Peer<'a> {
-    /// `HOST[IP]`.
-    pub whole: &'a [u8],
-    /// Name; empty where it is not known.
-    pub host: &'a [u8],
-    /// Address; empty where there is none.
-    pub address: &'a [u8],
-    /// Port; empty where there is none.
-    pub port: &'a [u8],
+    text: &'a [u8],
+    /// Where its brackets stand.
+    open: u16,
+    close: u16,
 }
 
 impl<'a> Peer<'a> {
     /// `HOST[IP]` or `HOST[IP]:PORT`, and what follows.
     pub(super) fn parse(text: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let (peer, rest) = Self::maybe_bare(text)?;
-        (!peer.host.is_empty() || text.starts_with(b"unknown[")).then_some((peer, rest))
+        (!peer.host().is_empty() || text.starts_with(b"unknown[")).then_some((peer, rest))
     }
 
     /// `[IP]:PORT`, as tlsproxy writes it.
@@ -64,26 +60,52 @@ impl<'a> Peer<'a> {
         let text_start = text.get(..text.len().min(LONGEST_PEER))?;
         let open = memchr(b'[', text_start)?;
         let close = open + memchr(b']', text_start.get(open..)?)?;
-        let (host, address) = (text.get(..open)?, text.get(open + 1..close)?);
+        let host = text.get(..open)?;
         if host.iter().any(|byte| matches!(byte, b' ' | b',' | b'<' | b'>')) {
             return None;
         }
-        let (whole, mut rest) = text.split_at_checked(close + 1)?;
-        let mut port: &[u8] = b"";
-        if let Some(behind) = rest.strip_prefix(b":") {
+        let mut end = close + 1;
+        if let Some(behind) = text.get(end..)?.strip_prefix(b":") {
             let digits = behind.iter().take_while(|byte| byte.is_ascii_digit()).count();
             if digits > 0 {
-                (port, rest) = behind.split_at_checked(digits)?;
+                end += 1 + digits;
             }
         }
-        let unknown = |name: &'a [u8]| if name == b"unknown" { &b""[..] } else { name };
-        Some((Self { whole, host: unknown(host), address: unknown(address), port }, rest))
+        let (text, rest) = text.split_at_checked(end)?;
+        let (open, close) = (u16::try_from(open).ok()?, u16::try_from(close).ok()?);
+        Some((Self { text, open, close }, rest))
+    }
+
+    /// `HOST[IP]`.
+    pub(super) fn whole(&self) -> &'a [u8] {
+        self.text.get(..=usize::from(self.close)).unwrap_or_default()
+    }
+
+    /// Name; empty where it is not known.
+    pub(super) fn host(&self) -> &'a [u8] {
+        known(self.text.get(..usize::from(self.open)).unwrap_or_default())
+    }
+
+    /// Address; empty where there is none.
+    pub(super) fn address(&self) -> &'a [u8] {
+        let within = usize::from(self.open) + 1..usize::from(self.close);
+        known(self.text.get(within).unwrap_or_default())
+    }
+
+    /// Port; empty where there is none.
+    pub(super) fn port(&self) -> &'a [u8] {
+        // Behind the bracket and the colon.
+        self.text.get(usize::from(self.close) + 2..).unwrap_or_default()
     }
 
     /// Whether it is this machine itself.
     pub(super) fn is_loopback(&self) -> bool {
-        is_loopback(self.host, self.address)
+        is_loopback(self.host(), self.address())
     }
+}
+
+fn known(name: &[u8]) -> &[u8] {
+    if name == b"unknown" { b"" } else { name }
 }
 
 /// Whether a client or server is this machine itself.
@@ -217,8 +239,9 @@ mod tests {
         ];
         for (text, host, address, port, rest) in cases {
             let (peer, behind) = Peer::parse(text.as_bytes()).unwrap();
-            assert_eq!((peer.host, peer.address), (host.as_bytes(), address.as_bytes()), "{text}");
-            assert_eq!((peer.port, behind), (port.as_bytes(), rest.as_bytes()), "{text}");
+            let found = (peer.host(), peer.address());
+            assert_eq!(found, (host.as_bytes(), address.as_bytes()), "{text}");
+            assert_eq!((peer.port(), behind), (port.as_bytes(), rest.as_bytes()), "{text}");
         }
         for text in ["", "none", "[203.0.113.1]", "a[203.0.113.1", "a b[203.0.113.1]"] {
             assert_eq!(Peer::parse(text.as_bytes()), None, "{text}");

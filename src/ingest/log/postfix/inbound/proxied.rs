@@ -7,7 +7,6 @@
 use memchr::memmem;
 
 use super::super::super::{Sink, identity};
-use super::super::queue::Arrival;
 use super::super::text::{Peer, address};
 use super::super::{Event, Postfix};
 
@@ -33,11 +32,15 @@ impl<'a> ProxySaid<'a> {
 impl Postfix {
     /// A line of smtpd about such a message.
     pub(super) fn proxied(&mut self, event: &Event<'_>, said: &ProxySaid<'_>, out: &mut dyn Sink) {
-        let Some(server) = self.servers.get(&event.process()) else { return };
+        let process = event.process();
+        let Some(server) = self.servers.get(&process) else { return };
         match said {
             ProxySaid::Client(peer) => {
-                let (tls, cipher) = server.protection(event, peer);
-                server.proxied = Some(Box::new(Arrival::new(event, peer, tls, cipher)));
+                let protection = server.protection(event, peer);
+                let arrival = self.arrival(event, peer, protection);
+                if let Some(server) = self.servers.get(&process) {
+                    server.proxied = Some(arrival);
+                }
             }
             ProxySaid::Accepts(reply) => {
                 let Some(arrival) = server.proxied.take() else { return };
@@ -46,7 +49,7 @@ impl Postfix {
                 let key = identity(&[host, instance, b"NOQUEUE", &pid, &begun, reply]);
                 let sender = memmem::find(reply, b"; from=<").and_then(|at| reply.get(at + 8..));
                 let sender = sender.and_then(address).map_or(&b""[..], |(sender, _)| sender);
-                self.count(&arrival, key, sender, event.place, out);
+                self.count(arrival, key, sender, event.place, out);
             }
         }
     }
