@@ -176,7 +176,8 @@ PROTOCOL = (
         for number, (event, data, context) in enumerate([
             ("+", "", ""), (">", "220 EXCH01 ready", ""), ("<", "EHLO mx.example.net", ""),
             ("<", "STARTTLS", ""), ("*", "", "Sending certificate"),
-            ("*", "SP_PROT_TLS1_2_SERVER CALG_AES_256 256", "TLS negotiation succeeded"),
+            ("*", "", "TLS protocol SP_PROT_TLS1_2_SERVER negotiation succeeded using bulk encryption "
+             "algorithm CALG_AES_256 with strength 256 bits"),
             ("<", "MAIL FROM:<bo@example.net>", ""), ("<", "RCPT TO:<ana@contoso.example>", ""),
             (">", "250 2.6.0 <1@example.net> [InternalId=1] Queued mail for delivery", ""),
             ("-", "", "Local"),

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use intransit::archive::sign::Signer;
-use intransit::config::{ColumnMap, InsightsConfig};
+use intransit::config::{ColumnMap, InsightsConfig, Memory};
 use intransit::ingest::{DayOrder, FileNote, Settings, Source};
 use intransit::period::PeriodKind;
 use intransit::run::{self, Outcome, Request, RunError};
@@ -98,6 +98,7 @@ pub fn report(name: &str, bytes: &[u8], settings: Settings) -> Result<Outcome, R
         run: None,
         archive: None,
         expects_whole: false,
+        memory: Memory::default(),
         cache: None,
     })
 }
