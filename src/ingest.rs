@@ -23,6 +23,7 @@ mod job;
 mod json;
 mod known;
 mod log;
+mod memo;
 mod messages;
 mod open;
 mod parquet;

@@ -10,6 +10,8 @@ use std::sync::{Mutex, PoisonError};
 pub(super) const BLOCK: usize = 1 << 21;
 /// A block of a log: few enough for a processor to keep it at hand with what its lines say.
 pub(super) const LOG_BLOCK: usize = 1 << 18;
+/// Bytes that are read at once: they are hashed while they are at hand.
+const AT_ONCE: usize = 1 << 16;
 /// Longest line, and longest run of text without a balanced quote.
 pub(super) const MAX_LINE: usize = 8 << 20;
 
@@ -111,7 +113,8 @@ impl<'a> Blocks<'a> {
             self.buffer.resize(wanted, 0);
         }
         while self.filled < wanted {
-            let free = self.buffer.get_mut(self.filled..wanted).unwrap_or_default();
+            let end = wanted.min(self.filled + AT_ONCE);
+            let free = self.buffer.get_mut(self.filled..end).unwrap_or_default();
             match self.inner.read(free) {
                 Ok(0) => {
                     self.ended = true;

@@ -85,10 +85,11 @@ pub(super) fn push_with_peers<C: Cells + ?Sized>(
 ) {
     let mut role = row.role;
     if context.unit == Unit::Recipients && row.direction != Direction::Internal {
-        context.recipients(cells, row.direction, |recipient, peer| {
+        let Output { rows, memos, .. } = &mut *out;
+        context.recipients(cells, row.direction, &mut memos.peer, |recipient, peer| {
             // A server that is part of the identity stays part of it.
             let remote = (row.remote ^ recipient).max(1);
-            out.rows.push(Row { peer, remote, role, ..row });
+            rows.push(Row { peer, remote, role, ..row });
             role = Role::FurtherRecipient;
         });
         if role != row.role {

@@ -3,12 +3,15 @@
 //! What a file is, is told by its first bytes, never by its name:
 //! gzip (RFC 1952), Zstandard (RFC 8878), ZIP, Parquet, UTF-16 with and without BOM.
 
+mod hashing;
+
 use std::fs::File;
 use std::io::{BufReader, Read};
 
 use encoding_rs::{CoderResult, Decoder, UTF_16BE, UTF_16LE};
-use sha2::{Digest, Sha256};
 
+pub(super) use self::hashing::Digested;
+use self::hashing::Hashing;
 use crate::ingest::IngestError;
 use crate::ingest::files::Input;
 
@@ -66,15 +69,6 @@ pub(super) fn members(input: &Input) -> Result<Vec<Input>, IngestError> {
     Ok(members)
 }
 
-/// SHA-256 and length of a file as it lies on the disk.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Digested {
-    /// Lower-case hexadecimal SHA-256.
-    pub sha256: String,
-    /// Length in bytes.
-    pub bytes: u64,
-}
-
 /// Calls `read` with the decompressed UTF-8 text of a file, then hashes what it left.
 ///
 /// # Errors
@@ -87,7 +81,7 @@ pub(super) fn with_text<T>(
         let digested = digest(input)?;
         return stream(input, &mut open(input)?, read).map(|result| (result, digested));
     }
-    let mut hashing = Hashing { inner: open(input)?, hasher: Sha256::new(), bytes: 0 };
+    let mut hashing = Hashing::new(open(input)?, is_utf16(input)?);
     let result = stream(input, &mut hashing, read)?;
     let digested = hashing.finish().map_err(|source| read_error(input, source))?;
     Ok((result, digested))
@@ -137,8 +131,7 @@ pub(super) fn with_start<T>(
 /// # Errors
 /// [`IngestError::Read`] when the file cannot be read.
 pub(super) fn digest(input: &Input) -> Result<Digested, IngestError> {
-    let hashing = Hashing { inner: open(input)?, hasher: Sha256::new(), bytes: 0 };
-    hashing.finish().map_err(|source| read_error(input, source))
+    Hashing::new(open(input)?, false).finish().map_err(|source| read_error(input, source))
 }
 
 /// Opens the file itself.
@@ -162,30 +155,6 @@ fn read_error(input: &Input, source: std::io::Error) -> IngestError {
     IngestError::Read { path: input.path.clone(), source }
 }
 
-/// Hashes what passes through it.
-struct Hashing<R> {
-    inner: R,
-    hasher: Sha256,
-    bytes: u64,
-}
-
-impl<R: Read> Read for Hashing<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let length = self.inner.read(buffer)?;
-        self.hasher.update(buffer.get(..length).unwrap_or_default());
-        self.bytes += u64::try_from(length).unwrap_or(0);
-        Ok(length)
-    }
-}
-
-impl<R: Read> Hashing<R> {
-    fn finish(mut self) -> std::io::Result<Digested> {
-        std::io::copy(&mut self, &mut std::io::sink())?;
-        let sha256 = crate::store::hex(&self.hasher.finalize());
-        Ok(Digested { sha256, bytes: self.bytes })
-    }
-}
-
 /// How much is looked at to tell an encoding.
 const SNIFF: usize = 4096;
 
@@ -194,11 +163,7 @@ const SNIFF: usize = 4096;
 fn text<'a>(inner: &'a mut dyn Read) -> std::io::Result<Box<dyn Read + 'a>> {
     let mut start = Vec::with_capacity(SNIFF);
     inner.take(SNIFF as u64).read_to_end(&mut start)?;
-    let encoding = match start.as_slice() {
-        [0xff, 0xfe, ..] => Some(UTF_16LE),
-        [0xfe, 0xff, ..] => Some(UTF_16BE),
-        _ => utf16_without_bom(&start),
-    };
+    let encoding = utf16(&start);
     let bom = if start.starts_with(&[0xef, 0xbb, 0xbf]) { 3 } else { 0 };
     let mut start = std::io::Cursor::new(start);
     start.set_position(bom);
@@ -207,6 +172,23 @@ fn text<'a>(inner: &'a mut dyn Read) -> std::io::Result<Box<dyn Read + 'a>> {
         Some(encoding) => Box::new(Transcoder::new(whole, encoding.new_decoder())),
         None => Box::new(whole),
     })
+}
+
+/// Whether a file is UTF-16, of which reading alone takes as long as parsing.
+fn is_utf16(input: &Input) -> Result<bool, IngestError> {
+    let mut start = Vec::with_capacity(SNIFF);
+    let read = open(input)?.take(SNIFF as u64).read_to_end(&mut start);
+    read.map_err(|source| read_error(input, source))?;
+    Ok(utf16(&start).is_some())
+}
+
+/// The order of the bytes of a text that begins so, where it is UTF-16.
+fn utf16(start: &[u8]) -> Option<&'static encoding_rs::Encoding> {
+    match start {
+        [0xff, 0xfe, ..] => Some(UTF_16LE),
+        [0xfe, 0xff, ..] => Some(UTF_16BE),
+        _ => utf16_without_bom(start),
+    }
 }
 
 /// Text in a Latin script has a NUL in every second byte as UTF-16.

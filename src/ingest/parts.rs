@@ -199,16 +199,17 @@ fn parse_all(
     pool: &Pool,
     sink: &(dyn Fn(Block) + Sync),
 ) -> Result<(), IngestError> {
-    // What words mean is remembered from block to block of one file.
+    // What words mean is remembered from block to block of one file, codes from file to file.
     let mut memos: Option<(u32, Memos)> = None;
     loop {
         let work = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((job, part)) = work else { return Ok(()) };
         let file = job.context.file;
-        let mut output = match memos.take() {
-            Some((held, memos)) if held == file => Output { memos, ..Output::default() },
-            _ => Output::default(),
+        let memos_of = |(held, memos): (u32, Memos)| {
+            if held == file { memos } else { memos.of_all_files() }
         };
+        let memos_now = memos.take().map(memos_of).unwrap_or_default();
+        let mut output = Output { memos: memos_now, ..Output::default() };
         let sequence = part.sequence();
         parse(job, part, pool, &mut output);
         memos = Some((file, std::mem::take(&mut output.memos)));

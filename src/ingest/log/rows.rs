@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::job::Job;
-use super::super::row::{CodeMemo, Output, remote_key};
+use super::super::memo::CodeMemo;
+use super::super::row::{Output, remote_key};
 use super::super::{FileNote, IngestError};
 use super::{Mail, Place, Protection, Sink};
 use crate::trace::{
@@ -38,7 +39,7 @@ struct FileRows<'a> {
     job: &'a Job,
     output: Output,
     unproven: bool,
-    ciphers: CodeMemo<64>,
+    ciphers: CodeMemo<8>,
     /// Name and address of the server of a mail.
     server: String,
 }
@@ -185,8 +186,8 @@ impl<'a> Rows<'a> {
 }
 
 /// The code of a name as logged; bytes that are no UTF-8 are replaced.
-fn code_of<const SLOTS: usize>(
-    memo: &mut CodeMemo<SLOTS>,
+fn code_of<const BITS: u32>(
+    memo: &mut CodeMemo<BITS>,
     name: &[u8],
     code: impl Fn(&str) -> u32,
 ) -> u32 {
