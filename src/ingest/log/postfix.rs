@@ -77,6 +77,7 @@ pub(crate) struct Postfix {
     /// A domain in lower case.
     domain: Vec<u8>,
     /// Arrivals that are over, to be used again.
+    #[expect(clippy::vec_box, reason = "messages hold the boxes, and few have one")]
     spare: Vec<Box<Arrival>>,
 }
 

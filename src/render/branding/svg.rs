@@ -157,6 +157,10 @@ pub struct Refused {
 /// # Errors
 /// [`Refused`] with the first thing that is not allowed.
 pub(super) fn check(text: &str) -> Result<(), Refused> {
+    if let Some((at, letter)) = text.char_indices().find(|(_, letter)| !is_of_xml(*letter)) {
+        let what = format!("the character U+{:04X}, which XML does not have", u32::from(letter));
+        return Err(Refused { line: line(text, at), what });
+    }
     let mut reader = Reader::from_str(text);
     reader.config_mut().check_comments = true;
     let mut file = File::default();
@@ -176,6 +180,11 @@ pub(super) fn check(text: &str) -> Result<(), Refused> {
             return Ok(());
         }
     }
+}
+
+/// Whether a character may stand in XML 1.0 (section 2.2 there).
+fn is_of_xml(letter: char) -> bool {
+    matches!(letter, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
 }
 
 /// The line of a byte.
@@ -310,6 +319,10 @@ fn attributes(tag: &BytesStart<'_>) -> Result<Vec<(String, String)>, Fault> {
             .map_err(|error| Fault { what: format!("it is no XML: {error}"), attribute: None })?;
         let name = attribute.key.as_ref().to_owned();
         let at = |fault: Fault| Fault { attribute: Some(name.clone()), ..fault };
+        // XML does not have it there, and readers differ in what they take it for.
+        if attribute.value.contains('<') {
+            return fault(format!("`<` in the attribute `{name}`")).map_err(at);
+        }
         let value = attribute.normalized_value(quick_xml::XmlVersion::Implicit1_0);
         let Ok(value) = value.map(std::borrow::Cow::into_owned) else {
             return fault(format!("an entity in the attribute `{name}`")).map_err(at);
@@ -501,6 +514,9 @@ mod tests {
             ("<g>&xxe;</g>", "the entity `&xxe;`"),
             ("<g id='&xxe;'/>", "an entity in the attribute `id`"),
             ("<?xml-stylesheet href='x.css'?>", "`xml-stylesheet`"),
+            ("<g id='<!ENTITY'/>", "`<` in the attribute `id`"),
+            ("<g id='\0'/>", "the character U+0000"),
+            ("<title>\u{1b}[31m</title>", "the character U+001B"),
             ("<g id=a/>", "it is no XML"),
             ("<g id='a' id='b'/>", "it is no XML"),
             ("<g></svg>", "it is no XML"),

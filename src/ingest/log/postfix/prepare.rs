@@ -135,20 +135,19 @@ impl<'a> Prepared<'a> {
     fn cut(&mut self, line: &'a [u8]) -> Option<(u32, u32, Tagged<'a>)> {
         let again =
             self.stamp.and_then(|(stamp, within)| Some((within, line.strip_prefix(stamp)?)));
-        let (within_ms, rest) = match again {
-            Some(found) => found,
-            None => {
-                if matches!(line.first(), Some(b'{' | b'<')) {
-                    return None;
-                }
-                let (head, within_ms, rest) = stamp(line).ok()?;
-                if self.heads.last() != Some(&head) {
-                    self.heads.push(head);
-                }
-                let stamp = line.get(..line.len() - rest.len())?;
-                self.stamp = (!rest.is_empty()).then_some((stamp, within_ms));
-                (within_ms, rest)
+        let (within_ms, rest) = if let Some(found) = again {
+            found
+        } else {
+            if matches!(line.first(), Some(b'{' | b'<')) {
+                return None;
             }
+            let (head, within_ms, rest) = stamp(line).ok()?;
+            if self.heads.last() != Some(&head) {
+                self.heads.push(head);
+            }
+            let stamp = line.get(..line.len() - rest.len())?;
+            self.stamp = (!rest.is_empty()).then_some((stamp, within_ms));
+            (within_ms, rest)
         };
         Some((place(self.heads.len() - 1), within_ms, tagged(rest)?))
     }

@@ -71,6 +71,7 @@ impl Arrival {
 
 impl Postfix {
     /// How a message comes from this client with this line.
+    #[expect(clippy::unnecessary_box_returns, reason = "it may be one that was used before")]
     pub(super) fn arrival(
         &mut self,
         event: &Event<'_>,
