@@ -371,7 +371,7 @@ fn prune(args: &PruneArgs, clock: Clock) -> Result<Done, Failure> {
         return Ok(Done::Well);
     }
     for head in &old {
-        show_line(&format!("{}", head.bag))?;
+        show_line(&head.bag)?;
     }
     if args.dry_run {
         return Ok(Done::Well);

@@ -246,7 +246,7 @@ fn check(args: &CheckArgs, clock: Clock) -> Result<Done, Failure> {
     if faults.is_empty() { Ok(Done::Well) } else { Err(Failure::said(FailureKind::Usage, &faults)) }
 }
 
-/// What only a look outside the settings can show_lines.
+/// What only a look outside the settings can tell.
 fn faults_of(plan: &Plan, offline: bool) -> Vec<String> {
     let mut faults = Vec::new();
     for source in &plan.request.sources {

@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(mode(&inner), 0o750, "its owner opened it");
         make_folder(&top.path().join("c"), Readers::Others).unwrap();
         assert_eq!(mode(&top.path().join("c")), 0o755);
-        std::fs::write(top.path().join("d"), "").unwrap();
+        File::create(top.path().join("d")).unwrap();
         assert!(make_folder(&top.path().join("d"), Readers::Owner).is_err(), "a file");
     }
 

@@ -317,7 +317,7 @@ fn hostile_names_of_trace_files() {
     let write = |name: &[u8], made: &mut usize| {
         let path = office.path("traces").join(std::ffi::OsStr::from_bytes(name));
         // No file system takes every name.
-        if std::fs::write(path, trace(&[format!("name {made}")])).is_ok() {
+        if intransit::store::write_atomic(&path, &trace(&[format!("name {made}")])).is_ok() {
             *made += 1;
         }
     };
@@ -354,7 +354,7 @@ fn hostile_names_of_trace_files() {
     // What cannot be used is named in errors, just as calmly.
     for name in corpus().iter().map(|name| name.replace('/', "_")) {
         let folder = Folder::new();
-        if std::fs::write(folder.path().join(&name), "no trace").is_err() {
+        if intransit::store::write_atomic(&folder.path().join(&name), b"no trace").is_err() {
             continue;
         }
         let output = program()
@@ -452,7 +452,7 @@ fn hostile_words_in_an_archive() {
         manifest.extend(format!("{}  data/{name}\n", "0".repeat(64)).into_bytes());
         let file: String = name.replace(['/', '\0'], "_").chars().take(60).collect();
         if !file.trim_matches('.').is_empty() {
-            std::fs::write(bag.join("data").join(file), "").unwrap();
+            intransit::store::write_atomic(&bag.join("data").join(file), b"").unwrap();
         }
     }
     manifest.extend(b"\xff\x1b[31m\xc3(\n");
