@@ -212,7 +212,9 @@ fn show(args: &ShowArgs) -> Result<Done, Failure> {
     show_line(&format!("head-sha256: {}", head.sha256()))?;
     let manifest = archive.join(BAGS).join(&head.bag).join("manifest-sha256.txt");
     match std::fs::read(&manifest) {
-        Ok(manifest) => show_lines(&String::from_utf8_lossy(&manifest))?,
+        Ok(manifest) => {
+            String::from_utf8_lossy(&manifest).lines().try_for_each(show_line)?;
+        }
         Err(error) => say(&format!("note: cannot read `{}`: {error}", manifest.display())),
     }
     Ok(Done::Well)

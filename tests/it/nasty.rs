@@ -465,3 +465,58 @@ fn hostile_words_in_an_archive() {
         calm(&output, &args.join(" "));
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever subject, names of sender and reader, further headers and bodies hold: a mail has
+    /// the headers that it has, one reader, and two bodies, or there is none.
+    #[test]
+    fn mixtures_make_no_header_and_no_part(
+        texts in prop::collection::vec(combined(), 6),
+        named in any::<bool>(),
+    ) {
+        use intransit::deliver::message::{Letter, bytes};
+        let [subject, from, to, value, html, body] = <[String; 6]>::try_from(texts).unwrap();
+        let named_as = |name: &str, address: &str| {
+            // It is for whoever writes the settings to keep to the length of a line.
+            let name: String = name.chars().take(100).collect();
+            let quoted = name.replace('\\', "\\\\").replace('"', "\\\"");
+            if named { format!("\"{quoted}\" <{address}>") } else { format!("{name} <{address}>") }
+        };
+        let letter = Letter {
+            from: named_as(&from, "audit@contoso.example"),
+            to: named_as(&to, "reader@contoso.example"),
+            message_id: "a.b@contoso.example".to_owned(),
+            date: chrono::DateTime::from_timestamp(1_800_000_000, 0).unwrap(),
+            subject: subject.clone(),
+            html: html.clone(),
+            text: body.clone(),
+            headers: vec![("Auto-Submitted", "auto-generated".to_owned()), ("X-Intransit-Run", value)],
+            attachments: vec![("a.csv".to_owned(), "text/csv", b"a".to_vec())],
+        };
+        // A name that cannot be written down is refused where settings are read.
+        let Ok(bytes) = bytes(&letter) else { return Ok(()) };
+        prop_assert!(bytes.is_ascii());
+        let message = mail_parser::MessageParser::default().parse(&bytes).unwrap();
+        let mut names: Vec<&str> = message.headers_raw().map(|(name, _)| name).collect();
+        names.sort_unstable();
+        let expected = ["Auto-Submitted", "Content-Type", "Date", "From", "MIME-Version",
+            "Message-ID", "Subject", "To", "X-Intransit-Run"];
+        prop_assert_eq!(names, expected);
+        let one = |of: Option<&mail_parser::Address<'_>>| {
+            let all: Vec<String> = of.unwrap().iter().map(|a| a.address().unwrap().to_owned()).collect();
+            all.join(" ")
+        };
+        prop_assert_eq!(one(message.to()), "reader@contoso.example");
+        prop_assert_eq!(one(message.from()), "audit@contoso.example");
+        prop_assert_eq!((message.text_body_count(), message.html_body_count()), (1, 1));
+        prop_assert_eq!(message.attachment_count(), 1);
+        let lines = |text: &str| text.replace("\r\n", "\n").replace('\r', "\n").trim_end().to_owned();
+        prop_assert_eq!(lines(&message.body_text(0).unwrap()), lines(&body));
+        prop_assert_eq!(lines(&message.body_html(0).unwrap()), lines(&html));
+        for line in text(&bytes).split("\r\n") {
+            prop_assert!(line.len() <= 998 && !line.contains(['\r', '\n', '\0', '\u{1b}']), "{:?}", line);
+        }
+    }
+}
