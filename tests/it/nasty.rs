@@ -347,7 +347,7 @@ fn hostile_names_of_trace_files() {
     let copies = names(&office.path("evidence/bags/000001-weekly-2026-11-16/data/inputs"));
     assert!(copies.len() >= made, "{} of {made}", copies.len());
     let plain = |name: &&String| {
-        name.starts_with("0")
+        name.starts_with('0')
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
     };
     assert_eq!(copies.iter().filter(plain).count(), copies.len(), "{copies:?}");
