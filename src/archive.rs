@@ -191,8 +191,9 @@ pub fn seal(
     time: DateTime<Utc>,
 ) -> Result<Sealed, ArchiveError> {
     let chain = archive.join(CHAIN);
+    store::create_folder(archive)?;
     for folder in [&archive.join(BAGS), &chain] {
-        store::create_folder(folder)?;
+        store::create_own_folder(folder)?;
     }
     check_space(archive, bag)?;
     introduce(archive, signer)?;
@@ -225,7 +226,8 @@ pub fn seal(
 /// [`ArchiveError`] when the bag is there already, or the disk fails.
 pub fn write_bag(archive: &Path, bag: &Bag) -> Result<(PathBuf, String), ArchiveError> {
     let bags = archive.join(BAGS);
-    store::create_folder(&bags)?;
+    store::create_folder(archive)?;
+    store::create_own_folder(&bags)?;
     let (files, tag_manifest_sha256) = contents(bag);
     let path = bags.join(&bag.name);
     store::write_folder(&path, &files)?;

@@ -4,6 +4,7 @@
 
 mod archive;
 mod cache;
+mod defect;
 mod deliver;
 mod home;
 mod inspect;
@@ -21,6 +22,7 @@ use clap::{Parser, Subcommand};
 
 use crate::clock::{self, Clock};
 use crate::failure::Failure;
+use crate::render;
 
 /// How was our mail protected in transit, connector by connector?
 #[derive(Debug, Parser)]
@@ -70,11 +72,22 @@ enum Done {
 
 /// Runs the command that was typed.
 pub fn main() -> ExitCode {
+    defect::guarded(attend)
+}
+
+fn attend() -> ExitCode {
+    crate::store::keep_private();
+    crate::store::keep_memory_private();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // A closed terminal is no reason to fail.
-            drop(error.print());
+            let text = error.render().to_string();
+            if text == render::plain_lines(&text) {
+                // A closed terminal is no reason to fail.
+                drop(error.print());
+            } else {
+                say(&text);
+            }
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
@@ -113,19 +126,19 @@ fn perform(cli: Cli) -> Result<Done, Failure> {
 
 /// Writes a line to stderr.
 fn say(line: &str) {
-    // Names of files and words of others may hold what steers a terminal.
-    let line: String = line
-        .chars()
-        .map(|letter| {
-            if letter.is_control() && letter != '\n' && letter != '\t' {
-                '\u{fffd}'
-            } else {
-                letter
-            }
-        })
-        .collect();
-    // There is nowhere left to say that stderr is closed.
-    drop(writeln!(std::io::stderr().lock(), "{line}"));
+    // Names of files and words of others may hold what steers a terminal. There is nowhere
+    // left to say that stderr is closed.
+    drop(writeln!(std::io::stderr().lock(), "{}", render::plain_lines(line)));
+}
+
+/// Writes lines for a person to stdout.
+fn show_lines(lines: &str) -> Result<(), Failure> {
+    put(render::plain_lines(lines).as_bytes())
+}
+
+/// Writes one line for a person to stdout, whatever the names in it hold.
+fn show_line(line: &str) -> Result<(), Failure> {
+    put(format!("{}\n", render::plain(line)).as_bytes())
 }
 
 /// Writes data to stdout.

@@ -3,7 +3,7 @@
 //! `--now` and the variable `INTRANSIT_NOW` set it, for tests and to reproduce a run; it then
 //! stands still. What is worth the same in any year (a report) does not ask at all.
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
 
 /// Variable that sets the present.
 pub const VARIABLE: &str = "INTRANSIT_NOW";
@@ -34,6 +34,15 @@ impl Clock {
     /// [`InstantError`] when the text is not an RFC 3339 instant.
     pub fn of(text: Option<&str>) -> Result<Self, InstantError> {
         text.map_or(Ok(Self::Machine), |text| instant(text).map(Self::Fixed))
+    }
+
+    /// What an auditor should know where the machine's clock was not asked: that it was not, and
+    /// what it said.
+    pub fn set_by_hand(self) -> Option<String> {
+        let Self::Fixed(instant) = self else { return None };
+        let text = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let machine = Self::Machine.now();
+        Some(format!("set by hand to {}, the machine's said {}", text(instant), text(machine)))
     }
 
     /// The present, in whole seconds, so that what is stored is what was compared.

@@ -19,6 +19,7 @@ pub use self::branding::BrandingConfig;
 pub use self::home::{Home, SCHEDULES, ScheduleSettings};
 pub use self::mail::{
     Addresses, Auth, MailConfig, NotifyConfig, OnDoubt, RecipientConfig, Security, Transport,
+    secret_variables,
 };
 pub use self::map::MapConfig;
 pub use self::memory::{Memory, MemoryError};
@@ -317,7 +318,7 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] with the place and, for an unknown key, the nearest known one.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        parse(&read_text(path)?, path)
+        Self::parse(&read_text(path)?, path)
     }
 
     /// Reads the settings of a text; `path` is where it stands.
@@ -325,7 +326,9 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] with the place and, for an unknown key, the nearest known one.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        parse(text, path)
+        let config: Self = parse(text, path)?;
+        config.mail.note_secret();
+        Ok(config)
     }
 
     /// The nearest settings file at or above `folder`.
@@ -402,9 +405,25 @@ fn read_text(path: &Path) -> Result<String, ConfigError> {
 fn parse<T: serde::de::DeserializeOwned>(text: &str, path: &Path) -> Result<T, ConfigError> {
     toml::from_str(text).map_err(|error| ConfigError::Shape {
         path: path.to_owned(),
-        found: error.to_string().trim_end().to_owned(),
+        found: without_secret(error.to_string().trim_end()),
         suggestion: suggestion(error.message()),
     })
+}
+
+/// What the TOML reader says, which shows the line at fault: its value goes where the key may
+/// name a secret that somebody wrote into the settings.
+fn without_secret(said: &str) -> String {
+    let secret = ["pass", "secret", "token", "credential"];
+    let shown = |line: &str| {
+        let lower = line.to_lowercase();
+        match line.split_once('=') {
+            Some((before, _)) if secret.iter().any(|word| lower.contains(word)) => {
+                format!("{before}= …")
+            }
+            _ => line.to_owned(),
+        }
+    };
+    said.lines().map(shown).collect::<Vec<_>>().join("\n")
 }
 
 /// The known key nearest to the unknown one in serde's message.

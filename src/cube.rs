@@ -29,7 +29,7 @@ mod share;
 
 use std::collections::btree_map::Entry as Slot;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -166,7 +166,7 @@ impl Cubes {
     /// [`Trouble`] when another process has it, or the folder cannot be used.
     pub fn open(place: &Place, zone: Tz, memory: Memory) -> Result<Self, Trouble> {
         let folder = &place.folder;
-        store::create_private_folder(folder)?;
+        store::create_own_folder(folder)?;
         let (lock, now) = take(folder)?;
         store::sweep(folder)?;
         let mut notes = Vec::new();
@@ -250,9 +250,9 @@ pub fn sweep(Place { folder, .. }: &Place) -> Result<(), Trouble> {
 /// Takes the lock, and tells the time of the file system by it.
 fn take(folder: &Path) -> Result<(File, Duration), Trouble> {
     let fail = |source| Trouble::Folder { folder: folder.to_owned(), source };
-    let mut options = OpenOptions::new();
-    let file = options.write(true).create(true).truncate(false).open(folder.join(LOCK));
-    let mut file = file.map_err(fail)?;
+    let path = folder.join(LOCK);
+    let opened = store::open_lock(&path);
+    let mut file = opened.map_err(|source| Trouble::Folder { folder: path, source })?;
     let start = Instant::now();
     loop {
         match file.try_lock() {

@@ -53,10 +53,10 @@ impl Failure {
     }
 
     fn of(kind: FailureKind, error: &dyn std::error::Error) -> Self {
-        let mut chain = vec![error.to_string()];
+        let mut chain = vec![one_line(&error.to_string())];
         let mut source = error.source();
         while let Some(cause) = source {
-            let text = cause.to_string();
+            let text = one_line(&cause.to_string());
             if chain.last() != Some(&text) {
                 chain.push(text);
             }
@@ -64,6 +64,11 @@ impl Failure {
         }
         Self { kind, chain, hints: Vec::new(), said: Vec::new() }
     }
+}
+
+/// A line end in the name of a file would make a line of its own.
+fn one_line(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
 }
 
 impl From<Fault> for FailureKind {
@@ -130,6 +135,10 @@ impl From<RunError> for Failure {
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         let mut failure = Self::of(FailureKind::Usage, &error);
+        // The TOML reader shows the line, and points at the place below it.
+        if matches!(error, ConfigError::Shape { .. }) {
+            failure.chain = vec![error.to_string()];
+        }
         match &error {
             ConfigError::Shape { suggestion: Some(meant), .. }
             | ConfigError::NoSchedule { nearest: Some(meant), .. } => {

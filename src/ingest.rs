@@ -19,6 +19,7 @@ mod custom_data;
 mod error;
 mod events;
 mod files;
+mod inbox;
 mod job;
 mod json;
 mod known;

@@ -72,6 +72,15 @@ pub enum LedgerError {
         /// What was found.
         found: i64,
     },
+    /// The database or a file beside it is a link.
+    #[error(
+        "`{}` is a symbolic link, and none is followed where something is written: remove it",
+        path.display()
+    )]
+    Link {
+        /// The link.
+        path: PathBuf,
+    },
     /// `SQLite` failed.
     #[error("the ledger failed")]
     Sqlite(#[from] rusqlite::Error),
@@ -104,7 +113,7 @@ impl Ledger {
     /// [`LedgerError`] when it cannot be opened, or does not promise durability.
     pub fn open(lock: Lock) -> Result<Self, LedgerError> {
         let path = lock.folder().join(FILE_NAME);
-        let mut connection = Connection::open(&path)?;
+        let mut connection = connect(lock.folder(), OpenFlags::default())?;
         connection.busy_timeout(std::time::Duration::from_secs(30))?;
         ask(&connection, &path, "journal_mode", "WAL", "wal")?;
         ask(&connection, &path, "synchronous", "FULL", "2")?;
@@ -133,7 +142,7 @@ impl Ledger {
             return Ok(None);
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&path, flags)?;
+        let connection = connect(folder, flags)?;
         connection.busy_timeout(std::time::Duration::from_secs(30))?;
         match version(&connection)? {
             // Made, but nothing was ever committed.
@@ -142,6 +151,20 @@ impl Ledger {
             found => Err(LedgerError::Version { path, found }),
         }
     }
+}
+
+/// Opens the database; neither it nor a file beside it may be a link to elsewhere.
+fn connect(folder: &Path, flags: OpenFlags) -> Result<Connection, LedgerError> {
+    for ending in ["", "-wal", "-shm", "-journal"] {
+        let path = folder.join(format!("{FILE_NAME}{ending}"));
+        if path.is_symlink() {
+            return Err(LedgerError::Link { path });
+        }
+    }
+    // The folders above may be links.
+    let real = folder.canonicalize();
+    let path = real.unwrap_or_else(|_| folder.to_owned()).join(FILE_NAME);
+    Ok(Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NOFOLLOW)?)
 }
 
 fn version(connection: &Connection) -> Result<i64, rusqlite::Error> {

@@ -142,6 +142,18 @@ pub fn clean(text: &str) -> String {
     shown
 }
 
+/// Foreign text as it may stand in a terminal or a log, whole, on one line.
+pub fn plain(text: &str) -> String {
+    text.chars().map(visible).collect()
+}
+
+/// Lines as they may stand in a terminal.
+pub fn plain_lines(text: &str) -> String {
+    text.chars()
+        .map(|letter| if matches!(letter, '\n' | '\t') { letter } else { visible(letter) })
+        .collect()
+}
+
 /// The character, or a mark in place of one that hides or turns the writing direction.
 fn visible(letter: char) -> char {
     match letter {

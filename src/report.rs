@@ -54,7 +54,7 @@ pub struct Report {
     pub limits: Limits,
     /// The periods.
     pub periods: Vec<PeriodReport>,
-    /// Every file that was read.
+    /// Every file that was read; as the next two empty where `only` is not.
     pub sources: Vec<SourceReport>,
     /// Files that were passed over.
     pub skipped: Vec<String>,

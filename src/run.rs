@@ -201,7 +201,8 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         }
         source = cause.source();
     }
-    text
+    // The TOML reader says several lines, and so may the name of a file.
+    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }
 
 /// Reads the traces and builds the report.

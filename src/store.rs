@@ -2,8 +2,9 @@
 //!
 //! A file is either wholly there under its name or not at all: it is written beside its
 //! place, flushed to the disk, and renamed. A symbolic link at the target is replaced,
-//! never followed.
+//! never followed. All is for its owner alone, unless it is *open*: `report --out`, `sample`.
 
+mod rights;
 mod scratch;
 
 use std::fs::File;
@@ -12,6 +13,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use self::rights::Readers;
+pub use self::rights::{keep_memory_private, keep_private, open_lock, read_private};
 pub use self::scratch::{Scratch, ScratchError};
 
 /// How the names of unfinished files and folders begin.
@@ -61,6 +64,15 @@ pub fn step(name: &str) {
     let _ = name;
 }
 
+/// Marks a place, in a thread above all, at which a test has the program stop itself by a
+/// panic: `INTRANSIT_PANIC_IN=settling`. Nothing in release builds.
+pub fn may_panic(place: &str) {
+    #[cfg(debug_assertions)]
+    steps::may_panic("INTRANSIT_PANIC_IN", place);
+    #[cfg(not(debug_assertions))]
+    let _ = place;
+}
+
 /// A [`step`] at which the disk may fail, too: a test lets each of them fail in turn,
 /// `INTRANSIT_FAIL_AT=7` the seventh.
 fn io_step(name: &str) -> std::io::Result<()> {
@@ -78,6 +90,12 @@ mod steps {
 
     static PASSED: AtomicU64 = AtomicU64::new(0);
     static LAST: OnceLock<Option<u64>> = OnceLock::new();
+
+    /// Panics where a test asks for it: at a step by its number, at a place by its name.
+    pub(super) fn may_panic(variable: &str, here: &str) {
+        let asked = std::env::var(variable).is_ok_and(|place| place == here);
+        assert!(!asked, "made to stop at {here}");
+    }
 
     static TRIED: AtomicU64 = AtomicU64::new(0);
     static FAILS: OnceLock<Option<u64>> = OnceLock::new();
@@ -103,6 +121,9 @@ mod steps {
             // The name goes to whoever listens; then everything ends, as by kill -9.
             drop(writeln!(std::io::stderr(), "aborted at step {passed}: {name}"));
             std::process::abort();
+        }
+        if std::env::var_os("INTRANSIT_PANIC_AT").is_some() {
+            may_panic("INTRANSIT_PANIC_AT", &passed.to_string());
         }
     }
 }
@@ -131,13 +152,22 @@ pub struct WriteError {
     pub source: std::io::Error,
 }
 
-/// Writes `bytes` as the whole content of `path`, replacing what was there.
+/// Writes `bytes` as the whole content of `path`, for its owner alone, replacing what was there.
 ///
 /// # Errors
 /// [`WriteError`] when the folder is missing, the disk is full, or a right is missing;
 /// the old content is then still whole.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
-    write(path, bytes).map_err(|source| WriteError { path: path.to_owned(), source })
+    write_with(path, |file| file.write_all(bytes))
+}
+
+/// As [`write_atomic`], a file that others may read whom the umask does not keep out.
+///
+/// # Errors
+/// As [`write_atomic`].
+pub fn write_open(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
+    put(path, Readers::Others, |file| file.write_all(bytes))
+        .map_err(|source| WriteError { path: path.to_owned(), source })
 }
 
 /// As [`write_with`], for what can be made again: not flushed to the disk, so that after a
@@ -152,6 +182,7 @@ pub fn write_lightly_with(
     let write = || {
         let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder_of(path))?;
         io_step("light file made")?;
+        rights::give(file.as_file(), Readers::Owner)?;
         fill(file.as_file_mut())?;
         file.persist(path).map_err(|failed| failed.error)?;
         io_step("light file named")
@@ -175,27 +206,35 @@ pub fn write_with(
     path: &Path,
     fill: impl FnOnce(&mut File) -> std::io::Result<()>,
 ) -> Result<(), WriteError> {
-    put(path, fill).map_err(|source| WriteError { path: path.to_owned(), source })
-}
-
-/// Creates a folder and its parents where they are missing.
-///
-/// # Errors
-/// [`WriteError`] naming the folder.
-pub fn create_folder(path: &Path) -> Result<(), WriteError> {
-    std::fs::create_dir_all(path).map_err(|source| WriteError { path: path.to_owned(), source })
+    put(path, Readers::Owner, fill).map_err(|source| WriteError { path: path.to_owned(), source })
 }
 
 /// Creates a folder that only its owner may enter, and its parents, where they are missing.
 ///
 /// # Errors
 /// [`WriteError`] naming the folder.
-pub fn create_private_folder(path: &Path) -> Result<(), WriteError> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(|source| WriteError { path: path.to_owned(), source })
+pub fn create_folder(path: &Path) -> Result<(), WriteError> {
+    rights::make_folder(path, Readers::Owner)
+        .map_err(|source| WriteError { path: path.to_owned(), source })
+}
+
+/// As [`create_folder`], within a folder of ours: nobody has a reason to put a link there.
+///
+/// # Errors
+/// As [`create_folder`], and when it is a link.
+pub fn create_own_folder(path: &Path) -> Result<(), WriteError> {
+    rights::make_folder(path, Readers::Owner)
+        .and_then(|()| rights::no_link(path))
+        .map_err(|source| WriteError { path: path.to_owned(), source })
+}
+
+/// Creates a folder that others may enter whom the umask does not keep out, and its parents.
+///
+/// # Errors
+/// [`WriteError`] naming the folder.
+pub fn create_open_folder(path: &Path) -> Result<(), WriteError> {
+    rights::make_folder(path, Readers::Others)
+        .map_err(|source| WriteError { path: path.to_owned(), source })
 }
 
 /// Removes what writes that were cut off left in a folder; a missing folder is clean.
@@ -232,9 +271,14 @@ pub fn sweep(folder: &Path) -> Result<(), WriteError> {
 /// # Errors
 /// [`WriteError`] when the folder is there already, the disk is full, or a right is missing.
 pub fn write_folder(path: &Path, files: &[(String, Content)]) -> Result<(), WriteError> {
-    let unfinished = beside(path);
-    let result = fill(&unfinished, files).and_then(|()| take_name(&unfinished, path));
-    result.map_err(|source| WriteError { path: path.to_owned(), source })
+    let write = || {
+        // A name that nobody can guess, and that goes by itself where this fails.
+        let unfinished = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(folder_of(path))?;
+        rights::give_folder(unfinished.path(), Readers::Owner)?;
+        fill(unfinished.path(), files)?;
+        take_name(unfinished, path)
+    };
+    write().map_err(|source| WriteError { path: path.to_owned(), source })
 }
 
 fn beside(path: &Path) -> PathBuf {
@@ -244,21 +288,20 @@ fn beside(path: &Path) -> PathBuf {
 
 fn fill(folder: &Path, files: &[(String, Content)]) -> std::io::Result<()> {
     let mut folders = std::collections::BTreeSet::from([folder.to_owned()]);
-    std::fs::create_dir(folder)?;
     for (name, content) in files {
         let path = folder.join(name);
         for above in path.ancestors().skip(1).take_while(|above| *above != folder) {
             folders.insert(above.to_owned());
         }
         if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent)?;
+            rights::make_folder(parent, Readers::Owner)?;
         }
         let mut file = File::options().write(true).create_new(true).open(&path)?;
         match content {
             Content::Bytes(bytes) => file.write_all(bytes)?,
             Content::Copy { from, sha256 } => copy(from, sha256, &mut file)?,
         }
-        make_readable(&file)?;
+        rights::give(&file, Readers::Owner)?;
         file.sync_all()?;
         io_step("file of a folder written")?;
     }
@@ -327,12 +370,13 @@ pub fn sha256_bytes(bytes: &[u8]) -> [u8; 32] {
 }
 
 /// Renaming onto an empty folder would succeed; a name that is taken is refused before.
-fn take_name(from: &Path, to: &Path) -> std::io::Result<()> {
+fn take_name(from: tempfile::TempDir, to: &Path) -> std::io::Result<()> {
     if to.symlink_metadata().is_ok() {
         return Err(std::io::ErrorKind::AlreadyExists.into());
     }
     io_step("folder written")?;
-    std::fs::rename(from, to)?;
+    std::fs::rename(from.path(), to)?;
+    drop(from.keep());
     io_step("folder named")?;
     flush_names(to)
 }
@@ -346,32 +390,20 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    put(path, |file| file.write_all(bytes))
-}
-
-fn put(path: &Path, fill: impl FnOnce(&mut File) -> std::io::Result<()>) -> std::io::Result<()> {
+fn put(
+    path: &Path,
+    readers: Readers,
+    fill: impl FnOnce(&mut File) -> std::io::Result<()>,
+) -> std::io::Result<()> {
     let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder_of(path))?;
     io_step("file made")?;
     fill(file.as_file_mut())?;
-    make_readable(file.as_file())?;
+    rights::give(file.as_file(), readers)?;
     file.as_file().sync_all()?;
     io_step("file written")?;
     file.persist(path).map_err(|failed| failed.error)?;
     io_step("file named")?;
     flush_names(path)
-}
-
-/// A report is read by others than its maker; temporary files are made for one reader.
-#[cfg(unix)]
-fn make_readable(file: &File) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn make_readable(_file: &File) -> std::io::Result<()> {
-    Ok(())
 }
 
 #[cfg(test)]

@@ -50,8 +50,8 @@ fn hear(stream: &mut TcpStream, heard: &mut Vec<u8>) -> bool {
 fn converse(port: u16, choice: u8) {
     let (username, secret) = ("audit".to_owned(), "secret".to_owned());
     let auth = match choice & 3 {
-        0 => Auth::Password { username, password: secret },
-        1 => Auth::Xoauth2 { username, token: secret },
+        0 => Auth::Password { username, password: secret.into() },
+        1 => Auth::Xoauth2 { username, token: secret.into() },
         _ => Auth::None,
     };
     let relay = Relay {

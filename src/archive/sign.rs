@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use ssh_key::{Algorithm, HashAlg, LineEnding, PrivateKey, PublicKey, SshSig};
 
+use crate::store;
+
 /// Namespace of the signatures: a signature made for anything else is none of ours.
 pub const NAMESPACE: &str = "intransit-archive-v1";
 /// Who signs, as `ssh-keygen -Y verify -I` wants to know.
@@ -13,14 +15,9 @@ pub const PRINCIPAL: &str = "intransit-archive";
 /// Why nothing can be signed.
 #[derive(Debug, thiserror::Error)]
 pub enum SignError {
-    /// The key file cannot be read.
-    #[error("cannot read the signing key `{}`", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    /// The key file cannot be read, or others can read it.
+    #[error("the signing key cannot be used: {0}")]
+    Read(String),
     /// The file holds no key that can be used.
     #[error("`{}` is no OpenSSH ed25519 private key without a passphrase", path.display())]
     Key {
@@ -49,9 +46,8 @@ impl Signer {
     /// # Errors
     /// [`SignError`] when it is none, or is protected by a passphrase that nobody could type.
     pub fn read(path: &Path) -> Result<Self, SignError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| SignError::Read { path: path.to_owned(), source })?;
-        let key = PrivateKey::from_openssh(text.as_bytes())
+        let text = store::read_private(path).map_err(SignError::Read)?;
+        let key = PrivateKey::from_openssh(&*text)
             .ok()
             .filter(|key| !key.is_encrypted() && key.algorithm() == Algorithm::Ed25519);
         key.map(|key| Self { key }).ok_or_else(|| SignError::Key { path: path.to_owned() })
@@ -156,7 +152,7 @@ mod tests {
         for (name, text) in
             [("allowed", &allowed), ("sig", &signature), ("message", &"message".to_owned())]
         {
-            crate::store::write_atomic(&folder.path().join(name), text.as_bytes()).unwrap();
+            store::write_atomic(&folder.path().join(name), text.as_bytes()).unwrap();
         }
         let checked = Command::new("ssh-keygen")
             .args(["-Y", "verify", "-f", "allowed", "-I", PRINCIPAL, "-n", NAMESPACE, "-s", "sig"])

@@ -329,6 +329,7 @@ fn missing(
 /// Compares the chain with what is known of it elsewhere.
 fn known(log: &mut Log, chain: &Chain, ledger: &[Known], anchors: &[Known]) -> TruncationProof {
     let newest = chain.links.last().map_or(0, |link| link.seq);
+    let mut contradicted = false;
     for (who, known) in [("the ledger", ledger), ("an anchor", anchors)] {
         for Known { seq, head_sha256 } in known {
             let place = format!("{CHAIN}/{}", super::head::file_name(*seq));
@@ -338,13 +339,21 @@ fn known(log: &mut Log, chain: &Chain, ledger: &[Known], anchors: &[Known]) -> T
                 let what =
                     format!("truncated: {who} knows head {seq}, the newest here is {newest}");
                 log.fault(place, what);
+                contradicted = true;
             } else if hash.is_some_and(|hash| hash != head_sha256) {
+                contradicted = true;
                 log.fault(place, format!("rewritten: {who} knows it as sha256:{head_sha256}"));
             }
         }
     }
+    // What one of them contradicts is proven by none.
+    if contradicted {
+        return TruncationProof::None;
+    }
     // One that is older than the newest head says nothing of those after it.
-    let reaches = |known: &[Known]| known.iter().any(|known| known.seq >= newest);
+    let sha256 = chain.links.last().and_then(|link| link.sha256.as_ref());
+    let is_newest = |known: &Known| known.seq == newest && Some(&known.head_sha256) == sha256;
+    let reaches = |known: &[Known]| known.iter().any(is_newest);
     if reaches(anchors) {
         return TruncationProof::Anchor;
     }

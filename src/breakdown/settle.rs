@@ -94,6 +94,7 @@ pub(super) fn settle(rows: &dyn InParts, rules: &Rules<'_>) -> Result<Settled, C
         let mut desk = Desk::default();
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
+            crate::store::may_panic("settling");
             if index >= 1 << bits {
                 break;
             }

@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use serde::Serialize;
 
 use super::home::{HomeArgs, Installation, aligned};
-use super::{Done, put, say};
+use super::{Done, put, say, show_line, show_lines};
 use crate::archive::export;
 use crate::archive::head::{self, Head};
 use crate::archive::verify::{self, Known, TruncationProof, Verdict};
@@ -201,18 +201,20 @@ fn list(args: &ListArgs) -> Result<Done, Failure> {
         vec![listed.bag.clone(), listed.run.clone(), listed.time.clone(), key, state.to_owned()]
     };
     let rows: Vec<Vec<String>> = listed.iter().map(row).collect();
-    put(aligned(&rows).as_bytes())?;
+    show_lines(&aligned(&rows))?;
     Ok(Done::Well)
 }
 
 fn show(args: &ShowArgs) -> Result<Done, Failure> {
     let archive = args.dir.folder()?;
     let head = head_of(&archive, args.seq)?;
-    put(head.text().as_bytes())?;
-    put(format!("head-sha256: {}\n", head.sha256()).as_bytes())?;
+    show_lines(&head.text())?;
+    show_line(&format!("head-sha256: {}", head.sha256()))?;
     let manifest = archive.join(BAGS).join(&head.bag).join("manifest-sha256.txt");
     match std::fs::read(&manifest) {
-        Ok(manifest) => put(&manifest)?,
+        Ok(manifest) => {
+            String::from_utf8_lossy(&manifest).lines().try_for_each(show_line)?;
+        }
         Err(error) => say(&format!("note: cannot read `{}`: {error}", manifest.display())),
     }
     Ok(Done::Well)
@@ -285,11 +287,15 @@ fn show_verdict(verdict: &Verdict, json: bool) -> Result<(), Failure> {
     let newest = newest.unwrap_or_else(|| "none".to_owned());
     let count = verdict.faults.len();
     let word = if count == 0 { "OK".to_owned() } else { format!("{count} fault(s)") };
-    put(format!("{word}: {} bags, newest head {newest}\n", verdict.bags).as_bytes())?;
+    show_line(&format!("{word}: {} bags, newest head {newest}", verdict.bags))?;
     put(match verdict.truncation_proof {
         TruncationProof::Anchor => "that nothing was cut off is proven by the anchor\n".as_bytes(),
         TruncationProof::Ledger => {
             b"that nothing was cut off is shown by this installation's ledger\n"
+        }
+        // What is known elsewhere may be what names the fault.
+        TruncationProof::None if count > 0 => {
+            b"whether something was cut off at the end is NOT proven: see the faults\n"
         }
         TruncationProof::None => {
             b"whether something was cut off at the end is NOT proven: give --anchor\n"
@@ -343,10 +349,10 @@ fn again(args: &ReproduceArgs) -> Result<Done, Failure> {
         put(&pretty(&comparison))?;
     } else {
         for file in &comparison.same {
-            put(format!("same: {file}\n").as_bytes())?;
+            show_line(&format!("same: {file}"))?;
         }
         for difference in &comparison.different {
-            put(format!("DIFFERENT: {}: {}\n", difference.file, difference.what).as_bytes())?;
+            show_line(&format!("DIFFERENT: {}: {}", difference.file, difference.what))?;
         }
         if let Some((filed, made)) = &comparison.versions {
             say(&format!(
@@ -367,14 +373,14 @@ fn prune(args: &PruneArgs, clock: Clock) -> Result<Done, Failure> {
         return Ok(Done::Well);
     }
     for head in &old {
-        put(format!("{}\n", head.bag).as_bytes())?;
+        show_line(&head.bag)?;
     }
     if args.dry_run {
         return Ok(Done::Well);
     }
     let mut engine = installation.engine("archive prune", clock)?;
     let organisation = organisation(&installation);
-    retention::prune(&mut engine, &evidence, &old, &organisation, clock.now())?;
+    retention::prune(&mut engine, &evidence, &old, &organisation, clock)?;
     say(&format!("{} bag(s) removed; their tombstones are sealed", old.len()));
     Ok(Done::Well)
 }
@@ -388,15 +394,10 @@ fn seal(args: &SealArgs, clock: Clock) -> Result<Done, Failure> {
     let sealed = engine.file_by_hand("closing", &evidence, |run, place, _, mut files| {
         files
             .push(crate::archive::File::new("closing.txt", closing(&run.key.nominal, files.len())));
-        Ok(filing::closing_bag(place.seq, &run.key, &organisation, clock.now(), files))
+        Ok(filing::closing_bag(place.seq, &run.key, &organisation, clock, files))
     })?;
-    put(format!(
-        "{}\n{:06} sha256:{}\n",
-        sealed.path.display(),
-        sealed.head.seq,
-        sealed.head.sha256()
-    )
-    .as_bytes())?;
+    show_line(&sealed.path.display().to_string())?;
+    show_line(&format!("{:06} sha256:{}", sealed.head.seq, sealed.head.sha256()))?;
     Ok(Done::Well)
 }
 

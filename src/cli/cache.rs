@@ -1,7 +1,7 @@
 //! `intransit cache`
 
 use super::home::{HomeArgs, aligned};
-use super::{Done, put, say};
+use super::{Done, put, say, show_line, show_lines};
 use crate::config::Home;
 use crate::cube::{self, Listed, Place};
 use crate::failure::Failure;
@@ -81,7 +81,7 @@ fn list(args: &ListArgs) -> Result<Done, Failure> {
     let head = ["file", "kind", "rows", "bytes", "kept", "last used", ""];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(listed.iter().map(row));
-    put(aligned(&rows).as_bytes())?;
+    show_lines(&aligned(&rows))?;
     Ok(Done::Well)
 }
 
@@ -119,7 +119,7 @@ fn verify(args: &VerifyArgs) -> Result<Done, Failure> {
         put(&pretty(&verdict))?;
     } else {
         for fault in &verdict.faults {
-            put(format!("{}: {}\n", fault.place, fault.what).as_bytes())?;
+            show_line(&format!("{}: {}", fault.place, fault.what))?;
         }
         say(&format!(
             "{} read again and the same, {} gone or changed since, {} fault(s)",

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use serde::Serialize;
 
 use super::home::{HomeArgs, aligned};
-use super::{Done, put, say};
+use super::{Done, put, say, show_line, show_lines};
 use crate::clock::Clock;
 use crate::failure::{Failure, FailureKind};
 use crate::ledger::{Message, State};
@@ -129,7 +129,7 @@ fn list(args: &ListArgs) -> Result<Done, Failure> {
             ]
         })
         .collect();
-    put(aligned(&rows).as_bytes())?;
+    show_lines(&aligned(&rows))?;
     Ok(Done::Well)
 }
 
@@ -194,8 +194,8 @@ fn test(args: &TestArgs, clock: Clock) -> Result<Done, Failure> {
         Ok(receipt) => {
             let tls = receipt.tls.unwrap_or_else(|| "no TLS".to_owned());
             let cipher = receipt.cipher.unwrap_or_default();
-            put(format!("delivered: {} ({tls} {cipher})\n{}\n", receipt.relay, receipt.reply)
-                .as_bytes())?;
+            show_line(&format!("delivered: {} ({tls} {cipher})", receipt.relay))?;
+            show_line(&receipt.reply)?;
             Ok(Done::Well)
         }
         Err(why) => Err(Failure::said(FailureKind::Delivery, &[format!("error: {why}")])),

@@ -1,5 +1,6 @@
 //! What the commands around schedules share: the installation, its plans, its state folder.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::say;
@@ -7,7 +8,7 @@ use crate::clock::Clock;
 use crate::config::{ArchiveConfig, ConfigError, Home, ScheduleSettings};
 use crate::failure::{Failure, FailureKind};
 use crate::ledger::Ledger;
-use crate::render::summary;
+use crate::render::{self, summary};
 use crate::run::engine::Engine;
 use crate::run::evidence::Evidence;
 use crate::run::plan::Plan;
@@ -161,13 +162,16 @@ pub(super) fn chosen(plans: &[Plan], names: &[String]) -> Result<Vec<Plan>, Fail
 
 /// Columns padded to their widest cell.
 pub(super) fn aligned(rows: &[Vec<String>]) -> String {
-    summary::columns(rows, |_, cell, padding| format!("{cell}{padding}  "))
+    // A line end in a name would make a row of its own.
+    let plain = |row: &Vec<String>| row.iter().map(|cell| render::plain(cell)).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(plain).collect();
+    summary::columns(&rows, |_, cell, padding| format!("{cell}{padding}  "))
 }
 
 /// Shows what happens on stderr: for a person, line by line; for a service, with the time.
 pub(super) fn log(service: bool, json: bool) {
     let builder = tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
+        .with_writer(|| LogLine)
         .with_ansi(false)
         .with_target(false)
         .with_max_level(tracing::Level::INFO);
@@ -178,5 +182,21 @@ pub(super) fn log(service: bool, json: bool) {
     };
     if let Err(error) = result {
         say(&format!("note: nothing will be logged: {error}"));
+    }
+}
+
+/// Takes a whole line of the log at once, as `tracing-subscriber` gives it, and lets nothing
+/// through that would make a second one or steer a terminal.
+struct LogLine;
+
+impl Write for LogLine {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        let text = render::plain(text.strip_suffix('\n').unwrap_or(&text));
+        writeln!(std::io::stderr().lock(), "{text}").map(|()| line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Done, put, say};
+use super::{Done, put, say, show_lines};
 use crate::breakdown::Inspection;
 use crate::cli::report::{SourceArgs, given_settings};
 use crate::failure::{Failure, FailureKind};
@@ -77,7 +77,7 @@ pub(super) fn run(args: &Args) -> Result<Done, Failure> {
     if args.json {
         put(&render::json::pretty(&lines))?;
     } else {
-        put(text(&lines).as_bytes())?;
+        show_lines(&text(&lines))?;
     }
     for file in &reading.skipped {
         say(&format!("note: {}: {}", if file.bad { "cannot use" } else { "no trace" }, file.why));
@@ -129,7 +129,10 @@ fn text(lines: &[Line<'_>]) -> String {
         };
         out.push_str(&format!(
             "{}\n  kind        {}\n  rows        {} ({} rejected)\n  time        {span}\n",
-            line.file, line.kind, line.rows, line.rejected,
+            render::plain(line.file),
+            line.kind,
+            line.rows,
+            line.rejected,
         ));
         out.push_str(&format!("  sha256      {} ({} bytes)\n", line.sha256, line.bytes));
         let mut names: Vec<String> =

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 
 use super::home::HomeArgs;
-use super::{Done, put, say};
+use super::{Done, put, say, show_lines};
 use crate::clock::Clock;
 use crate::config::{self, ColumnMap, Home, Memory, SourceConfig};
 use crate::failure::Failure;
@@ -300,6 +300,7 @@ fn filed(
             let circumstances = Circumstances {
                 run,
                 started: clock.now(),
+                clock,
                 organisation: &request.organisation,
                 settings: &settings,
                 expects_whole: false,
@@ -358,13 +359,13 @@ fn write(
     };
     // All files are rendered before the first is written: a report is whole or absent.
     let files = run::files(report, formats, branding)?;
-    store::create_folder(&folder)?;
+    store::create_open_folder(&folder)?;
     for (name, bytes) in &files {
-        store::write_atomic(&folder.join(name), bytes)?;
+        store::write_open(&folder.join(name), bytes)?;
     }
     if !args.json {
         let summary = render::summary::render(report).map_err(RunError::Render)?;
-        put(summary.as_bytes())?;
+        show_lines(&summary)?;
     }
     for (name, _) in &files {
         say(&format!("wrote {}", folder.join(name).display()));

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use chrono::NaiveDateTime;
 
 use super::home::{HomeArgs, Installation, log};
-use super::{Done, put, say};
+use super::{Done, say, show_line, show_lines};
 use crate::archive;
 use crate::clock::Clock;
 use crate::config::Memory;
@@ -156,9 +156,9 @@ fn outcome(engine: &Engine, plan: &Plan, key: &Key, ran: &Ran) -> Result<Done, F
             let report = json.and_then(|json| serde_json::from_slice(&json).ok());
             if let Some(report) = report {
                 let summary = render::summary::render(&report);
-                put(summary.map_err(crate::run::RunError::Render)?.as_bytes())?;
+                show_lines(&summary.map_err(crate::run::RunError::Render)?)?;
             }
-            put(format!("filed in {}\n", bag.display()).as_bytes())?;
+            show_line(&format!("filed in {}", bag.display()))?;
             delivered(engine, plan, key)
         }
     }
@@ -177,7 +177,7 @@ fn delivered(engine: &Engine, plan: &Plan, key: &Key) -> Result<Done, Failure> {
         let line = format!("{}: {}: {reply}", message.recipient, message.state.name());
         if message.state == State::Delivered {
             let relay = message.relay.clone().unwrap_or_default();
-            put(format!("{}: delivered: {relay}\n", message.recipient).as_bytes())?;
+            show_line(&format!("{}: delivered: {relay}", message.recipient))?;
         } else {
             missing.push(format!("error: {line}"));
         }
@@ -244,6 +244,6 @@ fn dry_run(
         say(&format!("wrote {}", path.display()));
     }
     let summary = render::summary::render(&prepared.report);
-    put(summary.map_err(crate::run::RunError::Render)?.as_bytes())?;
+    show_lines(&summary.map_err(crate::run::RunError::Render)?)?;
     Ok(Done::Well)
 }

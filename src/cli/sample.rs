@@ -30,12 +30,12 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Done, Failure> {
-    store::create_folder(&args.out)?;
+    store::create_open_folder(&args.out)?;
     let plan =
         Plan { days: args.days, messages: args.messages, seed: args.seed, last_day: args.last_day };
     for file in generate(&plan) {
         let path = args.out.join(file.name);
-        store::write_atomic(&path, &file.bytes)?;
+        store::write_open(&path, &file.bytes)?;
         say(&format!("wrote {}", path.display()));
     }
     Ok(Done::Well)

@@ -4,7 +4,7 @@ use chrono::{DateTime, Offset, TimeZone, Utc};
 use serde::Serialize;
 
 use super::home::{HomeArgs, aligned, chosen};
-use super::{Done, put, say};
+use super::{Done, put, say, show_line, show_lines};
 use crate::clock::{self, Clock};
 use crate::config;
 use crate::failure::{Failure, FailureKind};
@@ -122,7 +122,7 @@ fn list(args: &ListArgs) -> Result<Done, Failure> {
             ]
         };
         let rows: Vec<Vec<String>> = listed.iter().map(row).collect();
-        put(aligned(&rows).as_bytes())?;
+        show_lines(&aligned(&rows))?;
     }
     faults.map_or(Ok(Done::Well), Err)
 }
@@ -182,7 +182,7 @@ fn next(args: &NextArgs, clock: Clock) -> Result<Done, Failure> {
             note.to_owned(),
         ]
     }));
-    put(aligned(&rows).as_bytes())?;
+    show_lines(&aligned(&rows))?;
     say(&format!("time zone database {}", chrono_tz::IANA_TZDB_VERSION));
     Ok(Done::Well)
 }
@@ -233,7 +233,10 @@ fn check(args: &CheckArgs, clock: Clock) -> Result<Done, Failure> {
                     )
                 },
             );
-            put(format!("{}: good, {next}\n", plan.name).as_bytes())?;
+            show_line(&format!("{}: good, {next}", plan.name))?;
+            for origin in plan.post.origin().into_iter().chain(plan.evidence.origin()) {
+                show_line(&format!("{}: {origin}", plan.name))?;
+            }
         }
         faults.extend(found);
         for warning in warnings(plan, clock) {

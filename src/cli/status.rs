@@ -1,7 +1,7 @@
 //! `intransit status`
 
 use super::home::{HomeArgs, aligned};
-use super::{Done, put, say};
+use super::{Done, put, say, show_lines};
 use crate::clock::Clock;
 use crate::config::Span;
 use crate::failure::Failure;
@@ -33,7 +33,7 @@ pub(super) fn run(args: &Args, clock: Clock) -> Result<Done, Failure> {
         let mut rows =
             vec![["schedule", "last report", "next due", ""].map(str::to_owned).to_vec()];
         rows.extend(status.schedules.iter().map(row));
-        put(aligned(&rows).as_bytes())?;
+        show_lines(&aligned(&rows))?;
         if ledger.is_none() {
             say("note: nothing was run yet: start `intransit daemon`, or call `intransit tick`");
         }

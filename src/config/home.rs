@@ -138,7 +138,7 @@ impl Home {
         let mut table = self.table.clone();
         merge(&mut table, parse::<toml::Table>(&text, file)?);
         let text = table.to_string();
-        let config = parse(&text, file)?;
+        let config = Config::parse(&text, file)?;
         Ok(ScheduleSettings { name, file: file.to_owned(), config, text })
     }
 

@@ -1,5 +1,8 @@
 //! Settings of who gets mail, and how it leaves.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
 use serde::Deserialize;
 
 use super::Span;
@@ -66,6 +69,24 @@ impl Default for MailConfig {
             wait_for_data: None,
         }
     }
+}
+
+/// The variables that hold passwords, by all settings that this process has read.
+static SECRET_VARIABLES: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+impl MailConfig {
+    /// Notes where the password is, so that no command of any schedule is given it.
+    pub(super) fn note_secret(&self) {
+        if let Some(name) = &self.password_env {
+            let mut names = SECRET_VARIABLES.lock().unwrap_or_else(PoisonError::into_inner);
+            names.insert(name.clone());
+        }
+    }
+}
+
+/// The environment variables that hold passwords, by all settings that this process has read.
+pub fn secret_variables() -> Vec<String> {
+    SECRET_VARIABLES.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
 }
 
 /// How mail leaves.

@@ -18,7 +18,13 @@ pub fn path(folder: &Path, message_id: &str) -> PathBuf {
 
 /// Says whether the folder holds this very message.
 pub fn holds(folder: &Path, message_id: &str, bytes: &[u8]) -> bool {
-    std::fs::read(path(folder, message_id)).is_ok_and(|found| found == bytes)
+    found(&path(folder, message_id)).is_some_and(|found| found == bytes)
+}
+
+/// What a file holds; what lies behind a link is not in the folder, and a link is replaced.
+fn found(path: &Path) -> Option<Vec<u8>> {
+    let is_file = path.symlink_metadata().is_ok_and(|facts| facts.is_file());
+    is_file.then(|| std::fs::read(path).ok()).flatten()
 }
 
 /// Writes a message; one that is there already is not written again.
@@ -33,13 +39,13 @@ pub fn write(folder: &Path, message_id: &str, bytes: &[u8]) -> Outcome {
             certificate_sha256: None,
         })
     };
-    match std::fs::read(&path) {
-        Ok(found) if found == bytes => return delivered(),
-        Ok(_) => {
+    match found(&path) {
+        Some(found) if found == bytes => return delivered(),
+        Some(_) => {
             let why = format!("`{}` holds other bytes; move it away", path.display());
             return Outcome::Refused { phase: Phase::Body, why };
         }
-        Err(_) => {}
+        None => {}
     }
     let written = store::create_folder(folder).and_then(|()| store::write_atomic(&path, bytes));
     match written {

@@ -83,15 +83,15 @@ pub fn bytes(letter: &Letter) -> Result<Vec<u8>, MessageError> {
         .to(parse(&letter.to)?)
         .message_id(Some(format!("<{}>", letter.message_id)))
         .date(letter.date.into())
-        .subject(letter.subject.clone());
+        .subject(short(&letter.subject));
     for (name, value) in &letter.headers {
         let name = HeaderName::new_from_ascii_str(name);
         // One line, so that it is found as it stands; only plain ASCII may stand unencoded.
-        let plain = value.is_ascii() && !value.chars().any(|c| c.is_ascii_control());
-        builder = builder.raw_header(if plain && value.len() < 200 {
-            HeaderValue::dangerous_new_pre_encoded(name, value.clone(), value.clone())
+        let value = short(value);
+        builder = builder.raw_header(if value.is_ascii() && value.len() < 200 {
+            HeaderValue::dangerous_new_pre_encoded(name, value.clone(), value)
         } else {
-            HeaderValue::new(name, value.clone())
+            HeaderValue::new(name, value)
         });
     }
     // Boundaries come from the content, so that a letter is the same bytes each time.
@@ -132,8 +132,22 @@ fn text_part(kind: ContentType, text: &str) -> SinglePart {
         .body(text.to_owned())
 }
 
+/// Text for a header: what steers a terminal, or ends a line, has no place there, and not all of
+/// it would be encoded.
+fn plain(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+}
+
+/// The same, of a length that fits into a line where nothing can be folded (RFC 5322, 2.1.1).
+fn short(text: &str) -> String {
+    const LONGEST_CHARS: usize = 400;
+    plain(text).chars().take(LONGEST_CHARS).collect()
+}
+
 fn parse(mailbox: &str) -> Result<Mailbox, MessageError> {
-    mailbox.parse().map_err(|source| MessageError::Address { found: mailbox.to_owned(), source })
+    plain(mailbox)
+        .parse()
+        .map_err(|source| MessageError::Address { found: mailbox.to_owned(), source })
 }
 
 #[cfg(test)]

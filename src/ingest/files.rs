@@ -79,6 +79,7 @@ fn expand_one(source: &str, spool: &Path) -> Result<Vec<Input>, IngestError> {
     let pattern = glob::glob(source)
         .map_err(|error| IngestError::Pattern { source_name: source.to_owned(), source: error })?;
     let mut found = Vec::new();
+    nameless(source, &mut found)?;
     for path in pattern {
         let path = path.map_err(|error| IngestError::Read {
             path: error.path().to_owned(),
@@ -95,6 +96,35 @@ fn expand_one(source: &str, spool: &Path) -> Result<Vec<Input>, IngestError> {
         return Err(IngestError::Absent { source_name: source.to_owned() });
     }
     Ok(found)
+}
+
+/// Files that a pattern means and whose names are no text: `glob` passes over them, and a file
+/// must not be left out for its name.
+fn nameless(source: &str, found: &mut Vec<Input>) -> Result<(), IngestError> {
+    let (folder, last) = match source.rsplit_once('/') {
+        Some(("", last)) => ("/", last),
+        Some(parts) => parts,
+        None => (".", source),
+    };
+    let fail = |error| IngestError::Pattern { source_name: source.to_owned(), source: error };
+    let pattern = glob::Pattern::new(last).map_err(fail)?;
+    let folders: Vec<PathBuf> = if folder.contains(['*', '?', '[']) {
+        glob::glob(folder).map_err(fail)?.flatten().collect()
+    } else {
+        vec![folder.into()]
+    };
+    for entry in folders.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten() {
+        // What cannot be listed is named where the pattern itself is followed.
+        let Ok(entry) = entry else { continue };
+        let name = entry.file_name();
+        if name.to_str().is_none() && pattern.matches(&name.to_string_lossy()) {
+            let path = entry.path();
+            if path.is_file() {
+                found.push(input(&path, false));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The files of a folder and of the folders in it; links to folders are not followed, so

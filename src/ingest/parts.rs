@@ -1,11 +1,12 @@
 //! Files of tables, read on one thread and parsed part by part on the others.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::SyncSender;
 use std::sync::{Mutex, PoisonError};
 
 use super::blocks::{BLOCK, Blocks, Pool, TextBlock};
 use super::files::Input;
+use super::inbox::{Inbox, Taker};
 use super::job::Job;
 use super::row::{Cells, Context, Memos, Output};
 use super::sniff::Format;
@@ -44,14 +45,13 @@ pub(super) fn run(
     skipped: &mut Vec<SkippedFile>,
 ) -> Result<(), IngestError> {
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let (sender, receiver) = sync_channel::<Work<'_>>(2 * workers);
-    let receiver = Mutex::new(receiver);
+    let (sender, inbox) = Inbox::<Work<'_>>::new(2 * workers);
     let failed: Mutex<Option<IngestError>> = Mutex::new(None);
     let pool = Pool::new(BLOCK);
     let outcome = std::thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {
-                if let Err(error) = parse_all(&receiver, &pool, sink) {
+                if let Err(error) = parse_all(&inbox.taker(), &pool, sink) {
                     failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
                 }
             });
@@ -195,15 +195,14 @@ pub(super) fn read_blocks(
 }
 
 fn parse_all(
-    receiver: &Mutex<Receiver<Work<'_>>>,
+    works: &Taker<'_, Work<'_>>,
     pool: &Pool,
     sink: &(dyn Fn(Block) + Sync),
 ) -> Result<(), IngestError> {
     // What words mean is remembered from block to block of one file, codes from file to file.
     let mut memos: Option<(u32, Memos)> = None;
-    loop {
-        let work = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok((job, part)) = work else { return Ok(()) };
+    while let Some((job, part)) = works.next() {
+        crate::store::may_panic("parsing");
         let file = job.context.file;
         let memos_of = |(held, memos): (u32, Memos)| {
             if held == file { memos } else { memos.of_all_files() }
@@ -220,6 +219,7 @@ fn parse_all(
         }
         job.add(sequence, output);
     }
+    Ok(())
 }
 
 fn parse(job: &Job, part: Part, pool: &Pool, output: &mut Output) {

@@ -1,6 +1,6 @@
 //! One process per state folder.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
@@ -27,12 +27,10 @@ impl Lock {
     /// # Errors
     /// [`LedgerError::Held`] naming the holder.
     pub fn take(folder: &Path, who: &str) -> Result<Self, LedgerError> {
-        store::create_private_folder(folder)?;
+        store::create_folder(folder)?;
         let path = folder.join(FILE_NAME);
         let fail = |source| LedgerError::Lock { path: path.clone(), source };
-        let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false).open(&path);
-        let mut file = file.map_err(fail)?;
+        let mut file = store::open_lock(&path).map_err(fail)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(std::fs::TryLockError::WouldBlock) => {

@@ -74,7 +74,7 @@ impl Rows {
 }
 
 fn quoted(field: &str) -> String {
-    let formula = field.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠']);
+    let formula = field.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
     let safe = if formula { format!("'{field}") } else { field.to_owned() };
     if formula || safe.contains([',', '"', '\n', '\r', ';']) {
         format!("\"{}\"", safe.replace('"', "\"\""))
@@ -95,6 +95,7 @@ mod tests {
             ("=cmd|'/c calc'!A1", "\"'=cmd|'/c calc'!A1\""),
             ("@SUM(A1)", "\"'@SUM(A1)\""),
             ("-1", "\"'-1\""),
+            ("\n=1", "\"'\n=1\""),
         ];
         for (field, expected) in cases {
             assert_eq!(quoted(field), expected);

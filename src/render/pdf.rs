@@ -203,13 +203,17 @@ fn draw_evidence(layout: &mut Layout, view: &View) {
         table::draw(layout, changes);
     }
     layout.heading(Heading::Section, &evidence.sources_title);
-    table::draw(layout, &evidence.sources);
+    if !evidence.sources.rows.is_empty() {
+        table::draw(layout, &evidence.sources);
+    }
     layout.paragraph(&evidence.law, SIZE, Face::Regular, layout::SOFT);
     for note in &evidence.notes {
         layout.paragraph(note, SIZE, Face::Regular, layout::INK);
     }
-    layout.heading(Heading::Section, &evidence.hashes_title);
-    table::draw(layout, &evidence.hashes);
+    if !evidence.hashes.rows.is_empty() {
+        layout.heading(Heading::Section, &evidence.hashes_title);
+        table::draw(layout, &evidence.hashes);
+    }
     layout.heading(Heading::Section, &evidence.rejects_title);
     match &evidence.rejects {
         Some(rejects) => table::draw(layout, rejects),

@@ -69,7 +69,10 @@ impl Book<'_> {
             ("xlsx.sources", Self::sources),
             ("xlsx.rejects", Self::rejects),
         ];
-        for (name, fill) in sheets {
+        // What a limited report does not tell has no sheet.
+        let limited = !self.report.only.is_empty();
+        let withheld = |name| limited && matches!(name, "xlsx.sources" | "xlsx.rejects");
+        for (name, fill) in sheets.into_iter().filter(|(name, _)| !withheld(*name)) {
             let worksheet = workbook.add_worksheet();
             worksheet.set_name(self.words.text(name))?;
             fill(self, Sheet::new(worksheet, &self.looks))?;

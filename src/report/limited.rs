@@ -5,19 +5,20 @@ use crate::insight::Rule;
 use crate::trace::{Direction, TlsCounts};
 
 /// The same figures, of these connectors only. Nothing is counted anew: totals are sums of
-/// what the whole report says. Remote domains are left out, since they are not known per
-/// connector; files and the number of rejected rows stay those of the whole report.
+/// what the whole report says. What is not known per connector is left out: remote domains, the
+/// files that were read, and the rows that could not be used. That more than 1 % of a file could
+/// not be used, or that hours are missing, stays: it may be this reader's mail.
 pub fn limited(report: &Report, connectors: &[String]) -> Report {
     if connectors.is_empty() {
         return report.clone();
     }
     let mut limited = report.clone();
     limited.only = connectors.to_vec();
-    // What rejected rows held, what others reported and whom else the settings name is not
-    // for this reader.
-    for reject in &mut limited.rejects {
-        reject.found.clear();
-    }
+    // Names and sizes of files tell of others, and so do what others reported and whom else the
+    // settings name.
+    limited.sources.clear();
+    limited.skipped.clear();
+    limited.rejects.clear();
     limited.tls_rpt = None;
     if let Some(changes) = limited.archive.as_mut().and_then(|archive| archive.changes.as_mut()) {
         changes.retain(|change| is_for_everyone(&change.key));
@@ -53,6 +54,7 @@ fn limit(period: &mut PeriodReport, connectors: &[String]) {
     period.insights.retain(|insight| insight.direction.is_none() || meant(&insight.connector));
     period.peers.clear();
     let coverage = &mut period.coverage;
+    coverage.capped_files.clear();
     coverage.controls.retain(|control| meant(&control.connector));
     coverage.conflicts.retain(|conflict| meant(&conflict.connector));
     let silent = |direction: Direction| {

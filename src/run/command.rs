@@ -1,8 +1,12 @@
 //! Commands of the administrator: hooks that print a token or a time stamp, or are told a head.
+//! They get our environment without the variables in which settings say that passwords are.
 
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
+
+use crate::config::secret_variables;
 
 /// Longest time that a command may take.
 const WAIT: Duration = Duration::from_mins(1);
@@ -21,12 +25,12 @@ pub(super) fn output(words: &[String], input: &[u8]) -> Result<Vec<u8>, String> 
 fn output_within(longest: Duration, words: &[String], input: &[u8]) -> Result<Vec<u8>, String> {
     let (program, args) = words.split_first().ok_or("the command is empty")?;
     let fail = |what: String| format!("the command `{program}` {what}");
-    let mut child = Command::new(program)
-        .args(args)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|error| fail(format!("cannot be started: {error}")))?;
+    let mut command = Command::new(program);
+    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped());
+    for name in secret_variables() {
+        command.env_remove(name);
+    }
+    let mut child = command.spawn().map_err(|error| fail(format!("cannot be started: {error}")))?;
     let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
     let (Some(mut stdin), Some(stdout)) = (stdin, stdout) else {
         return Err(fail("has no input or output".to_owned()));
@@ -34,8 +38,10 @@ fn output_within(longest: Duration, words: &[String], input: &[u8]) -> Result<Ve
     // Reading beside writing: a command may print before it has read all.
     let begun = Instant::now();
     let (sender, receiver) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        let mut printed = Vec::new();
+    let reader = std::thread::spawn(move || {
+        crate::store::may_panic("hook");
+        // Room for any token: a buffer that grows leaves copies of it behind.
+        let mut printed = Vec::with_capacity(1 << 16);
         // Nobody may be left to take it.
         drop(sender.send(stdout.take(MOST).read_to_end(&mut printed).map(|_| printed)));
     });
@@ -45,8 +51,14 @@ fn output_within(longest: Duration, words: &[String], input: &[u8]) -> Result<Ve
     wait(&mut child, longest).map_err(fail)?;
     // What the command left running may hold its output open for ever.
     let left = longest.saturating_sub(begun.elapsed()).max(Duration::from_secs(1));
-    let printed =
-        receiver.recv_timeout(left).map_err(|_| fail("left its output open".to_owned()))?;
+    let printed = match receiver.recv_timeout(left) {
+        Ok(printed) => printed,
+        Err(RecvTimeoutError::Timeout) => return Err(fail("left its output open".to_owned())),
+        Err(RecvTimeoutError::Disconnected) => match reader.join() {
+            Err(panic) => std::panic::resume_unwind(panic),
+            Ok(()) => return Err(fail("has no output".to_owned())),
+        },
+    };
     printed.map_err(|error| fail(format!("cannot be read: {error}")))
 }
 

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -47,12 +48,18 @@ pub fn run(mut engine: Engine, clock: Clock, reload: &Reload<'_>) -> Result<(), 
         }
     }
     let alive = Arc::new(AtomicU64::new(boot_seconds()));
-    feed_watchdog(&alive);
+    let mut watchdog = feed_watchdog(&alive);
     say(&[NotifyState::Ready]);
     tracing::info!(schedules = engine.plans().len(), "ready");
     let mut watch = Watch::new(clock);
     while !stop.load(Ordering::Relaxed) {
         alive.store(boot_seconds(), Ordering::Relaxed);
+        // It never ends by itself: a defect in it is one of the daemon.
+        if let Some(Err(panic)) =
+            watchdog.take_if(|thread| thread.is_finished()).map(JoinHandle::join)
+        {
+            std::panic::resume_unwind(panic);
+        }
         if again.swap(false, Ordering::Relaxed) {
             reload_plans(&mut engine, reload);
         }
@@ -140,18 +147,19 @@ fn boot_seconds() -> u64 {
 }
 
 /// Feeds systemd's watchdog for as long as the engine moves.
-fn feed_watchdog(alive: &Arc<AtomicU64>) {
-    let Some(interval) = sd_notify::watchdog_enabled() else { return };
+fn feed_watchdog(alive: &Arc<AtomicU64>) -> Option<JoinHandle<()>> {
+    let interval = sd_notify::watchdog_enabled()?;
     let alive = Arc::clone(alive);
-    std::thread::spawn(move || {
+    Some(std::thread::spawn(move || {
         loop {
+            crate::store::may_panic("watchdog");
             let stuck = boot_seconds().saturating_sub(alive.load(Ordering::Relaxed));
             if stuck < STUCK_SECONDS {
                 say(&[NotifyState::Watchdog]);
             }
             std::thread::sleep(interval / 2);
         }
-    });
+    }))
 }
 
 fn say(states: &[NotifyState<'_>]) {

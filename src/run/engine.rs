@@ -417,7 +417,7 @@ impl Engine {
             ..Beside::default()
         };
         prepare::letters(plan, &run.key, prepared, &rehearsal, started)?;
-        let circumstances = Circumstances::of(plan, run, started);
+        let circumstances = Circumstances::of(plan, run, started, self.clock);
         let (deliveries, filed) = filing::deliveries(&self.ledger)?;
         let readers = |index: usize| prepared.readers(plan, index);
         let bag = filing::bag(place.seq, &circumstances, prepared, readers, deliveries);

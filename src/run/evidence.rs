@@ -50,6 +50,13 @@ impl Evidence {
         })
     }
 
+    /// Where the key that signs comes from, and its fingerprint.
+    pub fn origin(&self) -> Option<String> {
+        let path = self.signing_key.as_ref()?;
+        let signer = Signer::read(path).ok()?;
+        Some(format!("signs with the key in `{}`, {}", path.display(), signer.fingerprint()))
+    }
+
     /// The key that signs; none where evidence is not signed.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ use super::evidence::Evidence;
 use super::plan::Plan;
 use super::prepare::Prepared;
 use crate::archive::{self, File};
+use crate::clock::Clock;
 use crate::config::Inputs;
 use crate::ingest::Reading;
 use crate::ledger::{AttemptRow, Key, Ledger, LedgerError, Run, Trigger};
@@ -39,6 +40,9 @@ pub struct Record {
     pub zone: String,
     due_at: String,
     started_at: String,
+    /// Where the machine's clock was not believed: what was given instead, and what it said.
+    #[serde(default)]
+    clock: Option<String>,
     late_seconds: i64,
     trigger: String,
     program: Program,
@@ -117,6 +121,8 @@ pub struct Circumstances<'a> {
     pub run: &'a Run,
     /// When it began.
     pub started: DateTime<Utc>,
+    /// What told so.
+    pub clock: Clock,
     /// Name of the organisation.
     pub organisation: &'a str,
     /// Settings as used.
@@ -129,10 +135,11 @@ pub struct Circumstances<'a> {
 
 impl<'a> Circumstances<'a> {
     /// Those of a schedule's run.
-    pub fn of(plan: &'a Plan, run: &'a Run, started: DateTime<Utc>) -> Self {
+    pub fn of(plan: &'a Plan, run: &'a Run, started: DateTime<Utc>, clock: Clock) -> Self {
         Self {
             run,
             started,
+            clock,
             organisation: &plan.request.organisation,
             settings: &plan.settings,
             expects_whole: plan.request.expects_whole,
@@ -180,18 +187,25 @@ pub fn bag(
     archive::Bag {
         name: archive::bag_name(seq, &key.schedule, &key.nominal, key.revision),
         run: key.to_string(),
-        info: info(circumstances.organisation, key, circumstances.started),
+        info: info(circumstances.organisation, key, circumstances.started, circumstances.clock),
         files,
     }
 }
 
-fn info(organisation: &str, key: &Key, started: DateTime<Utc>) -> Vec<(&'static str, String)> {
-    vec![
+fn info(
+    organisation: &str,
+    key: &Key,
+    started: DateTime<Utc>,
+    clock: Clock,
+) -> Vec<(&'static str, String)> {
+    let mut info = vec![
         ("Source-Organization", organisation.to_owned()),
         ("External-Identifier", key.to_string()),
         ("Bagging-Date", started.date_naive().to_string()),
         ("Bag-Software-Agent", format!("intransit {}", env!("CARGO_PKG_VERSION"))),
-    ]
+    ];
+    info.extend(clock.set_by_hand().map(|said| ("Intransit-Clock", said)));
+    info
 }
 
 /// The inputs, and where they are kept their copies, numbered in the order of the list, since
@@ -260,6 +274,7 @@ fn record(
         zone: run.zone.clone(),
         due_at: instant(run.due_at),
         started_at: instant(circumstances.started),
+        clock: circumstances.clock.set_by_hand(),
         late_seconds: (circumstances.started - run.due_at).num_seconds().max(0),
         trigger: match run.trigger {
             Trigger::Schedule => "schedule".to_owned(),
@@ -352,13 +367,13 @@ pub fn closing_bag(
     seq: u64,
     key: &Key,
     organisation: &str,
-    time: DateTime<Utc>,
+    clock: Clock,
     files: Vec<File>,
 ) -> archive::Bag {
     archive::Bag {
         name: archive::bag_name(seq, &key.schedule, &key.nominal, key.revision),
         run: key.to_string(),
-        info: info(organisation, key, time),
+        info: info(organisation, key, clock.now(), clock),
         files,
     }
 }

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use secrecy::SecretString;
+use secrecy::zeroize::Zeroizing;
 
 use super::{RunError, command};
 use crate::config::{Auth, ConfigError, Home, MailConfig, OnDoubt, Security, Transport};
@@ -111,6 +113,13 @@ impl Post {
 }
 
 impl Post {
+    /// With which secret the relay is signed in at: where it comes from, never what it is.
+    pub fn origin(&self) -> Option<String> {
+        let Way::Smtp(relay) = &self.way else { return None };
+        let origin = relay.secret.origin()?;
+        Some(format!("signs in at {} as `{}` with {origin}", relay.host, relay.username))
+    }
+
     /// Says whether mail could leave: the folder is there or can be made, the relay answers,
     /// protects the connection and takes our name. No message is sent.
     ///
@@ -217,18 +226,35 @@ impl RelaySettings {
 }
 
 impl Secret {
-    fn read(&self) -> Result<String, String> {
+    fn read(&self) -> Result<SecretString, String> {
         match self {
-            Self::None => Ok(String::new()),
+            Self::None => Ok(SecretString::default()),
             Self::File(path) => {
-                check_private(path)?;
-                let text = std::fs::read_to_string(path)
-                    .map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
-                Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+                let bytes = store::read_private(path)?;
+                let text = std::str::from_utf8(&bytes)
+                    .map_err(|_| format!("`{}` holds no text", path.display()))?;
+                Ok(SecretString::from(text.trim_end_matches(['\r', '\n'])))
             }
-            Self::Variable(name) => std::env::var(name)
-                .map_err(|_| format!("the environment variable `{name}` is not set")),
+            Self::Variable(name) => match std::env::var(name) {
+                Ok(text) => Ok(SecretString::from(Zeroizing::new(text).as_str())),
+                Err(_) => Err(format!("the environment variable `{name}` is not set")),
+            },
             Self::Command(words) => token(words),
+        }
+    }
+
+    /// Where it comes from, never what it is. Arguments of a command may hold a secret.
+    fn origin(&self) -> Option<String> {
+        match self {
+            Self::None => None,
+            Self::File(path) => Some(format!("the password in the file `{}`", path.display())),
+            Self::Variable(name) => {
+                Some(format!("the password in the environment variable `{name}`"))
+            }
+            Self::Command(words) => {
+                let program = words.first().map_or("", String::as_str);
+                Some(format!("the token that the command `{program}` prints"))
+            }
         }
     }
 }
@@ -305,46 +331,22 @@ fn secret(home: &Home, mail: &MailConfig, file: &Path) -> Result<Secret, ConfigE
 /// # Errors
 /// [`ConfigError::Value`] naming file and key.
 pub(super) fn private_file(path: &Path, key: &str, file: &Path) -> Result<(), ConfigError> {
-    check_private(path).map_err(|found| {
+    store::read_private(path).map(drop).map_err(|found| {
         let hint = format!("chmod 600 {}", path.display());
         ConfigError::value(file, key, found, hint)
     })
 }
 
-fn check_private(path: &Path) -> Result<(), String> {
-    let facts = std::fs::metadata(path)
-        .map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
-    if !facts.is_file() {
-        return Err(format!("`{}` is no file", path.display()));
-    }
-    #[cfg(unix)]
-    {
-        let mode = std::os::unix::fs::PermissionsExt::mode(&facts.permissions()) & 0o777;
-        // systemd gives a unit its credentials in a folder of its own, readable by its group.
-        let given = std::env::var_os("CREDENTIALS_DIRECTORY");
-        let others =
-            if given.is_some_and(|folder| path.starts_with(folder)) { 0o007 } else { 0o077 };
-        if mode & others != 0 {
-            return Err(format!(
-                "`{}` can be read by others (mode {mode:03o}, expected 600)",
-                path.display()
-            ));
-        }
-    }
-    Ok(())
-}
-
 /// What the token command prints. Its own errors go to our stderr.
-fn token(words: &[String]) -> Result<String, String> {
-    let output = command::output(words, &[])?;
-    let text = String::from_utf8_lossy(&output).trim().to_owned();
+fn token(words: &[String]) -> Result<SecretString, String> {
+    let output = Zeroizing::new(command::output(words, &[])?);
+    // Its arguments may hold a secret.
+    let program = words.first().map_or("", String::as_str);
+    let text = std::str::from_utf8(&output)
+        .map_err(|_| format!("`{program}` printed what is no text"))?
+        .trim();
     if text.is_empty() {
-        {
-            // Its arguments may hold a secret.
-            let program = words.first().map_or("", String::as_str);
-            Err(format!("`{program}` printed nothing"))
-        }
-    } else {
-        Ok(text)
+        return Err(format!("`{program}` printed nothing"));
     }
+    Ok(SecretString::from(text))
 }

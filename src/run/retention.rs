@@ -14,6 +14,7 @@ use super::status;
 use crate::archive::head::Head;
 use crate::archive::tombstone::{self, Tombstone};
 use crate::archive::{BAGS, File};
+use crate::clock::Clock;
 use crate::ledger::{Ledger, LedgerError};
 use crate::report::instant;
 use crate::store;
@@ -46,15 +47,15 @@ pub fn prune(
     evidence: &Evidence,
     old: &[Head],
     organisation: &str,
-    now: DateTime<Utc>,
+    clock: Clock,
 ) -> Result<(), EngineError> {
     let person = filing::person();
     engine.file_by_hand("closing", evidence, |run, place, _, mut files| {
         files.extend(old.iter().map(|head| {
-            let text = of(head, evidence, &person, now).text();
+            let text = of(head, evidence, &person, clock.now()).text();
             File::new(tombstone::file_name(head.seq), text.into_bytes())
         }));
-        Ok(filing::closing_bag(place.seq, &run.key, organisation, now, files))
+        Ok(filing::closing_bag(place.seq, &run.key, organisation, clock, files))
     })?;
     for head in old {
         store::remove_folder(&evidence.dir.join(BAGS).join(&head.bag))?;

@@ -4,6 +4,8 @@ use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use serde_json::Value;
+
 use crate::office::{Mail, Office, WEEKLY, names};
 use crate::support::text;
 
@@ -543,4 +545,35 @@ fn the_auditors_commands_work_as_they_are_written() {
         said.push_str(&text(&ran.stdout));
     }
     assert!(said.contains("week inbound 7") && said.contains("Good"), "{said}");
+}
+
+/// A clock that was set by hand leaves a mark in every bag that is made by it; the machine's
+/// own leaves none.
+#[test]
+fn a_clock_that_was_set_by_hand_is_told() {
+    let office = Office::new();
+    let info = |bag: &str| {
+        let path = office.path("evidence/bags").join(bag).join("bag-info.txt");
+        std::fs::read_to_string(path).unwrap()
+    };
+    office.ends(0, "2026-11-16T10:00:00Z", &["run", "weekly"]);
+    office.ends(0, "2026-11-16T11:00:00Z", &["archive", "seal"]);
+    let machine = office.folder.run(&["report", "--archive", "traces", "--out", "out"]);
+    assert!(machine.status.success(), "{}", text(&machine.stderr));
+    let bags = office.bags();
+    let clock = |bag: &str| {
+        let record: Value = serde_json::from_slice(&office.filed(bag, "run.json")).unwrap();
+        record["clock"].clone()
+    };
+    let said = clock(&bags[0]).as_str().unwrap().to_owned();
+    assert!(
+        said.starts_with("set by hand to 2026-11-16T10:00:00Z, the machine's said 20"),
+        "{said}"
+    );
+    assert!(info(&bags[0]).contains("Intransit-Clock: set by hand to 2026-11-16T10:00:00Z"));
+    assert!(info(&bags[1]).contains("Intransit-Clock: set by hand to 2026-11-16T11:00:00Z"));
+    assert_eq!(clock(&bags[2]), Value::Null);
+    assert!(!info(&bags[2]).contains("Intransit-Clock"));
+    let verified = office.at("2026-11-16T12:00:00Z", &["archive", "verify"]);
+    assert!(verified.status.success(), "{}", text(&verified.stderr));
 }

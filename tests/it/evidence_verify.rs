@@ -1288,7 +1288,7 @@ fn a_cut_end_is_found_only_by_who_remembers_it() {
         assert_eq!((verdict.faults.len(), verdict.truncation_proof), (0, TruncationProof::None));
         assert!(shell(with, &archive, None).1.contains("not proven"));
         let verdict = judge("cut, and a mail knows", &archive, Some(&third), with);
-        assert_eq!(verdict.truncation_proof, TruncationProof::Anchor);
+        assert_eq!(verdict.truncation_proof, TruncationProof::None, "it is contradicted");
         assert_eq!(verdict.faults.len(), 1);
         assert_eq!(verdict.faults[0].place, "chain/000003.head");
         assert!(verdict.faults[0].what.starts_with("truncated: an anchor knows head 3"));
@@ -1296,8 +1296,14 @@ fn a_cut_end_is_found_only_by_who_remembers_it() {
         assert_eq!((verdict.faults.len(), verdict.truncation_proof), (0, TruncationProof::Anchor));
     }
     let verdict = verify(archive.path(), &[second, third], &[]).unwrap();
-    assert_eq!(verdict.truncation_proof, TruncationProof::Ledger);
+    assert_eq!(verdict.truncation_proof, TruncationProof::None, "it is contradicted");
     assert!(verdict.faults[0].what.starts_with("truncated: the ledger knows head 3"));
+    // Nor does one that fits prove what another contradicts.
+    let (fits, other) = (archive.known(2), Known { seq: 2, head_sha256: "0".repeat(64) });
+    for (ledger, anchors) in [([other.clone()], [fits.clone()]), ([fits], [other])] {
+        let verdict = verify(archive.path(), &ledger, &anchors).unwrap();
+        assert_eq!((verdict.faults.len(), verdict.truncation_proof), (1, TruncationProof::None));
+    }
 }
 
 #[test]

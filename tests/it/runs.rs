@@ -370,7 +370,9 @@ fn wrong_settings_are_told_with_file_and_key() {
     ];
     for (schedule, key, found) in cases {
         let office = Office::with(&schedule);
-        office.folder.add("open", "secret");
+        let open = office.folder.add("open", "secret");
+        let for_all = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+        std::fs::set_permissions(open, for_all).unwrap();
         let said = office.ends(2, DUE, &["schedule", "check"]);
         let told = said.contains("weekly.toml") && said.contains(key) && said.contains(found);
         assert!(told, "{key}, {found}: {said}");

@@ -36,11 +36,11 @@ fn good() -> Script {
 }
 
 fn password(password: &str) -> Auth {
-    Auth::Password { username: "robot".to_owned(), password: password.to_owned() }
+    Auth::Password { username: "robot".to_owned(), password: password.into() }
 }
 
 fn token(token: &str) -> Auth {
-    Auth::Xoauth2 { username: "robot@example.org".to_owned(), token: token.to_owned() }
+    Auth::Xoauth2 { username: "robot@example.org".to_owned(), token: token.into() }
 }
 
 fn parcel(bytes: &[u8]) -> Parcel<'_> {

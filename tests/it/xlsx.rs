@@ -649,6 +649,16 @@ fn expect_harmless(book: &Book) {
     }
 }
 
+/// The same of a workbook as bytes.
+pub(crate) fn expect_harmless_bytes(bytes: &[u8]) {
+    expect_harmless(&Book::read(bytes));
+}
+
+/// All parts of a workbook as text.
+pub(crate) fn all_parts(bytes: &[u8]) -> String {
+    Book::read(bytes).parts.into_values().collect()
+}
+
 #[test]
 fn hostile_names_stay_text() {
     let cases = hostile_names();

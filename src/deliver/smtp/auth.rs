@@ -7,22 +7,22 @@
 //!
 //! Invariant: no error text holds a password or token, not even when the relay repeats it.
 
-use std::fmt;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use lettre::transport::smtp::authentication::{Credentials, Mechanism};
-use lettre::transport::smtp::commands;
+use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::wire::{Answer, Wire};
-use crate::deliver::outcome::{Phase, RelayFailure, Reply, presentable};
+use crate::deliver::outcome::{Phase, RelayFailure, presentable};
 
 /// The longest AUTH command with its line end, in bytes (RFC 5321 section 4.5.3.1.4).
 const LONGEST_COMMAND_BYTES: usize = 512;
 
-/// How to authenticate at the relay.
-#[derive(Clone, PartialEq, Eq)]
+/// How to authenticate at the relay. Secrets are wiped from memory when they are dropped, and
+/// no form of printing shows them.
+#[derive(Debug, Clone)]
 pub enum Auth {
     /// Not at all: the relay knows us by our address.
     None,
@@ -31,29 +31,59 @@ pub enum Auth {
         /// The name of the account.
         username: String,
         /// Its password.
-        password: String,
+        password: SecretString,
     },
     /// With an OAuth 2.0 bearer token.
     Xoauth2 {
         /// The mailbox that sends.
         username: String,
         /// The access token, without the word `Bearer`.
-        token: String,
+        token: SecretString,
     },
 }
 
-impl fmt::Debug for Auth {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// How a secret is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mechanism {
+    Plain,
+    Login,
+    Xoauth2,
+}
+
+impl Mechanism {
+    fn name(self) -> &'static str {
         match self {
-            Self::None => f.write_str("None"),
-            Self::Password { username, .. } => {
-                f.debug_struct("Password").field("username", username).finish_non_exhaustive()
-            }
-            Self::Xoauth2 { username, .. } => {
-                f.debug_struct("Xoauth2").field("username", username).finish_non_exhaustive()
-            }
+            Self::Plain => "PLAIN",
+            Self::Login => "LOGIN",
+            Self::Xoauth2 => "XOAUTH2",
         }
     }
+
+    /// What is said at once: name and secret, as base64. LOGIN asks for them one by one.
+    fn response(self, username: &str, secret: &str) -> Zeroizing<String> {
+        let said = match self {
+            Self::Plain => joined(&["\0", username, "\0", secret]),
+            Self::Login => joined(&[]),
+            Self::Xoauth2 => {
+                joined(&["user=", username, "\u{1}auth=Bearer ", secret, "\u{1}\u{1}"])
+            }
+        };
+        encoded(&said)
+    }
+}
+
+/// Parts in one text, of which no copy is left behind while it grows.
+fn joined(parts: &[&str]) -> Zeroizing<String> {
+    let length = parts.iter().map(|part| part.len()).sum();
+    let mut text = Zeroizing::new(String::with_capacity(length));
+    for part in parts {
+        text.push_str(part);
+    }
+    text
+}
+
+fn encoded(text: &str) -> Zeroizing<String> {
+    Zeroizing::new(STANDARD.encode(text))
 }
 
 /// Authenticates as `auth` says.
@@ -77,6 +107,7 @@ pub(super) fn authenticate(
         Auth::Xoauth2 { username, token } => ([Mechanism::Xoauth2].as_slice(), username, token),
     };
     let mechanism = choose(wanted, offered)?;
+    let secret = secret.expose_secret();
     // NUL and SOH separate the parts of a response; a line end is left over from a file.
     if [username, secret].iter().any(|text| text.is_empty() || text.contains(char::is_control)) {
         return Err(failure(
@@ -84,20 +115,25 @@ pub(super) fn authenticate(
             true,
         ));
     }
-    let credentials = Credentials::new(username.clone(), secret.clone());
-    let mut talk = Talk { wire, wait, hidden: vec![secret.clone(), STANDARD.encode(secret)] };
+    // A relay that repeats it, now or later, is not quoted with it.
+    wire.hide(secret);
+    wire.hide(&encoded(secret));
+    for mechanism in [Mechanism::Plain, Mechanism::Xoauth2] {
+        wire.hide(&mechanism.response(username, secret));
+    }
+    let mut talk = Talk { wire, wait };
     let answer = if mechanism == Mechanism::Login {
-        talk.login(&credentials, username, secret)?
+        talk.login(username, secret)?
     } else {
-        talk.initial(mechanism, credentials)?
+        talk.initial(mechanism, &mechanism.response(username, secret))?
     };
     talk.conclude(mechanism, &answer)
 }
 
 fn choose(wanted: &[Mechanism], offered: &[String]) -> Result<Mechanism, RelayFailure> {
-    let found = wanted.iter().find(|mechanism| offered.contains(&mechanism.to_string()));
-    found.copied().ok_or_else(|| {
-        let wanted: Vec<String> = wanted.iter().map(ToString::to_string).collect();
+    let is_offered = |mechanism: &Mechanism| offered.iter().any(|name| name == mechanism.name());
+    wanted.iter().copied().find(is_offered).ok_or_else(|| {
+        let wanted: Vec<&str> = wanted.iter().map(|mechanism| mechanism.name()).collect();
         let offers = if offered.is_empty() {
             "no authentication".to_owned()
         } else {
@@ -115,13 +151,11 @@ fn failure(why: &str, needs_a_person: bool) -> RelayFailure {
 struct Talk<'a> {
     wire: &'a mut Wire,
     wait: Duration,
-    hidden: Vec<String>,
 }
 
 impl Talk<'_> {
     fn ask(&mut self, line: &str) -> Result<Answer, RelayFailure> {
-        let answer = self.wire.ask(&line, self.wait);
-        answer.map_err(|error| failure(&error.reword(|text| self.hide(text)).to_string(), false))
+        self.wire.ask_line(line, self.wait).map_err(|error| failure(&error.to_string(), false))
     }
 
     /// Says the first response with the command, or after it when the line would be too long:
@@ -129,40 +163,25 @@ impl Talk<'_> {
     fn initial(
         &mut self,
         mechanism: Mechanism,
-        credentials: Credentials,
+        response: &Zeroizing<String>,
     ) -> Result<Answer, RelayFailure> {
-        let unusable = |_| failure("the credentials cannot be expressed in this mechanism", true);
-        let response = STANDARD.encode(mechanism.response(&credentials, None).map_err(unusable)?);
-        self.hidden.push(response.clone());
-        let command =
-            commands::Auth::new(mechanism, credentials, None).map_err(unusable)?.to_string();
+        let command = joined(&["AUTH ", mechanism.name(), " ", response, "\r\n"]);
         if command.len() <= LONGEST_COMMAND_BYTES {
             return self.ask(&command);
         }
-        let answer = self.ask(&format!("AUTH {mechanism}\r\n"))?;
-        self.go_on(&answer)?;
-        self.ask(&format!("{response}\r\n"))
+        let answer = self.ask(&format!("AUTH {}\r\n", mechanism.name()))?;
+        go_on(&answer)?;
+        self.ask(&joined(&[response, "\r\n"]))
     }
 
     /// LOGIN asks for the name, then for the password; the wording of its questions varies,
     /// their order does not.
-    fn login(
-        &mut self,
-        credentials: &Credentials,
-        username: &str,
-        secret: &str,
-    ) -> Result<Answer, RelayFailure> {
-        let unusable = |_| failure("the credentials cannot be expressed in this mechanism", true);
-        let command = commands::Auth::new(Mechanism::Login, credentials.clone(), None);
-        let answer = self.ask(&command.map_err(unusable)?.to_string())?;
-        self.go_on(&answer)?;
+    fn login(&mut self, username: &str, secret: &str) -> Result<Answer, RelayFailure> {
+        let answer = self.ask("AUTH LOGIN\r\n")?;
+        go_on(&answer)?;
         let answer = self.ask(&format!("{}\r\n", STANDARD.encode(username)))?;
-        self.go_on(&answer)?;
-        self.ask(&format!("{}\r\n", STANDARD.encode(secret)))
-    }
-
-    fn go_on(&self, answer: &Answer) -> Result<(), RelayFailure> {
-        if answer.code == 334 { Ok(()) } else { Err(self.refusal(answer, "")) }
+        go_on(&answer)?;
+        self.ask(&joined(&[&encoded(secret), "\r\n"]))
     }
 
     /// Judges the reply to the last response.
@@ -174,23 +193,23 @@ impl Talk<'_> {
             return Ok(());
         }
         if answer.code != 334 || mechanism != Mechanism::Xoauth2 {
-            return Err(self.refusal(answer, ""));
+            return Err(refusal(answer, ""));
         }
-        let reason = presentable(&self.hide(&read_challenge(&answer.lines.join(""))));
+        let reason = self.wire.without_secrets(&read_challenge(&answer.lines.join("")));
         let last = self.ask("\r\n")?;
-        Err(self.refusal(&last, &format!(" ({reason})")))
+        Err(refusal(&last, &format!(" ({})", presentable(&reason))))
     }
+}
 
-    fn refusal(&self, answer: &Answer, reason: &str) -> RelayFailure {
-        let reply = Reply::new(answer.code, &self.hide(&answer.lines.join(" ")));
-        match answer.class() {
-            4 | 5 => failure(&format!("{reply}{reason}"), answer.class() == 5),
-            _ => failure(&format!("unexpected answer `{reply}`{reason}"), false),
-        }
-    }
+fn go_on(answer: &Answer) -> Result<(), RelayFailure> {
+    if answer.code == 334 { Ok(()) } else { Err(refusal(answer, "")) }
+}
 
-    fn hide(&self, text: &str) -> String {
-        self.hidden.iter().fold(text.to_owned(), |text, hidden| text.replace(hidden, "[removed]"))
+fn refusal(answer: &Answer, reason: &str) -> RelayFailure {
+    let reply = answer.reply();
+    match answer.class() {
+        4 | 5 => failure(&format!("{reply}{reason}"), answer.class() == 5),
+        _ => failure(&format!("unexpected answer `{reply}`{reason}"), false),
     }
 }
 
@@ -217,13 +236,24 @@ mod tests {
 
     #[test]
     fn debug_never_shows_a_secret() {
-        let (username, secret) = ("robot".to_owned(), "hunter2".to_owned());
+        let (username, secret) = ("robot".to_owned(), SecretString::from("hunter2"));
         let password = Auth::Password { username: username.clone(), password: secret.clone() };
         let token = Auth::Xoauth2 { username, token: secret };
         for auth in [password, token] {
-            let shown = format!("{auth:?}");
+            let shown = format!("{auth:?} {auth:#?}");
             assert!(shown.contains("robot") && !shown.contains("hunter2"), "{shown}");
         }
+    }
+
+    /// The example of RFC 4616 section 4, and the one of Google's page on XOAUTH2.
+    #[test]
+    fn responses_are_those_of_the_documents() {
+        let said = Mechanism::Plain.response("tim", "tanstaaftanstaaf");
+        assert_eq!(STANDARD.decode(&*said).unwrap(), b"\0tim\0tanstaaftanstaaf");
+        let said = Mechanism::Xoauth2.response("someuser@example.com", "ya29.vF9dft4qmTc2Nvb3");
+        let expected: &[u8] =
+            b"user=someuser@example.com\x01auth=Bearer ya29.vF9dft4qmTc2Nvb3\x01\x01";
+        assert_eq!(STANDARD.decode(&*said).unwrap(), expected);
     }
 
     #[test]

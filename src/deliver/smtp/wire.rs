@@ -6,12 +6,14 @@
 //! * A reply is complete and consistent, or it is an error; its size is bounded.
 //! * Bytes that came before TLS began are never taken for bytes that came inside it.
 
+use std::cmp::Reverse;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use rustls::ClientConnection;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::deliver::outcome::{Reply, presentable};
 
@@ -19,6 +21,8 @@ use crate::deliver::outcome::{Reply, presentable};
 const LONGEST_LINE_BYTES: usize = 4 * 1024;
 /// The longest reply over all its lines, in bytes.
 const LONGEST_REPLY_BYTES: usize = 64 * 1024;
+/// What stands in the place of a secret.
+const REMOVED: &str = "[removed]";
 /// How much is handed to the TLS layer at once: one full record.
 const RECORD_BYTES: usize = 16 * 1024;
 
@@ -62,18 +66,6 @@ impl From<io::Error> for WireError {
             | ErrorKind::BrokenPipe
             | ErrorKind::UnexpectedEof => Self::Closed,
             _ => Self::Network(error),
-        }
-    }
-}
-
-impl WireError {
-    /// Changes what the relay said, while it is still whole: once it is shortened to be shown,
-    /// a part of a secret could remain that is no longer recognised.
-    pub(super) fn reword(self, change: impl Fn(&str) -> String) -> Self {
-        match self {
-            Self::Garbage(text) => Self::Garbage(change(&text)),
-            Self::OutOfTurn(text) => Self::OutOfTurn(change(&text)),
-            other => other,
         }
     }
 }
@@ -157,6 +149,8 @@ pub(super) struct Wire {
     tls: Option<Box<ClientConnection>>,
     unread: Vec<u8>,
     peer: SocketAddr,
+    /// What nobody is to see, should the relay repeat it.
+    hidden: Vec<SecretString>,
 }
 
 impl Wire {
@@ -171,7 +165,7 @@ impl Wire {
         socket.set_nodelay(true)?;
         let peer = socket.peer_addr()?;
         let socket = Timed { socket, deadline: Instant::now(), allowed: wait };
-        Ok(Self { socket, tls: None, unread: Vec::new(), peer })
+        Ok(Self { socket, tls: None, unread: Vec::new(), peer, hidden: Vec::new() })
     }
 
     /// The address that the system really connected to.
@@ -209,6 +203,33 @@ impl Wire {
         self.tls.as_deref()
     }
 
+    /// From here on no reply has this text in it: whatever is quoted of one, a secret is not.
+    /// Told before it is said, and looked for while a reply is still whole: once it is shortened
+    /// to be shown, a part of a secret could remain that is no longer recognised.
+    pub(super) fn hide(&mut self, secret: &str) {
+        self.hidden.push(SecretString::from(secret));
+        // A longer one may hold a shorter one, whose removal would leave the rest of it.
+        self.hidden.sort_by_key(|hidden| Reverse(hidden.expose_secret().len()));
+    }
+
+    /// The text with a mark in the place of each secret.
+    pub(super) fn without_secrets(&self, text: &str) -> String {
+        let hide =
+            |text: String, hidden: &SecretString| text.replace(hidden.expose_secret(), REMOVED);
+        self.hidden.iter().fold(text.to_owned(), hide)
+    }
+
+    /// The same for the lines of a reply; one that is broken into lines is found too.
+    fn hide_in(&self, lines: &mut Vec<String>) {
+        for line in &mut *lines {
+            *line = self.without_secrets(line);
+        }
+        let whole = lines.concat();
+        if self.without_secrets(&whole) != whole {
+            *lines = vec![REMOVED.to_owned()];
+        }
+    }
+
     /// Says one command and reads the reply to it.
     ///
     /// A reply that is here before the command was said belongs to no command; taking it for
@@ -218,12 +239,16 @@ impl Wire {
         command: &dyn Display,
         wait: Duration,
     ) -> Result<Answer, WireError> {
+        self.ask_line(&command.to_string(), wait)
+    }
+
+    /// As [`Wire::ask`], of a command that is written down already.
+    pub(super) fn ask_line(&mut self, line: &str, wait: Duration) -> Result<Answer, WireError> {
         if self.heard()? {
             let answer = self.reply(wait)?;
             let text = format!("{} {}", answer.code, answer.lines.join(" "));
             return Err(WireError::OutOfTurn(text));
         }
-        let line = command.to_string();
         if line.strip_suffix("\r\n").is_none_or(|line| line.contains(['\r', '\n'])) {
             return Err(WireError::BrokenCommand);
         }
@@ -256,13 +281,14 @@ impl Wire {
             }
             let text = String::from_utf8_lossy(&line);
             let Some((code, last, text)) = parse(&text) else {
-                return Err(WireError::Garbage(text.into_owned()));
+                return Err(WireError::Garbage(self.without_secrets(&text)));
             };
             if *agreed.get_or_insert(code) != code {
                 return Err(WireError::Garbage(format!("{code} within a reply of another code")));
             }
             lines.push(text.to_owned());
             if last {
+                self.hide_in(&mut lines);
                 return Ok(Answer { code, lines });
             }
         }

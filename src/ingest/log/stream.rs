@@ -6,10 +6,11 @@
 //! Streams of several kinds follow each other.
 
 use std::cmp::Reverse;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::SyncSender;
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use super::super::blocks::{LOG_BLOCK, Pool, TextBlock};
+use super::super::inbox::{Inbox, Taker};
 use super::super::job::Job;
 use super::super::parts::read_blocks;
 use super::super::{FileNote, IngestError, SkippedFile};
@@ -115,14 +116,13 @@ fn follow<F: Follow>(
     skipped: &mut Vec<SkippedFile>,
 ) -> Result<(), IngestError> {
     let pool = Pool::new(LOG_BLOCK);
-    let (sender, receiver) = sync_channel::<Part<'_>>(4);
-    let receiver = Mutex::new(receiver);
+    let (sender, inbox) = Inbox::<Part<'_>>::new(4);
     let turn = Turn::new(Following { follower, rows: Rows::new(stream, sink), current: None });
     // One more than processors, since one may wait for its turn.
     let workers = std::thread::available_parallelism().map_or(1, usize::from) + 1;
     let outcome = std::thread::scope(|scope| {
         for _ in 0..workers {
-            scope.spawn(|| work(&receiver, &turn, &pool));
+            scope.spawn(|| work(&inbox.taker(), &turn, &pool));
         }
         let outcome = read_all(stream, &pool, &sender, skip_bad_files, skipped);
         drop(sender);
@@ -153,16 +153,11 @@ fn read_all<'a>(
     Ok(())
 }
 
-fn work<'a, F: Follow>(
-    receiver: &Mutex<Receiver<Part<'a>>>,
-    turn: &Turn<Following<'a, F>>,
-    pool: &Pool,
-) {
+fn work<'a, F: Follow>(parts: &Taker<'_, Part<'a>>, turn: &Turn<Following<'a, F>>, pool: &Pool) {
     let _alarm = Alarm(turn);
     let mut preparer = F::Preparer::default();
-    loop {
-        let part = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok((sequence, job, block)) = part else { return };
+    while let Some((sequence, job, block)) = parts.next() {
+        crate::store::may_panic("following");
         let prepared = preparer.prepare(&block.bytes);
         let followed = turn.take(sequence, |following| {
             following.block(job, block.skipped_lines, prepared);

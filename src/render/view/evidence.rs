@@ -8,7 +8,12 @@ use crate::report::{self, Report, SourceReport};
 /// Builds the evidence part.
 pub(super) fn evidence(report: &Report, words: &Words) -> EvidenceView {
     let limits = &report.limits;
-    let mut notes = vec![words.text("evidence.reconciled")];
+    // Of files that hold other readers' connectors too, such a report says nothing.
+    let whole = report.only.is_empty();
+    let mut notes = Vec::new();
+    if whole {
+        notes.push(words.text("evidence.reconciled"));
+    }
     notes.push(words.fill(
         "evidence.limits",
         &[
@@ -27,12 +32,16 @@ pub(super) fn evidence(report: &Report, words: &Words) -> EvidenceView {
         title: words.text("evidence.title"),
         sources_title: words.text("evidence.sources"),
         sources: sources(report, words),
-        law: words.text("evidence.law"),
+        law: words.text(if whole { "evidence.law" } else { "evidence.withheld" }),
         hashes_title: words.text("evidence.hashes"),
         hashes: hashes(report, words),
         rejects_title: words.text("evidence.rejects"),
         rejects: rejects(report, words),
-        no_rejects: words.text("evidence.no_rejects"),
+        no_rejects: words.text(if whole {
+            "evidence.no_rejects"
+        } else {
+            "evidence.rejects_withheld"
+        }),
         notes,
         filed: filed(report, words),
         changes_title: words.text("evidence.changes"),
@@ -127,8 +136,10 @@ fn sources(report: &Report, words: &Words) -> Table {
     let sums = SOURCE_COLUMNS
         .iter()
         .map(|(_, value)| cell(number(report.sources.iter().map(value).sum())));
-    let first = [cell(words.text("evidence.total")), Cell::default()];
-    rows.push(Row { cells: first.into_iter().chain(sums).collect(), total: true });
+    if !rows.is_empty() {
+        let first = [cell(words.text("evidence.total")), Cell::default()];
+        rows.push(Row { cells: first.into_iter().chain(sums).collect(), total: true });
+    }
     Table { caption: words.text("evidence.sources_caption"), columns, rows }
 }
 
