@@ -19,6 +19,7 @@ pub fn limited(report: &Report, connectors: &[String]) -> Report {
         reject.found.clear();
     }
     limited.tls_rpt = None;
+    limited.folded = None;
     if let Some(changes) = limited.archive.as_mut().and_then(|archive| archive.changes.as_mut()) {
         changes.retain(|change| is_for_everyone(&change.key));
     }
@@ -52,6 +53,7 @@ fn limit(period: &mut PeriodReport, connectors: &[String]) {
     // What is about no connector and no direction is about the traces as a whole.
     period.insights.retain(|insight| insight.direction.is_none() || meant(&insight.connector));
     period.peers.clear();
+    period.other_peers = None;
     let coverage = &mut period.coverage;
     coverage.controls.retain(|control| meant(&control.connector));
     coverage.conflicts.retain(|conflict| meant(&conflict.connector));
