@@ -361,7 +361,9 @@ struct Counted {
 
 impl Counted {
     fn breakdown(self, reading: &Reading, names: &Names, scope: &Scope) -> Breakdown {
-        let Self { settled, activity, days, facts } = self;
+        let Self { mut settled, activity, days, mut facts } = self;
+        let totals = &reading.aggregates;
+        let folded = fold::codes(&mut settled.cells, &mut facts, totals, names, scope);
         let mut sources = settled.sources;
         sources.resize(reading.files.len(), SourceCounts::default());
         let merged =
@@ -399,7 +401,7 @@ impl Counted {
             conflicts: merged.conflicts,
             sessions,
         };
-        fold::connectors(&mut breakdown, scope);
+        fold::connectors(&mut breakdown, scope, folded);
         breakdown
     }
 }

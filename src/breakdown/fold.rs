@@ -10,9 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 
-use super::settle::PeerCounts;
-use super::{Breakdown, Cell, Conflict, Control, Peer, PeerRest, Peers, Scope, name};
-use crate::trace::{Direction, Names, TlsCounts};
+use super::settle::{Count, PeerCounts};
+use super::{
+    Breakdown, Cell, Conflict, ConnectorFacts, Control, Peer, PeerRest, Peers, Scope, name,
+};
+use crate::trace::{Aggregate, Direction, NO_NAME, Names, Tls, TlsCounts};
 
 /// Connectors that are told apart, beside those that the settings name.
 pub const MOST_CONNECTORS: usize = 1_000;
@@ -22,8 +24,95 @@ pub const OTHER: &str = "(other)";
 /// Remote domains that are told apart per period, both directions together.
 pub(super) const MOST_PEERS: usize = 50;
 
-/// Counts the connectors beyond [`MOST_CONNECTORS`] as one.
-pub(super) fn connectors(breakdown: &mut Breakdown, scope: &Scope) {
+/// What the traces say of connectors, by direction and code.
+type Facts = Vec<((Direction, u32), ConnectorFacts)>;
+
+/// Counts the connectors of message rows beyond [`MOST_CONNECTORS`] as one, before they have
+/// names: millions of names would take gigabytes. Those of day totals are left for
+/// [`connectors`]. Says how many were counted so.
+pub(super) fn codes(
+    counts: &mut [Count],
+    facts: &mut Facts,
+    totals: &[Aggregate],
+    names: &Names,
+    scope: &Scope,
+) -> u64 {
+    let sums = Sums::of(counts, facts);
+    let named = scope.named.iter().chain(&scope.only).map(String::as_str);
+    let in_totals = totals.iter().filter_map(|total| total.connector.as_deref());
+    let other = names.code(OTHER).unwrap_or(NO_NAME);
+    let mut stay: BTreeSet<u32> =
+        named.chain(in_totals).filter_map(|name| names.known(name)).collect();
+    stay.remove(&other);
+    if sums.len() <= MOST_CONNECTORS || other == NO_NAME {
+        return 0;
+    }
+    let all = sums.len();
+    let biggest = sums.biggest(names, other, &stay);
+    stay.extend(biggest);
+    let gone = all - stay.iter().filter(|code| sums.has_mail(**code)).count();
+    // Mail without a connector stays what it is.
+    stay.insert(NO_NAME);
+    for count in counts.iter_mut().filter(|count| !stay.contains(&count.connector)) {
+        count.connector = other;
+    }
+    facts.retain(|((_, connector), _)| stay.contains(connector));
+    // A report of some connectors does not tell of the others at all.
+    if scope.only.is_empty() { gone as u64 } else { 0 }
+}
+
+/// Messages of each connector, by its code.
+struct Sums {
+    /// Whether one that is said to force TLS carried mail without it, and all messages.
+    by_code: Vec<(bool, u64)>,
+}
+
+impl Sums {
+    fn of(counts: &[Count], facts: &Facts) -> Self {
+        let mut forced: Vec<(Direction, u32)> = facts
+            .iter()
+            .filter(|(_, facts)| facts.forced_tls == Some(true))
+            .map(|(key, _)| *key)
+            .collect();
+        forced.sort_unstable();
+        let codes = counts.iter().map(|count| count.connector).filter(|code| *code != NO_NAME);
+        let length = codes.max().map_or(0, |code| code as usize + 1);
+        let mut sums = Self { by_code: vec![(false, 0); length] };
+        for count in counts {
+            let in_clear = count.tls == Tls::NoTls;
+            if let Some((broken, messages)) = sums.by_code.get_mut(count.connector as usize) {
+                let key = (count.direction, count.connector);
+                *broken |= in_clear && forced.binary_search(&key).is_ok();
+                *messages += count.messages;
+            }
+        }
+        sums
+    }
+
+    fn len(&self) -> usize {
+        self.by_code.iter().filter(|(_, messages)| *messages > 0).count()
+    }
+
+    fn has_mail(&self, code: u32) -> bool {
+        self.by_code.get(code as usize).is_some_and(|(_, messages)| *messages > 0)
+    }
+
+    /// The biggest among those that do not stay anyway.
+    fn biggest(&self, names: &Names, other: u32, stay: &BTreeSet<u32>) -> Vec<u32> {
+        let with_mail = (0..).zip(&self.by_code).filter(|(_, (_, messages))| *messages > 0);
+        let mut rest: Vec<(u32, (bool, u64))> = with_mail
+            .map(|(code, sum)| (code, *sum))
+            .filter(|(code, _)| *code != other && !stay.contains(code))
+            .collect();
+        let text = |code: u32| names.name(code).unwrap_or_default();
+        rest.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| text(a.0).cmp(text(b.0))));
+        rest.into_iter().take(MOST_CONNECTORS).map(|(code, _)| code).collect()
+    }
+}
+
+/// Counts the connectors beyond [`MOST_CONNECTORS`] as one; so many are counted so already.
+pub(super) fn connectors(breakdown: &mut Breakdown, scope: &Scope, already: u64) {
+    breakdown.folded = already;
     let Some(stay) = staying(breakdown, scope) else { return };
     let stays = |name: &Option<String>| name.as_ref().is_none_or(|name| stay.contains(name));
     let mut gone: BTreeSet<String> = BTreeSet::new();
@@ -47,7 +136,11 @@ pub(super) fn connectors(breakdown: &mut Breakdown, scope: &Scope) {
     breakdown.connectors.retain(|(_, name), _| stays(name));
     fold_controls(&mut breakdown.controls, &stays);
     fold_conflicts(&mut breakdown.conflicts, &stays);
-    breakdown.folded = gone.len() as u64;
+    if already > 0 {
+        // It stands for those that were counted before.
+        gone.remove(OTHER);
+    }
+    breakdown.folded += gone.len() as u64;
 }
 
 fn key(cell: &Cell) -> (NaiveDate, Direction, Option<&str>) {
