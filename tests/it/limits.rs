@@ -294,3 +294,37 @@ fn what_is_counted_together_is_said_in_every_language() {
         assert!(!html.contains("(other)"), "{language}: the name of the data is none for readers");
     }
 }
+
+/// A mail that would be larger than `max_megabytes` goes without its attachments, and says so.
+#[test]
+fn size_of_a_mail() {
+    let schedule = crate::office::WEEKLY.replace("[\"pdf\", \"csv\"]", "[\"html\", \"json\"]");
+    let office = crate::office::Office::with(&schedule);
+    let settings = std::fs::read_to_string(office.path("intransit.toml")).unwrap();
+    office.folder.add("intransit.toml", format!("{settings}max_megabytes = 1\n"));
+    let rows: Vec<String> = (0..900)
+        .map(|n| {
+            format!("2026-11-1{}T12:00:00Z,c{n},Inbound,C{n},TLS1.2,a@x.example,b@y.example", n % 6)
+        })
+        .collect();
+    office
+        .folder
+        .add("traces/more.csv", detail(&rows.iter().map(String::as_str).collect::<Vec<_>>()));
+    office.ends(0, "2026-11-16T10:00:00Z", &["run", "weekly"]);
+    let [mail] = &office.mail_to("auditor@contoso.example")[..] else { panic!("one mail") };
+    assert!(mail.attachments.is_empty() && mail.text.contains("attachments were left out"));
+    let filed = office.filed("000001-weekly-2026-11-16", "report.html");
+    assert!(filed.len() > 500_000, "{} bytes: the report itself is whole", filed.len());
+}
+
+/// Of any number of rows that cannot be used, each reason keeps one, and all are counted.
+#[test]
+fn rejects_that_are_kept() {
+    let bad = format!("{},x", "y".repeat(500));
+    let mut rows = vec![bad.as_str(); 5000];
+    rows.push(ROW);
+    let report = Folder::with("a.csv", detail(&rows)).report(&RANGE);
+    assert_eq!(rejects(&report), ["field-count x5000"]);
+    let found = report["rejects"][0]["found"].as_str().unwrap();
+    assert!(found.chars().count() <= 61, "{found}");
+}
