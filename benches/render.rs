@@ -66,6 +66,7 @@ fn of_forty_connectors() -> Report {
         organisation: "Contoso".to_owned(),
         language: "en".to_owned(),
         only: Vec::new(),
+        named: Vec::new(),
         unit: trace::Unit::Messages,
         insights: intransit::config::InsightsConfig::default(),
         connectors: Vec::new(),

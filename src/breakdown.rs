@@ -19,6 +19,7 @@
 mod aggregate;
 pub mod at_once;
 mod coverage;
+mod fold;
 mod inspect;
 mod members;
 mod name_list;
@@ -40,6 +41,7 @@ use serde::{Deserialize, Serialize};
 pub use self::aggregate::{Conflict, Control};
 use self::coverage::{Activity, LocalDays};
 pub use self::coverage::{Coverage, Gap};
+pub use self::fold::{MOST_CONNECTORS, OTHER};
 pub use self::inspect::{Inspection, Seen};
 pub use self::members::{FileRows, KeptRows, Member, MemberRows, ReadRows};
 pub use self::name_list::{FileNames, NameList, UsedNames};
@@ -47,6 +49,7 @@ pub use self::parts::{Counts, DayCells, DayPeers, FileSeen, Parts, Places, Settl
 pub use self::rows::Part;
 use self::rows::{Batch, Entry, Kept, Store};
 pub use self::summary::{Sum, Summary};
+use crate::clock::limit;
 use crate::config::Memory;
 use crate::ingest::{Reading, SourceFile, tls_rpt};
 use crate::period::Period;
@@ -76,6 +79,24 @@ pub struct Peer {
     /// Remote domain or host.
     pub name: String,
     /// Messages per band.
+    pub tls: TlsCounts,
+}
+
+/// Remote domains of one period.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Peers {
+    /// The worst, in this order.
+    pub listed: Vec<Peer>,
+    /// All others, where there are any.
+    pub rest: Option<PeerRest>,
+}
+
+/// Remote domains that are not listed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PeerRest {
+    /// How many, each direction by itself.
+    pub peers: u64,
+    /// Their messages per band.
     pub tls: TlsCounts,
 }
 
@@ -136,6 +157,8 @@ pub struct Scope {
     pub periods: Vec<Period>,
     /// Only these connectors are counted; all, and mail without one, where empty.
     pub only: Vec<String>,
+    /// Connectors that are told apart however many there are.
+    pub named: Vec<String>,
 }
 
 impl Scope {
@@ -165,8 +188,10 @@ pub struct Breakdown {
     pub cells: Vec<Cell>,
     /// What the traces say of each connector.
     pub connectors: BTreeMap<(Direction, Option<String>), ConnectorFacts>,
-    /// Remote domains, one list per period, by direction and name.
-    pub peers: Vec<Vec<Peer>>,
+    /// Connectors that are counted as [`OTHER`], since there are very many.
+    pub folded: u64,
+    /// Remote domains of each period.
+    pub peers: Vec<Peers>,
     /// Where the rows of each file went, in the order of the files.
     pub sources: Vec<SourceCounts>,
     /// Rejects of each file.
@@ -192,6 +217,9 @@ pub enum CountError {
     /// There are more rows than the memory holds that they may take, and no place for the rest.
     #[error(transparent)]
     Scratch(#[from] ScratchError),
+    /// It took too long.
+    #[error(transparent)]
+    Passed(#[from] limit::Passed),
     /// Rows that were kept of an earlier reading are damaged.
     #[error("`{}` is damaged", path.display())]
     Kept {
@@ -333,7 +361,9 @@ struct Counted {
 
 impl Counted {
     fn breakdown(self, reading: &Reading, names: &Names, scope: &Scope) -> Breakdown {
-        let Self { settled, activity, days, facts } = self;
+        let Self { mut settled, activity, days, mut facts } = self;
+        let totals = &reading.aggregates;
+        let folded = fold::codes(&mut settled.cells, &mut facts, totals, names, scope);
         let mut sources = settled.sources;
         sources.resize(reading.files.len(), SourceCounts::default());
         let merged =
@@ -358,10 +388,11 @@ impl Counted {
         let mut cells = merged.cells;
         cells.retain(|cell| scope.wants(cell.connector.as_deref()));
         let totals_days = aggregate::days(&reading.aggregates);
-        Breakdown {
+        let mut breakdown = Breakdown {
             cells,
             connectors,
-            peers: peers(&settled.peers, names, scope.periods.len()),
+            folded: 0,
+            peers: fold::peers(&settled.peers, names, scope.periods.len()),
             sources,
             rejects: rejects(&reading.files, settled.rejects),
             coverage: coverage::of_periods(&activity, &days, &totals_days, reading, scope),
@@ -369,7 +400,9 @@ impl Counted {
             controls: merged.controls,
             conflicts: merged.conflicts,
             sessions,
-        }
+        };
+        fold::connectors(&mut breakdown, scope, folded);
+        breakdown
     }
 }
 
@@ -447,24 +480,6 @@ fn rejects(files: &[SourceFile], settled: Vec<Rejects>) -> Vec<Rejects> {
         held.merge(more);
     }
     all
-}
-
-fn peers(counts: &settle::PeerCounts, names: &Names, periods: usize) -> Vec<Vec<Peer>> {
-    let mut sums: BTreeMap<(usize, Direction, u32), TlsCounts> = BTreeMap::new();
-    for count in counts {
-        let key = (count.period, count.direction, count.peer);
-        sums.entry(key).or_default().add(count.tls, count.messages);
-    }
-    let mut peers: Vec<Vec<Peer>> = vec![Vec::new(); periods];
-    for ((period, direction, code), tls) in sums {
-        if let Some((of_period, name)) = peers.get_mut(period).zip(name(names, code)) {
-            of_period.push(Peer { direction, name, tls });
-        }
-    }
-    for of_period in &mut peers {
-        of_period.sort_by(|a, b| (a.direction, &a.name).cmp(&(b.direction, &b.name)));
-    }
-    peers
 }
 
 /// A day count since 1970-01-01 as a date.

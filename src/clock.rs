@@ -3,6 +3,8 @@
 //! `--now` and the variable `INTRANSIT_NOW` set it, for tests and to reproduce a run; it then
 //! stands still. What is worth the same in any year (a report) does not ask at all.
 
+pub mod limit;
+
 use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
 
 /// Variable that sets the present.

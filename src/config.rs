@@ -10,6 +10,7 @@ mod map;
 mod memory;
 mod span;
 
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use chrono_tz::Tz;
@@ -38,6 +39,12 @@ pub enum ConfigError {
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// The file is longer than any settings are.
+    #[error("`{}` is longer than {} MiB: these are no settings", path.display(), MOST_BYTES >> 20)]
+    TooLong {
+        /// The settings file.
+        path: PathBuf,
     },
     /// The file is not TOML of the expected shape.
     #[error("`{}`: {found}", path.display())]
@@ -102,6 +109,8 @@ pub struct Config {
     pub missed: Option<Missed>,
     /// How far back; 35 days where not given.
     pub missed_window: Option<Span>,
+    /// How long making a report may take; 6 hours where not given.
+    pub run_timeout: Option<Span>,
     /// Whether the schedule rests; what comes due meanwhile is recorded as skipped.
     pub paused: Option<bool>,
     /// How long to wait while the newest row is older than the end of the period.
@@ -397,9 +406,22 @@ pub fn zone(name: &str) -> Result<Tz, ConfigError> {
     name.parse().map_err(|_| ConfigError::Zone { found: name.to_owned() })
 }
 
+/// Longest file of settings.
+const MOST_BYTES: u64 = 1 << 20;
+
 fn read_text(path: &Path) -> Result<String, ConfigError> {
-    std::fs::read_to_string(path)
-        .map_err(|source| ConfigError::Read { path: path.to_owned(), source })
+    let mut text = String::new();
+    let read = std::fs::File::open(path)
+        .and_then(|file| file.take(MOST_BYTES + 1).read_to_string(&mut text));
+    // A longer one may be cut within a character, which is not what is wrong with it.
+    let length = read.as_ref().map_or(0, |length| *length as u64);
+    let cut = read.as_ref().is_err_and(|error| error.kind() == ErrorKind::InvalidData)
+        && path.metadata().is_ok_and(|meta| meta.len() > MOST_BYTES);
+    if length > MOST_BYTES || cut {
+        return Err(ConfigError::TooLong { path: path.to_owned() });
+    }
+    read.map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    Ok(text)
 }
 
 fn parse<T: serde::de::DeserializeOwned>(text: &str, path: &Path) -> Result<T, ConfigError> {

@@ -102,7 +102,9 @@ impl From<RunError> for Failure {
             RunError::EmptyPeriod { .. } | RunError::AsOf(_) | RunError::NoSuchConnector { .. } => {
                 FailureKind::Usage
             }
-            RunError::Count(_)
+            RunError::Passed
+            | RunError::Panicked(_)
+            | RunError::Count(_)
             | RunError::DoesNotAddUp(_)
             | RunError::Render(_)
             | RunError::Unreadable(_)

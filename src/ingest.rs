@@ -32,13 +32,16 @@ mod parts;
 mod row;
 mod sniff;
 mod spelling;
+mod spool;
 mod time;
 pub mod tls_rpt;
+mod zipped;
 
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use chrono_tz::Tz;
@@ -53,8 +56,10 @@ pub use self::row::Identity;
 use self::row::Output;
 use self::sniff::{Format, Sniffed, sniff};
 pub use self::spelling::direction as parse_direction;
+use self::spool::Spool;
 pub use self::time::DayOrder;
 use self::tls_rpt::TlsReport;
+pub use self::zipped::ZipFault;
 use crate::config::ColumnMap;
 use crate::trace::{Aggregate, Block, Direction, Kind, Names, Rejects, Unit};
 
@@ -273,7 +278,8 @@ pub fn read_unknown(
     found.sort_by(|a, b| a.input.name.cmp(&b.input.name));
     let outlines: Vec<Outline> = found.iter().map(Found::outline).collect();
     let identity = known.identity(shared_identity(&outlines));
-    let shared = Shared { identity, unit, names };
+    let totals: Arc<AtomicUsize> = Arc::default();
+    let shared = Shared { identity, unit, names, totals: &totals };
     let mut jobs: Vec<Job> = Vec::new();
     let mut given: Vec<Given> = Vec::new();
     for (file, mut one) in (0..).zip(found) {
@@ -299,6 +305,12 @@ pub fn read_unknown(
             aggregates.append(&mut totals);
         }
         files.push(file);
+    }
+    if names.is_full() {
+        return Err(IngestError::TooManyNames);
+    }
+    if totals.load(Ordering::Relaxed) > job::MOST_TOTALS || aggregates.len() > job::MOST_TOTALS {
+        return Err(IngestError::TooManyTotals);
     }
     aggregates.sort_by_key(|total| (total.file, total.line));
     Ok(Reading { files, aggregates, tls_reports, skipped })
@@ -425,7 +437,7 @@ fn find<'a>(
     let mut taken: BTreeSet<(String, Option<PathBuf>)> = BTreeSet::new();
     for (source, (one, how)) in sources.iter().enumerate() {
         let settings = &one.settings;
-        for input in expand(one, spool)? {
+        for input in expand(one, Some(spool))? {
             let stat = input.stat().filter(|_| one.archived.is_none());
             let told = stat.and_then(|stat| known.unchanged(&input.path, stat, how));
             if let Some((sha256, outline)) = told {
@@ -435,7 +447,15 @@ fn find<'a>(
                 }
                 continue;
             }
-            for input in with_members(input)? {
+            let members = match with_members(&input) {
+                Ok(members) => members,
+                Err(error) if passed_over(&error, &input, skip_bad_files) => {
+                    skipped.push(skip(&input, &error));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            for input in members {
                 if taken.contains(&place(&input)) {
                     continue;
                 }
@@ -453,10 +473,13 @@ fn find<'a>(
             }
         }
     }
+    files::check_number(found.len())?;
     Ok(found)
 }
 
-fn expand(source: &Source, spool: &Path) -> Result<Vec<Input>, IngestError> {
+fn expand(source: &Source, folder: Option<&Path>) -> Result<Vec<Input>, IngestError> {
+    let look = |input: &Input| look(input, &source.settings);
+    let spool = folder.map(|folder| Spool { folder, look: &look });
     let path = match source.path.as_str() {
         "-" => "-".to_owned(),
         path => source.root.join(path).to_string_lossy().into_owned(),
@@ -481,21 +504,30 @@ fn expand(source: &Source, spool: &Path) -> Result<Vec<Input>, IngestError> {
 pub fn matched(sources: &[Source]) -> Result<usize, IngestError> {
     let mut count = 0;
     for source in sources.iter().filter(|source| source.path != "-") {
-        count += expand(source, Path::new(""))?.len();
+        count += expand(source, None)?.len();
     }
     Ok(count)
 }
 
-fn with_members(input: Input) -> Result<Vec<Input>, IngestError> {
-    // What cannot be opened is reported when it is sniffed.
-    if open::container(&input).is_ok_and(|kind| kind == open::Container::Zip) {
-        match open::members(&input) {
-            Ok(members) => return Ok(members),
-            Err(error) if input.named => return Err(error),
-            Err(_) => {}
-        }
+/// A look at the beginning of a stream, which goes on: what is damaged may only be cut off.
+fn look(input: &Input, settings: &Settings) -> Result<(), IngestError> {
+    use open::Container::{Parquet, Zip};
+    // These say at their end what they hold.
+    if matches!(open::container(input)?, Zip | Parquet) {
+        return Ok(());
     }
-    Ok(vec![input])
+    match sniff(input, settings) {
+        Err(error) if error.is_no_trace() => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn with_members(input: &Input) -> Result<Vec<Input>, IngestError> {
+    // What cannot be opened is reported when it is sniffed.
+    if open::container(input).is_ok_and(|kind| kind == open::Container::Zip) {
+        return zipped::members(input);
+    }
+    Ok(vec![input.clone()])
 }
 
 fn passed_over(error: &IngestError, input: &Input, skip_bad_files: bool) -> bool {

@@ -7,6 +7,7 @@
 //! | `schedule` | schedule that was ever looked at | name |
 //! | `head` | sealed bag: what the archive must show | sequence number |
 //! | `run` | nominal occurrence and revision | schedule, nominal, revision |
+//! | `start` | run that was begun and did not come to an end: how often | as `run` |
 //! | `outbox` | message to one recipient | Message-ID; once per run, purpose and recipient |
 //! | `attempt` | attempt to hand a message over; rows are only added | number |
 //! | `relay` | relay that is parked | its settings |
@@ -122,11 +123,15 @@ impl Ledger {
             0 => {
                 let transaction = connection.transaction()?;
                 transaction.execute_batch(include_str!("ledger/tables.sql"))?;
+                transaction.execute_batch(include_str!("ledger/starts.sql"))?;
                 transaction.pragma_update(None, "user_version", VERSION)?;
                 transaction.commit()?;
                 store::step("tables made");
             }
-            VERSION => {}
+            VERSION => {
+                // The one table that came later; who only reads does not need it.
+                connection.execute_batch(include_str!("ledger/starts.sql"))?;
+            }
             found => return Err(LedgerError::Version { path, found }),
         }
         Ok(Self { connection, _lock: Some(lock) })

@@ -12,7 +12,7 @@ use chrono_tz::Tz;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::breakdown::{Breakdown, Cell, ConnectorFacts, Peer, Sum};
+use crate::breakdown::{self, Breakdown, Cell, ConnectorFacts, Peer, PeerRest, Sum};
 use crate::config::{ConnectorConfig, InsightsConfig};
 use crate::ingest::{FileNote, Reading, SourceFile};
 use crate::insight::{self, FileRejects, Insight, Known};
@@ -24,8 +24,6 @@ pub use self::sessions::TlsRptReport;
 
 /// Version of the shape of `report.json`.
 pub const SCHEMA_VERSION: u32 = 1;
-/// Remote domains listed per period.
-pub const MAX_PEERS: usize = 50;
 
 /// A whole report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -48,6 +46,10 @@ pub struct Report {
     pub only: Vec<String>,
     /// Set where traces were to be waited for and do not reach the end of the periods.
     pub incomplete: Option<Incomplete>,
+    /// Set where there are so many connectors that the smallest are counted together, under the
+    /// name `(other)`.
+    #[serde(default)]
+    pub folded: Option<Folded>,
     /// What made the report.
     pub generator: Generator,
     /// Limits of the rules.
@@ -63,6 +65,15 @@ pub struct Report {
     /// What other organisations reported on TLS sessions with this one; null without reports.
     #[serde(default)]
     pub tls_rpt: Option<TlsRptReport>,
+}
+
+/// Connectors that are counted together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Folded {
+    /// How many.
+    pub connectors: u64,
+    /// Most that are told apart, beside those that the settings name.
+    pub limit: u64,
 }
 
 /// What made the report.
@@ -150,6 +161,9 @@ pub struct PeriodReport {
     pub daily: Vec<Daily>,
     /// Remote domains, worst first.
     pub peers: Vec<PeerReport>,
+    /// All other remote domains; null where all are listed.
+    #[serde(default)]
+    pub other_peers: Option<OtherPeers>,
     /// What to look at, gravest first.
     pub insights: Vec<Insight>,
     /// What the traces cover.
@@ -221,6 +235,17 @@ pub struct PeerReport {
     /// Remote domain or host.
     pub peer: String,
     /// All messages.
+    pub messages: u64,
+    /// Messages per band.
+    pub tls: TlsCounts,
+}
+
+/// Remote domains that are not listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OtherPeers {
+    /// How many, each direction by itself.
+    pub peers: u64,
+    /// All their messages.
     pub messages: u64,
     /// Messages per band.
     pub tls: TlsCounts,
@@ -388,6 +413,10 @@ pub fn build(breakdown: &Breakdown, reading: &Reading, settings: &Settings) -> R
             .expects_whole
             .then(|| incomplete(reading, settings.as_of, settings.zone))
             .flatten(),
+        folded: (breakdown.folded > 0).then_some(Folded {
+            connectors: breakdown.folded,
+            limit: breakdown::MOST_CONNECTORS as u64,
+        }),
         generator: Generator {
             name: env!("CARGO_PKG_NAME").to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -418,6 +447,7 @@ fn period_report(
     let summary = breakdown.summary(period);
     let known = |direction, name: Option<&str>| known(breakdown, settings, direction, name);
     let coverage = breakdown.coverage.get(index).cloned().unwrap_or_default();
+    let peers = breakdown.peers.get(index);
     let files: Vec<FileRejects> = reading
         .files
         .iter()
@@ -440,7 +470,8 @@ fn period_report(
             .map(|sum| connector(sum, &known(sum.direction, sum.connector.as_deref())))
             .collect(),
         daily: summary.daily.iter().map(daily).collect(),
-        peers: peers(breakdown.peers.get(index).map_or(&[], Vec::as_slice)),
+        peers: peers.iter().flat_map(|peers| &peers.listed).map(peer).collect(),
+        other_peers: peers.and_then(|peers| peers.rest).map(other_peers),
         insights,
         coverage: CoverageReport {
             first: coverage.first.map(instant),
@@ -515,28 +546,17 @@ fn daily(cell: &Cell) -> Daily {
     }
 }
 
-/// Worst first: most messages in clear, then most with old versions, then most messages.
-fn peers(peers: &[Peer]) -> Vec<PeerReport> {
-    let mut listed: Vec<&Peer> = peers.iter().collect();
-    let badness = |peer: &Peer| {
-        let tls = &peer.tls;
-        (tls.no_tls, tls.ssl3 + tls.tls1_0, tls.tls1_1, tls.total())
-    };
-    listed.sort_by(|a, b| {
-        badness(b)
-            .cmp(&badness(a))
-            .then_with(|| (a.direction, &a.name).cmp(&(b.direction, &b.name)))
-    });
-    listed
-        .into_iter()
-        .take(MAX_PEERS)
-        .map(|peer| PeerReport {
-            direction: peer.direction,
-            peer: peer.name.clone(),
-            messages: peer.tls.total(),
-            tls: peer.tls,
-        })
-        .collect()
+fn peer(peer: &Peer) -> PeerReport {
+    PeerReport {
+        direction: peer.direction,
+        peer: peer.name.clone(),
+        messages: peer.tls.total(),
+        tls: peer.tls,
+    }
+}
+
+fn other_peers(rest: PeerRest) -> OtherPeers {
+    OtherPeers { peers: rest.peers, messages: rest.tls.total(), tls: rest.tls }
 }
 
 fn controls(breakdown: &Breakdown, period: &Period) -> Vec<ControlReport> {
@@ -648,6 +668,13 @@ fn from_ms(ms: i64) -> Option<String> {
 /// An instant as in JSON: RFC 3339, UTC, whole seconds.
 pub fn instant(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+impl Report {
+    /// Says whether a name stands for all connectors that are not told apart.
+    pub fn is_other(&self, connector: &str) -> bool {
+        self.folded.is_some() && connector == breakdown::OTHER
+    }
 }
 
 /// Shares of the bands in tenths of a percent, by largest remainder, so that the printed

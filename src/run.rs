@@ -14,6 +14,7 @@
 //! reproduce  a filed report made again and compared
 //! retention  bags that were kept long enough
 //! status     what the ledger and the schedules say together
+//! trial      a run that may end its process, made in one of its own
 //! daemon     the engine, for ever
 //! ```
 
@@ -33,11 +34,13 @@ pub mod reproduce;
 pub mod retention;
 pub mod settings;
 pub mod status;
+mod trial;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 
 use crate::breakdown::{Breakdown, Collector, CountError, Inspection, Room, Scope, Seen};
+use crate::clock::limit;
 use crate::config::{self, ConnectorConfig, InsightsConfig, Memory};
 use crate::cube::{Cubes, Place, Trouble};
 use crate::deliver::message::MessageError;
@@ -69,6 +72,8 @@ pub struct Request {
     pub language: String,
     /// Only these connectors; all where empty.
     pub only: Vec<String>,
+    /// Connectors that stand in the report by name, however many there are.
+    pub named: Vec<String>,
     /// What is counted.
     pub unit: Unit,
     /// Limits of the rules.
@@ -145,6 +150,12 @@ pub enum RunError {
         /// The name most like it.
         nearest: Option<String>,
     },
+    /// It took longer than it may.
+    #[error("making the report took too long")]
+    Passed,
+    /// The program is at fault.
+    #[error("the program found a defect in itself: {0}")]
+    Panicked(String),
     /// Rows could not be counted.
     #[error("the rows could not be counted")]
     Count(#[source] CountError),
@@ -210,12 +221,19 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 /// # Errors
 /// [`RunError`] when there is nothing to report on; a week without mail is a report.
 pub fn report(request: &Request) -> Result<Outcome, RunError> {
+    let made = cached_or_not(request);
+    // Whatever stopped then, and whatever it said: it was told to.
+    if limit::passed() { Err(RunError::Passed) } else { made }
+}
+
+fn cached_or_not(request: &Request) -> Result<Outcome, RunError> {
     // What is kept does not tell the remote domains of one connector from those of another.
     let cache = request.cache.as_ref().filter(|_| request.only.is_empty());
     let Some(place) = cache else { return uncached(request) };
     match cached(request, place) {
         Ok(outcome) => Ok(outcome),
         Err(Uncached::Run(error)) => Err(error),
+        Err(Uncached::Cache(_)) if limit::passed() => Err(RunError::Passed),
         Err(Uncached::Cache(trouble)) => {
             let mut outcome = uncached(request)?;
             outcome.notes.push(format!("made without the cache: {}", chain(&trouble)));
@@ -289,7 +307,8 @@ fn scope(
 ) -> Result<(NaiveDate, Scope), RunError> {
     let as_of = request.as_of.or(newest).ok_or_else(|| no_usable_row(reading))?;
     let periods = periods(request, as_of)?;
-    Ok((as_of, Scope { zone: request.zone, periods, only: request.only.clone() }))
+    let (only, named) = (request.only.clone(), request.named.clone());
+    Ok((as_of, Scope { zone: request.zone, periods, only, named }))
 }
 
 fn build(
@@ -330,6 +349,9 @@ pub fn files(
 ) -> Result<Vec<(String, Vec<u8>)>, RunError> {
     let mut files = Vec::new();
     for format in formats {
+        if limit::passed() {
+            return Err(RunError::Passed);
+        }
         files.extend(render::render(report, *format, branding)?);
     }
     Ok(files)

@@ -73,6 +73,15 @@ pub fn may_panic(place: &str) {
     let _ = place;
 }
 
+/// Ends the process in the midst of what is called `name`, where a test says so:
+/// `INTRANSIT_ABORT_IN=weekly`, with `INTRANSIT_PANIC_IN` by a panic. Nothing in release builds.
+pub fn risk(name: &str) {
+    #[cfg(debug_assertions)]
+    steps::risk(name);
+    #[cfg(not(debug_assertions))]
+    let _ = name;
+}
+
 /// A [`step`] at which the disk may fail, too: a test lets each of them fail in turn,
 /// `INTRANSIT_FAIL_AT=7` the seventh.
 fn io_step(name: &str) -> std::io::Result<()> {
@@ -111,6 +120,15 @@ mod steps {
             return Err(std::io::Error::other(said));
         }
         Ok(())
+    }
+
+    #[allow(clippy::panic, reason = "a test asks for it")]
+    pub(super) fn risk(name: &str) {
+        let asked = |variable| std::env::var(variable).is_ok_and(|asked| asked == name);
+        if asked("INTRANSIT_ABORT_IN") {
+            std::process::abort();
+        }
+        assert!(!asked("INTRANSIT_PANIC_IN"), "made to panic in {name}");
     }
 
     pub(super) fn pass(name: &str) {

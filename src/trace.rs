@@ -26,6 +26,7 @@
 mod reject;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 pub use reject::{Reject, RejectReason, Rejects};
 
@@ -419,22 +420,44 @@ pub struct Aggregate {
 #[derive(Debug, Clone)]
 pub struct Names {
     mapping: Arc<CategoricalMapping>,
+    /// Length of all names.
+    bytes: Arc<AtomicUsize>,
+    /// A name was refused.
+    full: Arc<AtomicBool>,
 }
+
+/// Most names of connectors, remote domains and ciphers in one reading: about 150 bytes each.
+pub const MOST_NAMES: usize = 8_000_000;
+/// Most bytes of all names together: 512 MiB.
+const MOST_NAME_BYTES: usize = 512 << 20;
 
 impl Names {
     /// An empty set of names.
     pub fn new() -> Self {
         let categories =
             Categories::random(PlSmallStr::from_static("intransit"), CategoricalPhysical::U32);
-        Self { mapping: categories.mapping() }
+        Self { mapping: categories.mapping(), bytes: Arc::default(), full: Arc::default() }
     }
 
     /// The code of a name, giving it one where it is new.
     ///
     /// # Errors
-    /// When there are more than 2³² names.
+    /// When there are more than [`MOST_NAMES`], or they are too long together; from then on the names [are full](Self::is_full).
     pub fn code(&self, name: &str) -> PolarsResult<u32> {
-        self.mapping.insert_cat(name)
+        if let Some(code) = self.known(name) {
+            return Ok(code);
+        }
+        let bytes = self.bytes.fetch_add(name.len(), Ordering::Relaxed);
+        if self.len() < MOST_NAMES && bytes < MOST_NAME_BYTES {
+            return self.mapping.insert_cat(name);
+        }
+        self.full.store(true, Ordering::Relaxed);
+        Err(PolarsError::ComputeError("there are more names than are held".into()))
+    }
+
+    /// Says whether a name was refused: what was read is then not whole.
+    pub fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
     }
 
     /// Number of names, or a little more.

@@ -92,6 +92,7 @@ pub fn report(name: &str, bytes: &[u8], settings: Settings) -> Result<Outcome, R
         organisation: "Contoso".to_owned(),
         language: "en".to_owned(),
         only: Vec::new(),
+        named: Vec::new(),
         unit: Unit::Messages,
         insights: InsightsConfig::default(),
         connectors: Vec::new(),

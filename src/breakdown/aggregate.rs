@@ -15,7 +15,7 @@ use chrono::NaiveDate;
 use crate::breakdown::settle::Count;
 use crate::breakdown::{Cell, ConnectorFacts, Scope, SourceCounts, name, to_date};
 use crate::ingest::SourceFile;
-use crate::trace::{Aggregate, Direction, Names, TlsCounts, Unit};
+use crate::trace::{Aggregate, Direction, NO_NAME, Names, TlsCounts, Unit};
 
 /// A total that message rows took the place of, or the other way round.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +93,9 @@ pub(super) fn merge(
         .into_iter()
         .map(|((day, direction, code), tls)| ((day, direction, name(names, code)), tls))
         .collect();
-    let beside = Beside { counts, files, names, scope };
+    let mut sorted: Vec<&Count> = counts.iter().collect();
+    sorted.sort_by_key(|count| place_of(count));
+    let beside = Beside { counts: sorted, files, names, scope };
     for (key, chosen) in choose(totals, files, scope, &mut merged) {
         place(key, &chosen, &beside, &mut cells, &mut merged);
     }
@@ -216,7 +218,8 @@ fn in_longest(day: i32, scope: &Scope) -> bool {
 
 /// What stands beside the totals.
 struct Beside<'a> {
-    counts: &'a [Count],
+    /// In order of day, direction and connector.
+    counts: Vec<&'a Count>,
     files: &'a [SourceFile],
     names: &'a Names,
     scope: &'a Scope,
@@ -224,12 +227,17 @@ struct Beside<'a> {
 
 impl Beside<'_> {
     /// The message counts of one key.
-    fn of(&self, key: &Key) -> Vec<&Count> {
-        let same = |count: &&Count| {
-            (count.day, count.direction) == (key.0, key.1)
-                && name(self.names, count.connector) == key.2
+    fn of(&self, key: &Key) -> &[&Count] {
+        let code = match &key.2 {
+            None => Some(NO_NAME),
+            Some(name) => self.names.known(name),
         };
-        self.counts.iter().filter(same).collect()
+        let Some(code) = code else { return &[] };
+        let wanted = (key.0, key.1, code);
+        let start = self.counts.partition_point(|count| place_of(count) < wanted);
+        let all = self.counts.get(start..).unwrap_or_default();
+        let length = all.partition_point(|count| place_of(count) == wanted);
+        all.get(..length).unwrap_or_default()
     }
 
     /// Says whether rows count messages, as totals do.
@@ -237,6 +245,10 @@ impl Beside<'_> {
         let unit = |count: &&Count| self.files.get(count.file as usize).map(|file| file.unit);
         counts.iter().all(|count| unit(count) == Some(Unit::Messages))
     }
+}
+
+fn place_of(count: &Count) -> (i32, Direction, u32) {
+    (count.day, count.direction, count.connector)
 }
 
 /// Puts a chosen total among the cells, or makes it the control of the rows there.
@@ -265,8 +277,8 @@ fn place(
     });
     let rows_say_nothing = of_rows.unknown == of_rows.total();
     let total_says_something = chosen.tls.unknown < chosen.tls.total();
-    let rows = if rows_say_nothing && total_says_something { beside.of(&key) } else { Vec::new() };
-    if !rows.is_empty() && beside.in_messages(&rows) {
+    let rows = if rows_say_nothing && total_says_something { beside.of(&key) } else { &[] };
+    if !rows.is_empty() && beside.in_messages(rows) {
         *of_rows = chosen.tls;
         if in_longest(key.0, scope) {
             for count in rows {

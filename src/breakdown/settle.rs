@@ -23,6 +23,7 @@ use super::rows::{Desk, Entry, MOST_BITS, Part, bits_for};
 use super::{CountError, at_once};
 use crate::breakdown::coverage::LocalDays;
 use crate::breakdown::{Scope, SourceCounts};
+use crate::clock::limit;
 use crate::period::Period;
 use crate::trace::{Direction, NO_NAME, RejectReason, Role, Tls};
 
@@ -97,6 +98,9 @@ pub(super) fn settle(rows: &dyn InParts, rules: &Rules<'_>) -> Result<Settled, C
             crate::store::may_panic("settling");
             if index >= 1 << bits {
                 break;
+            }
+            if limit::passed() {
+                return Err(CountError::Passed(limit::Passed));
             }
             rows.read(Part::new(index, bits), desk.fresh())?;
             if rules.windows.is_none() {

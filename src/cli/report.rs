@@ -205,6 +205,7 @@ fn request(args: &Args, home: &Home, sources: Vec<Source>) -> Result<Request, Fa
             .unwrap_or_else(|| settings::ORGANISATION.to_owned()),
         language,
         only: args.connector.clone(),
+        named: settings::named(config),
         unit: settings::unit(config, &file)?,
         insights: config.insights.clone(),
         connectors: config.connector.clone(),

@@ -11,16 +11,17 @@ use crate::archive;
 use crate::clock::Clock;
 use crate::config::Memory;
 use crate::failure::{Failure, FailureKind};
-use crate::ledger::{Key, NewRun, Purpose, Run, RunState, State, Trigger};
+use crate::ledger::{Key, NewMessage, NewRun, Purpose, Run, RunState, State, Trigger};
 use crate::render;
 use crate::run::engine::{self, Engine, EngineError, Ran};
 use crate::run::plan::Plan;
-use crate::run::prepare::{self, Beside};
+use crate::run::prepare::{self, Beside, Prepared};
 use crate::schedule;
 use crate::store;
 
 /// What `run` takes.
 #[derive(Debug, clap::Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag that may be given")]
 pub(super) struct Args {
     /// Name of a schedule, or its file
     #[arg(value_name = "SCHEDULE")]
@@ -45,6 +46,9 @@ pub(super) struct Args {
     /// Folder of a dry run [default: ./dry-run-SCHEDULE-NOMINAL]
     #[arg(long, value_name = "DIR", requires = "dry_run")]
     out: Option<PathBuf>,
+    /// Make the report and do nothing with it; end when standard input does
+    #[arg(long, hide = true, conflicts_with = "dry_run")]
+    trial: bool,
     #[command(flatten)]
     home: HomeArgs,
 }
@@ -76,6 +80,12 @@ pub(super) fn run(args: &Args, clock: Clock) -> Result<Done, Failure> {
         trigger: Trigger::Manual,
         skipped: None,
     };
+    if args.trial {
+        end_with_standard_input();
+        let files = prepared(&installation, &plan, wanted, nominal, args.revise, clock)?;
+        drop(files);
+        return Ok(Done::Well);
+    }
     if args.dry_run {
         return dry_run(args, &installation, &plan, wanted, nominal, clock);
     }
@@ -195,22 +205,31 @@ fn delivered(engine: &Engine, plan: &Plan, key: &Key) -> Result<Done, Failure> {
     Err(Failure::said(FailureKind::Delivery, &missing))
 }
 
-/// Writes exactly what would be filed and sent, and changes nothing else.
-fn dry_run(
-    args: &Args,
+/// Whoever started a trial keeps its input open, and may die.
+fn end_with_standard_input() {
+    std::thread::spawn(|| {
+        drop(std::io::copy(&mut std::io::stdin(), &mut std::io::sink()));
+        #[allow(clippy::exit, reason = "nobody waits any more for what the others do")]
+        std::process::exit(0);
+    });
+}
+
+/// What would be filed and sent, made and kept nowhere.
+fn prepared(
     installation: &Installation,
     plan: &Plan,
     wanted: NewRun,
     nominal: NaiveDateTime,
+    revise: bool,
     clock: Clock,
-) -> Result<Done, Failure> {
+) -> Result<(Key, Prepared, Vec<NewMessage>), Failure> {
     let ledger = installation.ledger()?;
     let mut key = wanted.key;
     let mut beside = Beside { due_at: Some(wanted.due_at), ..Beside::default() };
     if let Some(ledger) = &ledger {
         let newest = ledger.newest_revision(&key.schedule, &key.nominal)?;
         let made = newest.filter(|run| run.state == RunState::Done);
-        key.revision = made.map_or(1, |run| run.key.revision + u32::from(args.revise));
+        key.revision = made.map_or(1, |run| run.key.revision + u32::from(revise));
         beside.earlier = engine::earlier(ledger, plan, wanted.due_at)?;
     }
     // The place in the archive is known before; the head of the new bag is not.
@@ -224,6 +243,20 @@ fn dry_run(
     };
     let prepared = prepare::prepare(plan, &key, nominal, Some(archive))?;
     let letters = prepare::letters(plan, &key, &prepared, &beside, clock.now())?;
+    Ok((key, prepared, letters))
+}
+
+/// Writes exactly what would be filed and sent, and changes nothing else.
+fn dry_run(
+    args: &Args,
+    installation: &Installation,
+    plan: &Plan,
+    wanted: NewRun,
+    nominal: NaiveDateTime,
+    clock: Clock,
+) -> Result<Done, Failure> {
+    let (key, prepared, letters) =
+        prepared(installation, plan, wanted, nominal, args.revise, clock)?;
     let name = format!("dry-run-{}-{}", key.schedule, key.nominal.replace(':', ""));
     let folder = args.out.clone().unwrap_or_else(|| Path::new(".").join(name));
     let mut files: Vec<(PathBuf, &[u8])> = Vec::new();

@@ -10,6 +10,9 @@ use crate::ingest::cloud;
 use crate::ingest::spelling::fold;
 use crate::trace::Kind;
 
+/// Most columns of a table; further keys of JSON are not columns.
+pub(super) const MOST: usize = 4096;
+
 /// The canonical fields that a column may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Field {

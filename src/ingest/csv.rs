@@ -11,6 +11,7 @@ use std::ops::ControlFlow;
 use simd_csv::{ZeroCopyByteRecord, ZeroCopyReaderBuilder};
 
 use crate::ingest::blocks::{BLOCK, Blocks, Pool, TextBlock, newlines};
+use crate::ingest::columns;
 use crate::ingest::parts::map_row;
 use crate::ingest::row::{Cells, Context, Output};
 use crate::trace::RejectReason;
@@ -24,7 +25,8 @@ pub(super) struct Dialect {
     pub rows_start: usize,
 }
 
-/// The dialect and header of a table, from its first block. `None` without any line.
+/// The dialect and header of a table, from its first block. `None` without any line. Of a
+/// header with too many columns, one more than [`columns::MOST`] is there.
 pub(super) fn header(start: &[u8]) -> Option<(Dialect, Vec<String>)> {
     let mut preamble = 0;
     let mut stated = None;
@@ -44,7 +46,8 @@ pub(super) fn header(start: &[u8]) -> Option<(Dialect, Vec<String>)> {
     }
     let rest = start.get(preamble..)?;
     let delimiter = stated.unwrap_or_else(|| likely_delimiter(rest));
-    let (fields, used) = strict_record(rest, delimiter, &mut QuoteState::default());
+    let mut quotes = QuoteState::default();
+    let (fields, used) = strict_record(rest, delimiter, columns::MOST, &mut quotes);
     let fields = fields?.into_iter().map(|field| decode(&field).trim().to_owned()).collect();
     Some((Dialect { delimiter, rows_start: preamble + used }, fields))
 }
@@ -194,7 +197,8 @@ fn read_again(
     let mut line = first_line;
     let mut quotes = QuoteState::default();
     while !rest.is_empty() {
-        let (fields, used) = strict_record(rest, dialect.delimiter, &mut quotes);
+        let width = context.columns.width();
+        let (fields, used) = strict_record(rest, dialect.delimiter, width, &mut quotes);
         let (this, after) = rest.split_at(used);
         map_fields(context, fields, this, line, out);
         line += newlines(this).count() as u64;
@@ -247,10 +251,12 @@ struct QuoteState {
 }
 
 /// One record by the strict rule, and how many bytes it takes with its line end. `None` for
-/// a field whose quote is never closed: then the record is its first line.
+/// a field whose quote is never closed: then the record is its first line. Of a record with
+/// more than `most` fields one more is given, so that millions of them take no memory.
 fn strict_record(
     text: &[u8],
     delimiter: u8,
+    most: usize,
     quotes: &mut QuoteState,
 ) -> (Option<Vec<Vec<u8>>>, usize) {
     let mut fields = Vec::new();
@@ -268,7 +274,12 @@ fn strict_record(
                 }
             }
         };
-        fields.push(field);
+        if fields.len() <= most {
+            fields.push(field);
+        } else if let Some(last) = fields.last_mut().filter(|last| last.is_empty()) {
+            // Empty fields at the end are forgiven, others are not.
+            *last = field;
+        }
         at += used;
         match text.get(at) {
             Some(byte) if *byte == delimiter => at += 1,
@@ -323,7 +334,7 @@ mod tests {
     use super::*;
 
     fn strict(text: &str) -> (Option<Vec<String>>, usize) {
-        let (fields, used) = strict_record(text.as_bytes(), b',', &mut QuoteState::default());
+        let (fields, used) = strict_record(text.as_bytes(), b',', 3, &mut QuoteState::default());
         let fields = fields.map(|fields| {
             fields.into_iter().map(|field| String::from_utf8(field).unwrap()).collect()
         });
@@ -344,6 +355,8 @@ mod tests {
             ("\"a\" b\",c\n", Some(owned(&["a\" b", "c"])), 9),
             (",\n", Some(owned(&["", ""])), 2),
             ("a,\"b\nc,d\n", None, 5),
+            ("a,b,c,,,d,e\nf", Some(owned(&["a", "b", "c", "d"])), 12),
+            ("a,b,c,d,e,\"f\n\"\ng", Some(owned(&["a", "b", "c", "d"])), 15),
         ];
         for (text, fields, used) in cases {
             assert_eq!(strict(text), (fields, used), "{text:?}");

@@ -6,7 +6,12 @@ use std::sync::Arc;
 
 use polars::prelude::PolarsError;
 
+use crate::ingest::blocks::MAX_LINE;
+use crate::ingest::open::{MOST_TIMES, UNPACKED_ANYWAY};
 use crate::ingest::tls_rpt::TlsRptError;
+use crate::ingest::zipped::ZipFault;
+use crate::ingest::{columns, files, job, spool};
+use crate::trace::MOST_NAMES;
 
 /// Why a whole reading could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -24,12 +29,38 @@ pub enum IngestError {
     /// There is no room for copies of what can be read only once.
     #[error("cannot write to the temporary folder `{}`", path.display())]
     Spool { path: PathBuf, source: std::io::Error },
+    /// A stream goes on and on.
+    #[error("`{file}` does not end: more than {} GiB came", spool::MOST_BYTES >> 30)]
+    Endless { file: String },
+    /// A device is no file.
+    #[error("`{}` is a device, not a file", path.display())]
+    Device { path: PathBuf },
+    /// There are more files than can be told apart.
+    #[error("the sources hold more than {} files", files::MOST)]
+    TooManyFiles,
+    /// There are more names than are held.
+    #[error(
+        "the sources hold more than {MOST_NAMES} names of connectors, remote domains and ciphers, or longer ones than are held"
+    )]
+    TooManyNames,
+    /// There are more day totals than are held.
+    #[error("the sources hold more than {} day totals", job::MOST_TOTALS)]
+    TooManyTotals,
     /// A file holds nothing.
     #[error("`{file}` is empty")]
     Empty { file: String },
     /// A compressed file is damaged or cut off.
     #[error("`{file}` is damaged or cut off")]
     Corrupt { file: String, source: std::io::Error },
+    /// A compressed file unpacks to more than any trace of its length.
+    #[error(
+        "`{file}` unpacks to more than {} MiB and more than {} times its own length of {packed} bytes",
+        UNPACKED_ANYWAY >> 20, MOST_TIMES
+    )]
+    Unpacked { file: String, packed: u64 },
+    /// A ZIP archive is refused.
+    #[error("`{file}` is refused")]
+    Zip { file: String, source: ZipFault },
     /// A Parquet file is damaged.
     #[error("`{file}` is not readable as Parquet")]
     Parquet { file: String, source: Arc<PolarsError> },
@@ -39,6 +70,12 @@ pub enum IngestError {
     /// The columns are those of no known kind.
     #[error("`{file}` is no mail trace: found {}", found_columns(found))]
     NotATrace { file: String, found: Vec<String> },
+    /// A header has more columns than any trace.
+    #[error("`{file}` is no mail trace: it has more than {} columns", columns::MOST)]
+    TooManyColumns { file: String },
+    /// The first line is longer than any header.
+    #[error("`{file}` is no mail trace: its first line is longer than {} MiB", MAX_LINE >> 20)]
+    LongHeader { file: String },
     /// A column that the kind or the user's map needs is absent.
     #[error("`{file}` has no column `{column}`: found {}", found_columns(found))]
     MissingColumn { file: String, column: String, found: Vec<String> },
@@ -102,6 +139,21 @@ impl IngestError {
             Self::NoDirection { .. } | Self::Label { .. } => {
                 Some("give --direction inbound or --direction outbound")
             }
+            Self::Endless { .. } => Some("write it into a file, and give that"),
+            Self::Device { .. } => Some("give `-` for standard input, or a file"),
+            Self::TooManyNames | Self::TooManyTotals => {
+                Some("give fewer files, or see with `intransit inspect` which is no trace of yours")
+            }
+            Self::TooManyFiles => {
+                Some("name fewer, such as those of the period, or join several in one archive")
+            }
+            Self::Unpacked { .. } => Some(
+                "if it is what was exported, unpack it and give the unpacked file; \
+                 --skip-bad-files leaves it out",
+            ),
+            Self::Zip { .. } => {
+                Some("unpack it and give the folder, or leave it out with --skip-bad-files")
+            }
             Self::Corrupt { .. } | Self::Parquet { .. } | Self::Json { .. } => {
                 Some("export the file again, or leave it out with --skip-bad-files")
             }
@@ -137,6 +189,12 @@ impl IngestError {
 
     /// A file that is no trace at all may lie in a folder of traces.
     pub(super) fn is_no_trace(&self) -> bool {
-        matches!(self, Self::NotATrace { .. } | Self::Empty { .. })
+        matches!(
+            self,
+            Self::NotATrace { .. }
+                | Self::TooManyColumns { .. }
+                | Self::LongHeader { .. }
+                | Self::Empty { .. }
+        )
     }
 }

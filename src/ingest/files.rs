@@ -4,10 +4,12 @@
 //! same report whatever order the file system lists it in.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::ingest::spool::Spool;
+use crate::ingest::zipped::Member;
 use crate::ingest::{IngestError, Stat};
 
 /// One input file, or one member of an archive.
@@ -18,7 +20,7 @@ pub(super) struct Input {
     /// Where the bytes are.
     pub path: PathBuf,
     /// Member of a ZIP archive.
-    pub member: Option<usize>,
+    pub member: Option<Member>,
     /// Whether the user named the file itself, not a folder or pattern around it.
     pub named: bool,
     /// Time of the last modification.
@@ -34,11 +36,26 @@ impl Input {
     }
 }
 
-/// Expands the sources.
+/// Most files of a reading. Places of files are kept in 23 bits; a million is where listing them
+/// takes more memory than counting their rows.
+pub(super) const MOST: usize = 1_000_000;
+
+/// Says that there may be so many files.
 ///
 /// # Errors
-/// [`IngestError`] for a source that matches nothing or cannot be listed.
-pub(super) fn expand(sources: &[String], spool: &Path) -> Result<Vec<Input>, IngestError> {
+/// [`IngestError::TooManyFiles`].
+pub(super) fn check_number(files: usize) -> Result<(), IngestError> {
+    if files > MOST { Err(IngestError::TooManyFiles) } else { Ok(()) }
+}
+
+/// Expands the sources. Without a place to copy them to, pipes are named and not read.
+///
+/// # Errors
+/// [`IngestError`] for a source that matches nothing or cannot be listed, or for too many files.
+pub(super) fn expand(
+    sources: &[String],
+    spool: Option<Spool<'_>>,
+) -> Result<Vec<Input>, IngestError> {
     let mut inputs: BTreeMap<PathBuf, Input> = BTreeMap::new();
     for source in sources {
         for input in expand_one(source, spool)? {
@@ -48,15 +65,16 @@ pub(super) fn expand(sources: &[String], spool: &Path) -> Result<Vec<Input>, Ing
             }
         }
     }
+    check_number(inputs.len())?;
     let mut inputs: Vec<Input> = inputs.into_values().collect();
     inputs.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(inputs)
 }
 
-fn expand_one(source: &str, spool: &Path) -> Result<Vec<Input>, IngestError> {
+fn expand_one(source: &str, spool: Option<Spool<'_>>) -> Result<Vec<Input>, IngestError> {
     let path = Path::new(source);
     if source == "-" {
-        return Ok(vec![spool_stdin(spool)?]);
+        return spool.map_or_else(|| Ok(vec![input(path, true)]), |spool| Ok(vec![spool.stdin()?]));
     }
     // A name that exists is that file, even where it holds a `[` or `*`.
     if path.is_dir() {
@@ -64,11 +82,14 @@ fn expand_one(source: &str, spool: &Path) -> Result<Vec<Input>, IngestError> {
         list(path, &mut found)?;
         return Ok(found);
     }
-    if path.exists() && !path.is_file() {
-        // A pipe or a device can be read once: its kind is told by a copy.
-        let stream = std::fs::File::open(path)
-            .map_err(|error| IngestError::Read { path: path.to_owned(), source: error })?;
-        return Ok(vec![spool_stream(source, stream, spool)?]);
+    if let Some(meta) = path.metadata().ok().filter(|meta| !meta.is_file()) {
+        // A device may give bytes without end.
+        let device = meta.file_type().is_char_device() || meta.file_type().is_block_device();
+        return match spool {
+            _ if device => Err(IngestError::Device { path: path.to_owned() }),
+            Some(spool) => Ok(vec![spool.pipe(source, path)?]),
+            None => Ok(vec![input(path, true)]),
+        };
     }
     if path.exists() {
         return Ok(vec![input(path, true)]);
@@ -134,6 +155,7 @@ fn list(folder: &Path, found: &mut Vec<Input>) -> Result<(), IngestError> {
     for entry in std::fs::read_dir(folder).map_err(read)? {
         let entry = entry.map_err(read)?;
         let path = entry.path();
+        check_number(found.len())?;
         if entry.file_type().map_err(read)?.is_dir() {
             list(&path, found)?;
         } else if path.is_file() {
@@ -153,26 +175,4 @@ fn input(path: &Path, named: bool) -> Input {
         modified: meta.as_ref().and_then(|meta| meta.modified().ok()),
         bytes: meta.map(|meta| meta.len()),
     }
-}
-
-/// Standard input is read to a temporary file first: its kind is told by a first look, its
-/// rows by a second.
-fn spool_stdin(spool: &Path) -> Result<Input, IngestError> {
-    spool_stream("-", std::io::stdin().lock(), spool)
-}
-
-fn spool_stream(name: &str, mut stream: impl Read, spool: &Path) -> Result<Input, IngestError> {
-    let write = |source| IngestError::Spool { path: spool.to_owned(), source };
-    let (mut file, path) = tempfile::NamedTempFile::new_in(spool)
-        .and_then(|file| file.keep().map_err(|error| error.error))
-        .map_err(write)?;
-    std::io::copy(&mut stream, &mut file).map_err(write)?;
-    Ok(Input {
-        name: name.to_owned(),
-        path,
-        member: None,
-        named: true,
-        modified: None,
-        bytes: None,
-    })
 }

@@ -1,7 +1,8 @@
 //! One file on its way: what is known of it beforehand, what its parts gave, what it was.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::columns::Field;
 use super::files::Input;
@@ -20,6 +21,7 @@ pub(super) struct Job {
     pub sniffed: Sniffed,
     pub context: Context,
     year: YearRule,
+    totals: Arc<AtomicUsize>,
     state: Mutex<State>,
 }
 
@@ -65,7 +67,12 @@ pub(super) struct Shared<'a> {
     pub identity: Option<Identity>,
     pub unit: Unit,
     pub names: &'a Names,
+    /// Day totals of all files so far.
+    pub totals: &'a Arc<AtomicUsize>,
 }
+
+/// Most day totals of a reading: those of a thousand connectors for more than a year.
+pub(super) const MOST_TOTALS: usize = 1_000_000;
 
 impl Job {
     pub(super) fn new(
@@ -87,7 +94,8 @@ impl Job {
             connectors: settings.connectors.clone(),
         };
         let year = year_rule(&input, settings);
-        Self { input, source, sniffed, context, year, state: Mutex::new(State::default()) }
+        let (totals, state) = (shared.totals.clone(), Mutex::default());
+        Self { input, source, sniffed, context, year, totals, state }
     }
 
     /// Reads the stamps of a log, from its first line on.
@@ -149,7 +157,12 @@ impl Job {
     }
 
     /// Adds what one block gave.
-    pub(super) fn add(&self, sequence: u64, part: Output) {
+    pub(super) fn add(&self, sequence: u64, mut part: Output) {
+        let more = part.aggregates.len();
+        if self.totals.fetch_add(more, Ordering::Relaxed) + more > MOST_TOTALS {
+            // The reading ends with an error, and takes no more memory until then.
+            part.aggregates = Vec::new();
+        }
         self.with_state(|state| {
             let whole = &mut state.output;
             whole.rows_read += part.rows_read;

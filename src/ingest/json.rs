@@ -16,8 +16,8 @@ use crate::ingest::parts::map_row;
 use crate::ingest::row::{Context, Output};
 use crate::trace::RejectReason;
 
-/// Rows and keys looked at to learn the columns.
-const MAX_COLUMNS: usize = 4096;
+/// Keys that become columns.
+const MAX_COLUMNS: usize = crate::ingest::columns::MOST;
 /// A row of a document may be as long as a line of other files.
 const MAX_ROW: usize = crate::ingest::blocks::MAX_LINE;
 
@@ -62,7 +62,7 @@ struct Columns {
 impl Columns {
     fn add(&mut self, row: &Value) {
         for name in flat(row).into_keys() {
-            if !self.names.contains(&name) && self.names.len() < MAX_COLUMNS {
+            if self.names.len() < MAX_COLUMNS && !self.names.contains(&name) {
                 self.names.push(name);
             }
         }

@@ -12,6 +12,7 @@ use encoding_rs::{CoderResult, Decoder, UTF_16BE, UTF_16LE};
 
 pub(super) use self::hashing::Digested;
 use self::hashing::Hashing;
+use crate::clock::limit;
 use crate::ingest::IngestError;
 use crate::ingest::files::Input;
 
@@ -46,29 +47,6 @@ pub(super) fn container(input: &Input) -> Result<Container, IngestError> {
     })
 }
 
-/// Names of the files in a ZIP archive, folders left out.
-///
-/// # Errors
-/// [`IngestError::Corrupt`] when the archive has no readable directory.
-pub(super) fn members(input: &Input) -> Result<Vec<Input>, IngestError> {
-    let mut archive = archive(input)?;
-    let mut members = Vec::new();
-    for index in 0..archive.len() {
-        let member = archive.by_index(index).map_err(|error| corrupt(input, error.into()))?;
-        if member.is_file() {
-            let inner = member.name().map_err(|error| corrupt(input, error.into()))?;
-            let name = format!("{}/{inner}", input.name);
-            // Of several members some may be no trace, as in a folder.
-            members.push(Input { name, member: Some(index), named: false, ..input.clone() });
-        }
-    }
-    if let [only] = members.as_mut_slice() {
-        only.name.clone_from(&input.name);
-        only.named = input.named;
-    }
-    Ok(members)
-}
-
 /// Calls `read` with the decompressed UTF-8 text of a file, then hashes what it left.
 ///
 /// # Errors
@@ -77,9 +55,9 @@ pub(super) fn with_text<T>(
     input: &Input,
     read: impl FnOnce(&mut dyn Read) -> Result<T, IngestError>,
 ) -> Result<(T, Digested), IngestError> {
-    if input.member.is_some() {
-        let digested = digest(input)?;
-        return stream(input, &mut open(input)?, read).map(|result| (result, digested));
+    if let Some(member) = &input.member {
+        let digested = member.digest(input)?;
+        return with_start(input, read).map(|result| (result, digested));
     }
     let mut hashing = Hashing::new(open(input)?, is_utf16(input)?);
     let result = stream(input, &mut hashing, read)?;
@@ -94,24 +72,23 @@ fn stream<T>(
     read: impl FnOnce(&mut dyn Read) -> Result<T, IngestError>,
 ) -> Result<T, IngestError> {
     let damaged = |source| corrupt(input, source);
-    if let Some(index) = input.member {
-        let mut archive = archive(input)?;
-        let mut member = archive.by_index(index).map_err(|error| damaged(error.into()))?;
-        return read(&mut text(&mut member).map_err(damaged)?);
-    }
-    match container(input)? {
+    let container = container(input)?;
+    let read_text = |inner: &mut dyn Read| {
+        read(&mut text(inner).map_err(|source| match container {
+            Container::Gzip | Container::Zstd => damaged(source),
+            Container::Plain | Container::Zip | Container::Parquet => read_error(input, source),
+        })?)
+    };
+    match container {
         Container::Gzip => {
             let buffered = BufReader::with_capacity(1 << 16, raw);
-            let mut decoder = flate2::bufread::MultiGzDecoder::new(buffered);
-            read(&mut text(&mut decoder).map_err(damaged)?)
+            unpack(input, flate2::bufread::MultiGzDecoder::new(buffered), read_text)
         }
         Container::Zstd => {
-            let mut decoder = zstd::stream::read::Decoder::new(raw).map_err(damaged)?;
-            read(&mut text(&mut decoder).map_err(damaged)?)
+            let decoder = zstd::stream::read::Decoder::new(raw).map_err(damaged)?;
+            unpack(input, decoder, read_text)
         }
-        Container::Plain | Container::Zip | Container::Parquet => {
-            read(&mut text(raw).map_err(|source| read_error(input, source))?)
-        }
+        Container::Plain | Container::Zip | Container::Parquet => read_text(raw),
     }
 }
 
@@ -123,7 +100,9 @@ pub(super) fn with_start<T>(
     input: &Input,
     read: impl FnOnce(&mut dyn Read) -> Result<T, IngestError>,
 ) -> Result<T, IngestError> {
-    stream(input, &mut open(input)?, read)
+    let Some(member) = &input.member else { return stream(input, &mut open(input)?, read) };
+    let damaged = |source| corrupt(input, source);
+    member.with_bytes(input, |inner| read(&mut text(inner).map_err(damaged)?))
 }
 
 /// Hashes a file that is read by other means.
@@ -142,8 +121,77 @@ pub(super) fn open(input: &Input) -> Result<File, IngestError> {
     File::open(&input.path).map_err(|source| read_error(input, source))
 }
 
-fn archive(input: &Input) -> Result<zip::ZipArchive<File>, IngestError> {
-    zip::ZipArchive::new(open(input)?).map_err(|error| corrupt(input, error.into()))
+/// How much longer than the file itself may be what it unpacks to: real traces shrink to a
+/// tenth, and to a hundredth where all lines are alike.
+pub(super) const MOST_TIMES: u64 = 250;
+/// What any file may unpack to, however short it is: 256 MiB.
+pub(super) const UNPACKED_ANYWAY: u64 = 256 << 20;
+
+/// Says that a file may unpack to so many bytes.
+///
+/// # Errors
+/// [`IngestError::Unpacked`] when that is more than any honest trace of its length, and more
+/// than 256 MiB.
+pub(super) fn check_unpacked(input: &Input, bytes: u64) -> Result<(), IngestError> {
+    let packed = packed(input)?;
+    if bytes > most_unpacked(packed) { Err(unpacked(input, packed)) } else { Ok(()) }
+}
+
+fn most_unpacked(packed: u64) -> u64 {
+    packed.saturating_mul(MOST_TIMES).max(UNPACKED_ANYWAY)
+}
+
+fn packed(input: &Input) -> Result<u64, IngestError> {
+    let meta = open(input)?.metadata().map_err(|source| read_error(input, source))?;
+    Ok(meta.len())
+}
+
+fn unpacked(input: &Input, packed: u64) -> IngestError {
+    IngestError::Unpacked { file: input.name.clone(), packed }
+}
+
+/// Calls `read` with what a decoder of this file gives, as long as that is within reason.
+fn unpack<T>(
+    input: &Input,
+    decoder: impl Read,
+    read: impl FnOnce(&mut dyn Read) -> Result<T, IngestError>,
+) -> Result<T, IngestError> {
+    let packed = packed(input)?;
+    at_most(decoder, most_unpacked(packed), read, || unpacked(input, packed))
+}
+
+/// Calls `read` with at most so many bytes.
+///
+/// # Errors
+/// `beyond` where there are more, whatever `read` made of it.
+pub(super) fn at_most<T>(
+    inner: impl Read,
+    most: u64,
+    read: impl FnOnce(&mut dyn Read) -> Result<T, IngestError>,
+    beyond: impl FnOnce() -> IngestError,
+) -> Result<T, IngestError> {
+    let mut bounded = AtMost { inner, left: most, more: false };
+    let result = read(&mut bounded);
+    if bounded.more { Err(beyond()) } else { result }
+}
+
+/// Ends with an error behind a number of bytes, and remembers that it did.
+struct AtMost<R> {
+    inner: R,
+    left: u64,
+    more: bool,
+}
+
+impl<R: Read> Read for AtMost<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        limit::check()?;
+        let length = self.inner.read(buffer)?;
+        match self.left.checked_sub(u64::try_from(length).unwrap_or(u64::MAX)) {
+            Some(left) => self.left = left,
+            None => self.more = true,
+        }
+        if self.more { Err(std::io::Error::other("more than is read")) } else { Ok(length) }
+    }
 }
 
 /// The error of a file whose content is damaged.

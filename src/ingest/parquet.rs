@@ -9,6 +9,7 @@ use polars_io::SerReader;
 use polars_io::parquet::read::ParquetReader;
 use serde_json::{Map, Value};
 
+use crate::clock::limit;
 use crate::ingest::IngestError;
 use crate::ingest::files::Input;
 use crate::ingest::open;
@@ -105,10 +106,10 @@ fn each_frame(
     used: Option<&[String]>,
     mut each: impl FnMut(&DataFrame, u64) -> PolarsResult<()>,
 ) -> Result<(), IngestError> {
-    let rows =
-        ParquetReader::new(open::open(input)?).num_rows().map_err(|error| corrupt(input, error))?;
+    let rows = rows(input)?;
     let mut start = 0;
     while start < rows {
+        limit::check().map_err(|source| open::corrupt(input, source))?;
         let frame = ParquetReader::new(open::open(input)?)
             .with_columns(used.map(<[String]>::to_vec))
             .with_slice(Some((start, SLICE)))
@@ -121,6 +122,18 @@ fn each_frame(
         start += frame.height();
     }
     Ok(())
+}
+
+/// Number of rows, where they are within reason: a row counts as a byte at least, since a column
+/// of one value takes next to none, however many rows there are.
+fn rows(input: &Input) -> Result<usize, IngestError> {
+    let mut reader = ParquetReader::new(open::open(input)?);
+    let metadata = reader.get_metadata().map_err(|error| corrupt(input, error))?;
+    let sizes = metadata.row_groups.iter().map(|group| group.total_byte_size() as u64);
+    let unpacked = sizes.fold(0, u64::saturating_add);
+    let rows = metadata.num_rows;
+    open::check_unpacked(input, unpacked.max(rows as u64))?;
+    Ok(rows)
 }
 
 fn texts(

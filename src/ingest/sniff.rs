@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use crate::config::ColumnMap;
 use crate::ingest::blocks::{BLOCK, MAX_LINE};
-use crate::ingest::columns::{AbsentColumn, Columns, Field};
+use crate::ingest::columns::{self, AbsentColumn, Columns, Field};
 use crate::ingest::csv::{self, Dialect};
 use crate::ingest::files::Input;
 use crate::ingest::json::{self, Shape};
@@ -176,7 +176,11 @@ fn format(
     settings: &Settings,
 ) -> Result<(Format, Vec<String>, Vec<u8>), IngestError> {
     if input.member.is_none() && open::container(input)? == open::Container::Parquet {
-        return Ok((Format::Parquet, parquet::columns(input)?, Vec::new()));
+        let headers = parquet::columns(input)?;
+        if headers.len() > columns::MOST {
+            return Err(IngestError::TooManyColumns { file: input.name.clone() });
+        }
+        return Ok((Format::Parquet, headers, Vec::new()));
     }
     let start = beginning(input)?;
     if start.trim_ascii().is_empty() {
@@ -192,7 +196,14 @@ fn format(
     if let Some((shape, headers)) = json::sniff(&start) {
         return Ok((Format::Json(shape), headers, start));
     }
+    let first_line = start.trim_ascii_start();
+    if start.len() >= MAX_LINE && memchr::memchr(b'\n', first_line).is_none() {
+        return Err(IngestError::LongHeader { file: input.name.clone() });
+    }
     match csv::header(&start) {
+        Some((_, headers)) if headers.len() > columns::MOST => {
+            Err(IngestError::TooManyColumns { file: input.name.clone() })
+        }
         Some((dialect, headers)) => Ok((Format::Csv(dialect), headers, start)),
         None => Err(IngestError::NotATrace { file: input.name.clone(), found: Vec::new() }),
     }

@@ -215,25 +215,51 @@ impl Ledger {
         Ok(runs)
     }
 
-    /// Marks a run as being run.
+    /// Marks a run as being run, and counts the start.
     ///
     /// # Errors
-    /// [`LedgerError`] when the ledger fails.
-    pub fn begin(&self, key: &Key, now: DateTime<Utc>) -> Result<(), LedgerError> {
-        self.change(
-            key,
-            "state = 'running', started = :at, reason = NULL, next_at = NULL, finished = NULL",
-            now,
-            None,
-        )
+    /// [`LedgerError`] when the ledger fails; nothing is then changed.
+    pub fn begin(&mut self, key: &Key, now: DateTime<Utc>) -> Result<(), LedgerError> {
+        let set = "state = 'running', started = :at, reason = NULL, next_at = NULL,
+                   finished = NULL";
+        let transaction = self.connection.transaction()?;
+        change(&transaction, key, set, now, None)?;
+        transaction.execute(
+            "INSERT INTO start (schedule, nominal, revision, count) VALUES (?1, ?2, ?3, 1)
+             ON CONFLICT DO UPDATE SET count = count + 1",
+            params![key.schedule, key.nominal, key.revision],
+        )?;
+        transaction.commit()?;
+        store::step("run changed");
+        Ok(())
     }
 
-    /// Puts a run back to be run, not before `until` where that is given.
+    /// How often a run was begun without coming to an end.
     ///
     /// # Errors
     /// [`LedgerError`] when the ledger fails.
+    pub fn starts(&self, key: &Key) -> Result<u32, LedgerError> {
+        let sql = "SELECT count FROM start WHERE schedule = ?1 AND nominal = ?2 AND revision = ?3";
+        let key = params![key.schedule, key.nominal, key.revision];
+        Ok(self.connection.query_row(sql, key, |row| row.get(0)).optional()?.unwrap_or(0))
+    }
+
+    /// Says whether any run of a schedule was begun without coming to an end.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger fails.
+    pub fn is_started(&self, schedule: &str) -> Result<bool, LedgerError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM start WHERE schedule = ?1)";
+        Ok(self.connection.query_row(sql, [schedule], |row| row.get(0))?)
+    }
+
+    /// Puts a run back to be run, not before `until` where that is given. With a `reason` it came
+    /// to an end; without one its process ended in the middle, and its start counts.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger fails; nothing is then changed.
     pub fn postpone(
-        &self,
+        &mut self,
         key: &Key,
         until: DateTime<Utc>,
         reason: Option<&str>,
@@ -243,7 +269,14 @@ impl Ledger {
         let set = format!(
             "state = 'due', sealing = NULL, next_at = :at, reason = :reason, attempts = {attempts}"
         );
-        self.change(key, &set, until, reason)
+        let transaction = self.connection.transaction()?;
+        change(&transaction, key, &set, until, reason)?;
+        if reason.is_some() {
+            came_to_an_end(&transaction, key)?;
+        }
+        transaction.commit()?;
+        store::step("run changed");
+        Ok(())
     }
 
     /// Marks a run as failed, with the messages that tell of it, in one transaction.
@@ -261,6 +294,7 @@ impl Ledger {
                    next_at = NULL, attempts = attempts + 1";
         let transaction = self.connection.transaction()?;
         change(&transaction, key, set, now, Some(reason))?;
+        came_to_an_end(&transaction, key)?;
         for message in told {
             super::outbox::insert(&transaction, message, now)?;
         }
@@ -302,6 +336,7 @@ impl Ledger {
              WHERE schedule = ?1 AND nominal = ?2 AND revision = ?3",
             params![key.schedule, key.nominal, key.revision, text(now), seq, head.bag],
         )?;
+        came_to_an_end(&transaction, key)?;
         for message in messages {
             super::outbox::insert(&transaction, message, now)?;
         }
@@ -346,6 +381,15 @@ fn change(
         },
     )?;
     debug_assert_eq!(changed, 1, "{key} is in the ledger and not done");
+    Ok(())
+}
+
+/// Starts are counted anew after an end.
+fn came_to_an_end(connection: &rusqlite::Connection, key: &Key) -> Result<(), LedgerError> {
+    connection.execute(
+        "DELETE FROM start WHERE schedule = ?1 AND nominal = ?2 AND revision = ?3",
+        params![key.schedule, key.nominal, key.revision],
+    )?;
     Ok(())
 }
 

@@ -642,7 +642,7 @@ impl Builder<'_> {
     }
 
     fn name(&self, connector: Option<&str>) -> String {
-        connector.map_or_else(|| self.words.text("connector.none"), clean)
+        view::connector(self.report, self.words, connector)
     }
 }
 

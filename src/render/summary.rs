@@ -29,6 +29,9 @@ fn text(view: &View, words: &Words) -> String {
         }
         out.push('\n');
     }
+    if let Some(folded) = &view.folded {
+        out.push_str(&format!("{folded}\n\n"));
+    }
     out
 }
 

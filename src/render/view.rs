@@ -12,7 +12,7 @@ use serde::Serialize;
 pub(super) use self::evidence::{SOURCE_COLUMNS, SourceColumn, source_notes};
 use self::period::Builder;
 pub(super) use self::period::round_up;
-use super::words::Words;
+use super::words::{Words, number};
 use super::{RenderError, clean};
 use crate::report::Report;
 
@@ -28,6 +28,8 @@ pub(super) struct View {
     pub about: String,
     /// What stands above everything else: a revision, missing traces, a limit.
     pub notices: Vec<String>,
+    /// That connectors are counted together; it is among the notices, too.
+    pub folded: Option<String>,
     pub made_by: String,
     pub footer: String,
     pub periods: Vec<PeriodView>,
@@ -232,6 +234,7 @@ pub(super) fn build(report: &Report) -> Result<View, RenderError> {
         question: words.text("report.question"),
         about: about(report, &organisation, words),
         notices: notices(report, words),
+        folded: folded(report, words),
         made_by: words.fill(
             "report.made_by",
             &[
@@ -242,7 +245,11 @@ pub(super) fn build(report: &Report) -> Result<View, RenderError> {
         ),
         footer: words.fill("report.footer", &[("organisation", &organisation), ("dates", &dates)]),
         organisation,
-        periods: report.periods.iter().map(|period| Builder { words, period }.build()).collect(),
+        periods: report
+            .periods
+            .iter()
+            .map(|period| Builder { report, words, period }.build())
+            .collect(),
         tls_rpt: sessions::sessions(report, words),
         evidence: evidence::evidence(report, words),
     })
@@ -285,7 +292,26 @@ fn notices(report: &Report, words: &Words) -> Vec<String> {
             None => words.fill("notice.no_rows", &[("needed", &needed)]),
         });
     }
+    notices.extend(folded(report, words));
     notices
+}
+
+/// That there are too many connectors to be told apart.
+fn folded(report: &Report, words: &Words) -> Option<String> {
+    let folded = report.folded.as_ref()?;
+    let (limit, n) = (number(folded.limit), number(folded.connectors));
+    let places = [("limit", limit), ("n", n), ("other", words.text("connector.other"))];
+    let places = places.each_ref().map(|(name, value)| (*name, value.as_str()));
+    Some(words.fill("notice.folded", &places))
+}
+
+/// A connector's name for a reader.
+pub(super) fn connector(report: &Report, words: &Words, name: Option<&str>) -> String {
+    match name {
+        None => words.text("connector.none"),
+        Some(name) if report.is_other(name) => words.text("connector.other"),
+        Some(name) => clean(name),
+    }
 }
 
 fn cell(text: impl Into<String>) -> Cell {

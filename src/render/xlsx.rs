@@ -101,7 +101,10 @@ impl Book<'_> {
     }
 
     fn name<'b>(&self, connector: Option<&'b str>) -> Value<'b> {
-        connector.map_or_else(|| Value::Word(self.words.text("connector.none")), Value::Foreign)
+        match connector {
+            Some(name) if !self.report.is_other(name) => Value::Foreign(name),
+            other => Value::Word(view::connector(self.report, self.words, other)),
+        }
     }
 
     fn heads(&self, keys: &[&str]) -> Vec<String> {
@@ -253,6 +256,13 @@ impl Book<'_> {
                     Value::Foreign(&peer.peer),
                 ];
                 row.extend(counts(peer.messages, &peer.tls));
+                sheet.row(&row)?;
+            }
+            if let Some(other) = &period.other_peers {
+                let name = self.words.count("peers.other", other.peers);
+                let mut row =
+                    vec![Value::Word(view.title.clone()), Value::Empty, Value::Word(name)];
+                row.extend(counts(other.messages, &other.tls));
                 sheet.row(&row)?;
             }
         }

@@ -20,6 +20,7 @@ pub fn limited(report: &Report, connectors: &[String]) -> Report {
     limited.skipped.clear();
     limited.rejects.clear();
     limited.tls_rpt = None;
+    limited.folded = None;
     if let Some(changes) = limited.archive.as_mut().and_then(|archive| archive.changes.as_mut()) {
         changes.retain(|change| is_for_everyone(&change.key));
     }
@@ -53,6 +54,7 @@ fn limit(period: &mut PeriodReport, connectors: &[String]) {
     // What is about no connector and no direction is about the traces as a whole.
     period.insights.retain(|insight| insight.direction.is_none() || meant(&insight.connector));
     period.peers.clear();
+    period.other_peers = None;
     let coverage = &mut period.coverage;
     coverage.capped_files.clear();
     coverage.controls.retain(|control| meant(&control.connector));

@@ -28,7 +28,8 @@ const LOOK: TimeDelta = TimeDelta::seconds(20);
 const LEAP: TimeDelta = TimeDelta::days(1);
 /// How long it is not believed.
 const DISBELIEF: TimeDelta = TimeDelta::hours(1);
-/// A pass that takes longer is stuck: the watchdog is no longer fed.
+/// What takes longer than the longest `run_timeout`, and this, is stuck: the watchdog is no
+/// longer fed.
 const STUCK_SECONDS: u64 = 3 * 3600;
 
 /// Settings read again: the installation and its plans, or what is wrong with them.
@@ -47,13 +48,13 @@ pub fn run(mut engine: Engine, clock: Clock, reload: &Reload<'_>) -> Result<(), 
             tracing::error!(signal, "cannot watch for the signal: {error}");
         }
     }
-    let alive = Arc::new(AtomicU64::new(boot_seconds()));
-    let mut watchdog = feed_watchdog(&alive);
+    let pulse = Pulse::of(&engine);
+    let mut watchdog = feed_watchdog(&pulse);
     say(&[NotifyState::Ready]);
     tracing::info!(schedules = engine.plans().len(), "ready");
     let mut watch = Watch::new(clock);
     while !stop.load(Ordering::Relaxed) {
-        alive.store(boot_seconds(), Ordering::Relaxed);
+        pulse.passes.fetch_add(1, Ordering::Relaxed);
         // It never ends by itself: a defect in it is one of the daemon.
         if let Some(Err(panic)) =
             watchdog.take_if(|thread| thread.is_finished()).map(JoinHandle::join)
@@ -62,6 +63,7 @@ pub fn run(mut engine: Engine, clock: Clock, reload: &Reload<'_>) -> Result<(), 
         }
         if again.swap(false, Ordering::Relaxed) {
             reload_plans(&mut engine, reload);
+            pulse.longest_seconds.store(longest_seconds(&engine), Ordering::Relaxed);
         }
         if watch.believes(clock) {
             engine.pass(&stop)?;
@@ -146,15 +148,43 @@ fn boot_seconds() -> u64 {
     u64::try_from(clock_gettime(ClockId::Boottime).tv_sec).unwrap_or(0)
 }
 
+/// What shows that the engine moves.
+#[derive(Debug, Clone)]
+struct Pulse {
+    passes: Arc<AtomicU64>,
+    runs: Arc<AtomicU64>,
+    /// How long a run may take.
+    longest_seconds: Arc<AtomicU64>,
+}
+
+impl Pulse {
+    fn of(engine: &Engine) -> Self {
+        let longest_seconds = Arc::new(AtomicU64::new(longest_seconds(engine)));
+        Self { passes: Arc::default(), runs: engine.beat(), longest_seconds }
+    }
+
+    fn count(&self) -> (u64, u64) {
+        (self.passes.load(Ordering::Relaxed), self.runs.load(Ordering::Relaxed))
+    }
+}
+
+fn longest_seconds(engine: &Engine) -> u64 {
+    engine.plans().iter().map(|plan| plan.longest().as_secs()).max().unwrap_or(0)
+}
+
 /// Feeds systemd's watchdog for as long as the engine moves.
-fn feed_watchdog(alive: &Arc<AtomicU64>) -> Option<JoinHandle<()>> {
+fn feed_watchdog(pulse: &Pulse) -> Option<JoinHandle<()>> {
     let interval = sd_notify::watchdog_enabled()?;
-    let alive = Arc::clone(alive);
+    let pulse = pulse.clone();
     Some(std::thread::spawn(move || {
+        let (mut seen, mut since) = (pulse.count(), boot_seconds());
         loop {
             crate::store::may_panic("watchdog");
-            let stuck = boot_seconds().saturating_sub(alive.load(Ordering::Relaxed));
-            if stuck < STUCK_SECONDS {
+            if pulse.count() != seen {
+                (seen, since) = (pulse.count(), boot_seconds());
+            }
+            let longest = pulse.longest_seconds.load(Ordering::Relaxed);
+            if boot_seconds().saturating_sub(since) < longest.saturating_add(STUCK_SECONDS) {
                 say(&[NotifyState::Watchdog]);
             }
             std::thread::sleep(interval / 2);

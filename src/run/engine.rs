@@ -5,9 +5,10 @@
 //! as done together with its messages, then mailed; failing mail never unmakes a report.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
 use super::due::new_runs;
 use super::evidence::Evidence;
@@ -16,10 +17,11 @@ use super::outbox::{self, Posts};
 use super::plan::Plan;
 use super::post::Post;
 use super::prepare::{self, Beside, Prepared};
+use super::trial::{self, Trial};
 use super::{RunError, chain, changes};
 use crate::archive::sign::Signer;
 use crate::archive::{self, ArchiveError, Place, Sealed};
-use crate::clock::Clock;
+use crate::clock::{Clock, limit};
 use crate::config::{ConfigError, Home};
 use crate::cube;
 use crate::ledger::{
@@ -35,6 +37,8 @@ use crate::store;
 const LOOK_AGAIN: TimeDelta = TimeDelta::minutes(15);
 /// Waits in minutes before a run that failed for want of the machine is tried again.
 const WAITS: [i64; 4] = [1, 5, 15, 60];
+/// Exit code of a process that cannot stop a report: that of other defects.
+const STUCK: i32 = 5;
 /// Earlier runs of which a mail may speak.
 const EARLIER: usize = 8;
 
@@ -109,6 +113,9 @@ pub struct Engine {
     posts: Posts,
     ledger: Ledger,
     clock: Clock,
+    trial: Trial,
+    /// When something last moved, for whoever watches.
+    beat: Arc<AtomicU64>,
 }
 
 impl Engine {
@@ -127,7 +134,8 @@ impl Engine {
         let lock = Lock::take(state, who)?;
         let ledger = Ledger::open(lock)?;
         let posts = posts(home, &plans);
-        let mut engine = Self { plans, posts, ledger, clock };
+        let trial = Trial { config: home.file.clone(), clock };
+        let mut engine = Self { plans, posts, ledger, clock, trial, beat: Arc::default() };
         engine.recover()?;
         Ok(engine)
     }
@@ -135,12 +143,18 @@ impl Engine {
     /// Puts other plans in the place of these, as after a change of settings.
     pub fn reload(&mut self, home: &Home, plans: Vec<Plan>) {
         self.posts = posts(home, &plans);
+        self.trial.config.clone_from(&home.file);
         self.plans = plans;
     }
 
     /// The ledger.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// Counts up whenever a run begins or comes to an end.
+    pub fn beat(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.beat)
     }
 
     /// The plans.
@@ -234,7 +248,19 @@ impl Engine {
         for plan in &plans {
             self.write_down(plan)?;
         }
+        // What may end the process comes last, when all else is done.
+        let mut suspects = Vec::new();
         for plan in &plans {
+            if self.ledger.is_started(&plan.name)? {
+                suspects.push(plan);
+            } else {
+                self.run_due(plan, stop, &mut pass)?;
+            }
+        }
+        if !suspects.is_empty() && !stop.load(Ordering::Relaxed) {
+            outbox::deliver(&mut self.ledger, &self.posts, self.clock, None, stop)?;
+        }
+        for plan in suspects {
             self.run_due(plan, stop, &mut pass)?;
         }
         if !stop.load(Ordering::Relaxed) {
@@ -290,7 +316,9 @@ impl Engine {
             if waits || stop.load(Ordering::Relaxed) {
                 break;
             }
+            self.beat.fetch_add(1, Ordering::Relaxed);
             let ran = self.execute(plan, &run)?;
+            self.beat.fetch_add(1, Ordering::Relaxed);
             let goes_on = !matches!(ran, Ran::Waits { .. });
             pass.ran.push((run.key, ran));
             if !goes_on {
@@ -334,8 +362,12 @@ impl Engine {
             self.ledger.fail(key, started, &reason, &[])?;
             return Ok(Ran::Failed { reason, fault: Fault::Internal });
         };
+        let starts = self.ledger.starts(key)?;
         self.ledger.begin(key, started)?;
         tracing::info!(run = %key, "running");
+        if let Some(reason) = self.ends_its_process(plan, key, starts) {
+            return self.failed(plan, run, reason, Fault::Internal);
+        }
         let may_wait = run.trigger == Trigger::Schedule;
         let deadline = plan.wait_for_data.as_ref().filter(|_| may_wait);
         let deadline = deadline.map(|wait| run.due_at + wait.length());
@@ -345,7 +377,7 @@ impl Engine {
             Err(error) => return self.machine_failed(plan, run, &error),
         };
         let archive = archive_report(&self.ledger, plan, key, &place, signer.as_ref())?;
-        let prepared = match prepare::prepare(plan, key, nominal, Some(archive)) {
+        let prepared = match within_time(plan, key, nominal, archive) {
             Ok(prepared) => prepared,
             Err(error) if error.is_machine() => {
                 return self.machine_failed(plan, run, &error.into());
@@ -373,6 +405,20 @@ impl Engine {
                 },
             },
         }
+    }
+
+    /// Why a run is not made in this process, where it ended several that began it.
+    fn ends_its_process(&self, plan: &Plan, key: &Key, starts: u32) -> Option<String> {
+        let times = format!("the process ended in the middle {starts} times");
+        if starts >= trial::HOPELESS {
+            return Some(times);
+        }
+        if starts == 0 || !starts.is_multiple_of(trial::SUSPECT) {
+            return None;
+        }
+        tracing::warn!(run = %key, "{times}: the report is made in a process of its own first");
+        let how = self.trial.dies(plan, &key.nominal)?;
+        Some(format!("{times}, and a process that only made the report {how}"))
     }
 
     /// Puts the archive in order after sealing failed: what has no head is removed, and what
@@ -546,6 +592,9 @@ impl Engine {
                 format!("{}: [[source]]: {}", plan.file.display(), error.chain())
             }
             _ if error.is_settings() => format!("branding.templates: {}", error.chain()),
+            RunError::Passed => {
+                format!("run_timeout = \"{}\": {}", plan.run_timeout.text(), error.chain())
+            }
             _ => error.chain(),
         };
         match waits {
@@ -641,6 +690,30 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// Makes a report within the time that it may take. A defect that shows itself as a panic ends
+/// the run, not the process.
+fn within_time(
+    plan: &Plan,
+    key: &Key,
+    nominal: NaiveDateTime,
+    archive: ArchiveReport,
+) -> Result<Prepared, RunError> {
+    let run = key.to_string();
+    let stuck = move || {
+        tracing::error!(run, "the report does not stop, long after run_timeout: the process ends");
+        #[allow(clippy::exit, reason = "no thread can be ended but with all others")]
+        std::process::exit(STUCK);
+    };
+    let prepare = || prepare::prepare(plan, key, nominal, Some(archive));
+    let prepare = std::panic::AssertUnwindSafe(prepare);
+    let made = limit::within(plan.longest(), stuck, || std::panic::catch_unwind(prepare));
+    made.unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().cloned();
+        let said = said.or_else(|| panic.downcast_ref::<&str>().map(|said| (*said).to_owned()));
+        Err(RunError::Panicked(said.unwrap_or_default()))
+    })
 }
 
 /// The letters that tell those of `[notify]`.

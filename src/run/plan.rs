@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use chrono_tz::Tz;
@@ -19,6 +20,9 @@ use crate::schedule::Pattern;
 
 /// How far back missed occurrences are made up for where nothing is said.
 const MISSED_WINDOW: TimeDelta = TimeDelta::days(35);
+
+/// How long making a report may take where nothing is said.
+const RUN_TIMEOUT_HOURS: i64 = 6;
 
 /// Runs that no schedule made have these names in the place of a schedule's.
 pub const RESERVED: [&str; 2] = ["on-demand", "closing"];
@@ -42,6 +46,8 @@ pub struct Plan {
     pub missed_window: TimeDelta,
     /// How long to wait for traces.
     pub wait_for_data: Option<Span>,
+    /// How long making a report may take.
+    pub run_timeout: Span,
     /// Whether it rests.
     pub paused: bool,
     /// What each report is made of.
@@ -99,6 +105,11 @@ impl Plan {
             _ => Err(checks.faults),
         }
     }
+
+    /// How long making a report may take.
+    pub fn longest(&self) -> Duration {
+        self.run_timeout.length().to_std().unwrap_or(Duration::MAX)
+    }
 }
 
 fn build(home: &Home, schedule: &ScheduleSettings, checks: &mut Checks) -> Option<Plan> {
@@ -120,6 +131,7 @@ fn build(home: &Home, schedule: &ScheduleSettings, checks: &mut Checks) -> Optio
         let hint = "name the file otherwise";
         checks.faults.push(ConfigError::value(file, "name", "is taken", hint));
     }
+    let run_timeout = checks.take(run_timeout(config, file));
     let wait = config.wait_for_data.clone().or_else(|| config.mail.wait_for_data.clone());
     let zone = zone?;
     Some(Plan {
@@ -130,6 +142,7 @@ fn build(home: &Home, schedule: &ScheduleSettings, checks: &mut Checks) -> Optio
         zone,
         missed: config.missed.unwrap_or(Missed::All),
         missed_window: config.missed_window.as_ref().map_or(MISSED_WINDOW, Span::length),
+        run_timeout: run_timeout?,
         paused: config.paused.unwrap_or(false),
         request: Request {
             sources: sources?,
@@ -145,6 +158,7 @@ fn build(home: &Home, schedule: &ScheduleSettings, checks: &mut Checks) -> Optio
                 .unwrap_or_else(|| settings::ORGANISATION.to_owned()),
             language: language?,
             only: Vec::new(),
+            named: settings::named(config),
             unit: unit?,
             insights: config.insights.clone(),
             connectors: config.connector.clone(),
@@ -188,6 +202,15 @@ fn pattern(text: Option<&str>, file: &Path) -> Result<Pattern, ConfigError> {
     })
 }
 
+fn run_timeout(config: &Config, file: &Path) -> Result<Span, ConfigError> {
+    let timeout = config.run_timeout.clone().unwrap_or_else(|| Span::hours(RUN_TIMEOUT_HOURS));
+    if timeout.length() < TimeDelta::seconds(1) {
+        let hint = "write a length of time such as run_timeout = \"6h\"";
+        return Err(ConfigError::value(file, "run_timeout", "is no time at all", hint));
+    }
+    Ok(timeout)
+}
+
 fn zone(text: Option<&str>, file: &Path) -> Result<Tz, ConfigError> {
     let hint = "an IANA name, such as timezone = \"America/Sao_Paulo\"";
     match text {
@@ -205,6 +228,10 @@ fn sources(home: &Home, schedule: &ScheduleSettings) -> Result<Vec<ingest::Sourc
     let connectors = settings::connectors(config, file)?;
     let given = ingest::Settings { connectors, ..ingest::Settings::default() };
     let one = |source| settings::source(source, &home.root, file, &given);
+    if config.source.iter().any(|source| source.path == "-") {
+        let hint = "name files: nobody types or pipes anything into a schedule";
+        return Err(ConfigError::value(file, "source.path", "`-` is standard input", hint));
+    }
     config.source.iter().map(one).collect()
 }
 

@@ -15,6 +15,7 @@ use crate::ledger::{Key, NewMessage, Purpose};
 use crate::render::branding::Branding;
 use crate::render::{self, Format, mail};
 use crate::report::{ArchiveReport, Report, RunReport, broken_law, limited};
+use crate::store;
 
 /// Rendered files: name and content.
 type Files = Vec<(String, Vec<u8>)>;
@@ -58,6 +59,7 @@ pub fn prepare(
     nominal: NaiveDateTime,
     archive: Option<ArchiveReport>,
 ) -> Result<Prepared, RunError> {
+    store::risk(&plan.name);
     let mut request = plan.request.clone();
     request.as_of = Some(nominal.date());
     request.run = Some(RunReport {

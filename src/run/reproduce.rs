@@ -151,6 +151,7 @@ fn request(
         organisation: filed.organisation.clone(),
         language: filed.language.clone(),
         only: filed.only.clone(),
+        named: settings::named(config),
         unit: settings::unit(config, &file)?,
         insights: config.insights.clone(),
         connectors: config.connector.clone(),

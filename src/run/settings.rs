@@ -61,6 +61,12 @@ pub fn unit(config: &Config, file: &Path) -> Result<Unit, ConfigError> {
     }
 }
 
+/// Connectors that the settings name: they stand in a report however many others there are.
+pub fn named(config: &Config) -> Vec<String> {
+    let known = config.connector.iter().map(|connector| &connector.name);
+    known.chain(config.recipient.iter().flat_map(|reader| &reader.connectors)).cloned().collect()
+}
+
 /// `periods`
 ///
 /// # Errors

@@ -207,6 +207,7 @@ impl Office {
             organisation: "Contoso".to_owned(),
             language: "en".to_owned(),
             only: Vec::new(),
+            named: Vec::new(),
             unit: self.unit,
             insights: InsightsConfig::default(),
             connectors: Vec::new(),

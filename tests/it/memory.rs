@@ -114,7 +114,7 @@ fn a_disk_that_takes_no_rows_is_an_error_and_no_number() {
     let collector = Collector::new(Room { bytes: 0, folder: "/nonexistent/x".into() });
     let sink = |block| collector.push(&block);
     let reading = ingest::read(&sources, false, Unit::Messages, &names, &sink).unwrap();
-    let scope = Scope { zone: Tz::UTC, periods: Vec::new(), only: Vec::new() };
+    let scope = Scope { zone: Tz::UTC, periods: Vec::new(), only: Vec::new(), named: Vec::new() };
     let error = collector.finish(&reading, &names, &scope).unwrap_err();
     let failure = Failure::from(RunError::Count(error));
     assert_eq!(failure.kind as i32, 5);

@@ -113,6 +113,7 @@ fn period(id: &str, names: &[String]) -> PeriodReport {
         totals: DIRECTIONS.map(total).into(),
         daily: connectors.iter().map(day).collect(),
         peers: ["fabrikam.example", "müller.example"].map(peer).into(),
+        other_peers: None,
         insights: connectors.iter().take(3).map(insight).collect(),
         coverage: CoverageReport {
             first: Some("2026-11-09T00:00:05Z".to_owned()),
@@ -170,6 +171,7 @@ fn report(periods: &[&str], names: &[String]) -> Report {
         }),
         only: Vec::new(),
         incomplete: None,
+        folded: None,
         generator: Generator {
             name: "intransit".to_owned(),
             version: "0".to_owned(),

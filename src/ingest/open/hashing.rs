@@ -6,6 +6,8 @@ use std::thread::JoinHandle;
 
 use sha2::{Digest, Sha256};
 
+use crate::clock::limit;
+
 /// SHA-256 and length of a file as it lies on the disk.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::ingest) struct Digested {
@@ -75,6 +77,7 @@ impl<R: Read> Hashing<R> {
 
 impl<R: Read> Read for Hashing<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        limit::check()?;
         let length = self.inner.read(buffer)?;
         let read = buffer.get(..length).unwrap_or_default();
         match &mut self.hasher {

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::insight::{Insight, Severity};
 use crate::render::clean;
-use crate::render::view::{InsightView, View, round_up};
+use crate::render::view::{self, InsightView, View, round_up};
 use crate::render::words::{Words, number};
 use crate::report::{self, PeriodReport, Previous, Report};
 use crate::trace::{ConnectorType, Direction, Tls, TlsCounts};
@@ -553,7 +553,7 @@ impl<'a> Names<'a> {
                 continue;
             };
             labels.entry(name).or_insert_with(|| {
-                let shown = clean(name);
+                let shown = view::connector(report, words, Some(name));
                 let numbered = (2..).map(|count: u32| format!("{shown} ({count})"));
                 let mut free = std::iter::once(shown.clone()).chain(numbered);
                 let label = free.find(|label| !taken.contains(label)).unwrap_or(shown);

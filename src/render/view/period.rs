@@ -9,11 +9,12 @@ use super::{
 use crate::insight::{Certainty, Insight};
 use crate::render::clean;
 use crate::render::words::{Words, number};
-use crate::report::{self, Connector, PeriodReport, Total};
+use crate::report::{self, Connector, PeriodReport, Report, Total};
 use crate::trace::{ConnectorType, Direction, Tls, TlsCounts};
 
 /// Builds the view of one period.
 pub(super) struct Builder<'a> {
+    pub(super) report: &'a Report,
     pub(super) words: &'a Words,
     pub(super) period: &'a PeriodReport,
 }
@@ -245,17 +246,23 @@ impl Builder<'_> {
         if peers.is_empty() {
             return None;
         }
-        let bands = shown_bands(peers.iter().map(|peer| &peer.tls));
+        let other = self.period.other_peers.as_ref();
+        let all = peers.iter().map(|peer| &peer.tls).chain(other.map(|other| &other.tls));
+        let bands = shown_bands(all);
         let heads =
             ["peer", "direction"].map(|key| column(words.text(&format!("column.{key}")), false));
         let rows = peers.iter().map(|peer| {
             let first = vec![cell(clean(&peer.peer)), cell(self.direction(peer.direction))];
             Row { cells: self.counts(first, peer.messages, &peer.tls, &bands), total: false }
         });
+        let other = other.map(|other| {
+            let first = vec![cell(words.count("peers.other", other.peers)), Cell::default()];
+            Row { cells: self.counts(first, other.messages, &other.tls, &bands), total: false }
+        });
         Some(Table {
             caption: words.text("peers.caption"),
             columns: self.count_columns(heads.into(), &bands),
-            rows: rows.collect(),
+            rows: rows.chain(other).collect(),
         })
     }
 
@@ -475,7 +482,7 @@ impl Builder<'_> {
     }
 
     fn name(&self, connector: Option<&str>) -> String {
-        connector.map_or_else(|| self.words.text("connector.none"), clean)
+        super::connector(self.report, self.words, connector)
     }
 }
 

@@ -1,0 +1,330 @@
+//! The limits of docs/limits.md: each is reached here, and says so.
+
+use std::io::Write;
+
+use crate::files::{gzip, zip};
+use crate::support::{Folder, RANGE, counts, detail, expected, rejects, text};
+
+const ROW: &str = "2026-11-09T10:00:00Z,1,Received,F,TLS1.2,a@b.example,x@y.example";
+
+/// So many bytes of rows, each with an address that is very long.
+fn rows(bytes: usize) -> Vec<u8> {
+    let row = ROW.replace("a@", &"a".repeat(100_000));
+    format!("{row}\r\n").repeat(bytes / row.len() + 1).into_bytes()
+}
+
+/// What unpacks to a thousand times its length, in each container.
+fn bombs() -> Vec<(&'static str, Vec<u8>)> {
+    // A file of many gzip members is one file.
+    let mut member = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    member.write_all(&rows(1 << 20)).unwrap();
+    let member = member.finish().unwrap();
+    let gz = [gzip(detail(&[]).as_bytes()), member.repeat(300)].concat();
+    let mut zst = zstd::Encoder::new(Vec::new(), 3).unwrap();
+    zst.write_all(detail(&[]).as_bytes()).unwrap();
+    let block = rows(1 << 20);
+    for _ in 0..300 {
+        zst.write_all(&block).unwrap();
+    }
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for name in ["a.csv", "b.csv"] {
+        archive.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        archive.write_all(detail(&[]).as_bytes()).unwrap();
+        for _ in 0..150 {
+            archive.write_all(&block).unwrap();
+        }
+    }
+    let archive = archive.finish().unwrap().into_inner();
+    vec![("a.csv.gz", gz), ("a.csv.zst", zst.finish().unwrap()), ("a.zip", archive)]
+}
+
+/// A file that unpacks without end is an error that says what to do, named or found; it is
+/// never counted in part.
+#[test]
+fn what_unpacks_to_more_than_any_trace_is_refused() {
+    for (name, bytes) in bombs() {
+        assert!(bytes.len() < 2 << 20, "{name}: {} bytes", bytes.len());
+        let folder = Folder::with(name, bytes);
+        let stderr = folder.failure(3, &RANGE);
+        let says = format!("`{name}` unpacks to more than 256 MiB and more than 250 times");
+        assert!(stderr.contains(&says) && stderr.contains("hint:"), "{stderr}");
+        folder.add("good.csv", detail(&[ROW]));
+        let report = folder.report(&[&RANGE[..], &["--skip-bad-files"]].concat());
+        assert_eq!(counts(&report), expected(&["inbound|F|tls1_2|1"]), "{name}");
+        assert_eq!(report["skipped"], serde_json::json!([name]));
+    }
+}
+
+/// 24 MiB of equal lines in a few kilobytes are read: they are no danger.
+#[test]
+fn what_unpacks_to_less_than_256_mib_is_read_whatever_the_ratio() {
+    let packed = zstd::encode_all(&*[detail(&[]).into_bytes(), rows(24 << 20)].concat(), 3);
+    let packed = packed.unwrap();
+    assert!(packed.len() < 24 << 10, "far beyond 250 times");
+    let report = Folder::with("a.csv.zst", packed).report(&RANGE);
+    assert_eq!(counts(&report), expected(&["inbound|F|tls1_2|1"]));
+}
+
+/// Finds the entry of a member in the list at the end of an archive.
+fn entry(archive: &[u8], number: usize) -> usize {
+    let starts = memchr::memmem::find_iter(archive, b"PK\x01\x02");
+    starts.collect::<Vec<_>>()[number]
+}
+
+/// A member that unpacks to more than the archive says is damaged.
+#[test]
+fn a_member_that_is_longer_than_its_archive_says() {
+    let table = detail(&[ROW]);
+    let mut longer = zip(&[("a.csv", table.as_bytes()), ("b.csv", table.as_bytes())]);
+    let at = entry(&longer, 1) + 24;
+    longer[at..at + 4].copy_from_slice(&50_u32.to_le_bytes());
+    let stderr = Folder::with("a.zip", longer).failure(3, &RANGE);
+    assert!(stderr.contains("`a.zip/b.csv` is damaged or cut off"), "{stderr}");
+}
+
+/// Archives that no honest program makes, and what is said of each.
+#[test]
+fn archives_that_are_refused() {
+    let table = detail(&[ROW]);
+    let two = zip(&[("a.csv", table.as_bytes()), ("b.csv", table.as_bytes())]);
+    let mut same = two.clone();
+    for at in memchr::memmem::find_iter(&two, b"b.csv") {
+        same[at] = b'a';
+    }
+    let mut overlap = two.clone();
+    let at = entry(&two, 1) + 42;
+    overlap[at..at + 4].copy_from_slice(&0_u32.to_le_bytes());
+    let many: Vec<String> = (0..10_001).map(|n| format!("{n}.csv")).collect();
+    let many: Vec<(&str, &[u8])> = many.iter().map(|name| (name.as_str(), &b"x"[..])).collect();
+    let long: Vec<String> = (0..300).map(|n| format!("{n}{}", "x".repeat(60_000))).collect();
+    let long: Vec<(&str, &[u8])> = long.iter().map(|name| (name.as_str(), &b"x"[..])).collect();
+    let cases = [
+        (same, "two of its members have the same name"),
+        (overlap, "its members overlap"),
+        (zip(&many), "it has 10001 members, and at most 10000 are read"),
+        (zip(&long), "its list of members takes more than 16 MiB"),
+    ];
+    for (bytes, says) in cases {
+        let folder = Folder::with("a.zip", bytes);
+        let stderr = folder.failure(3, &RANGE);
+        assert!(stderr.contains("`a.zip") && stderr.contains(says), "{says}: {stderr}");
+        assert!(stderr.contains("hint: unpack it"), "{says}: {stderr}");
+        let output = folder.run(&[&["report", "a.zip", "--json"], &RANGE[..]].concat());
+        assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+        assert!(text(&output.stderr).contains(says), "named: {}", text(&output.stderr));
+    }
+}
+
+/// Members are read one by one, and an archive of many of them is one file.
+#[test]
+fn an_archive_of_a_thousand_members() {
+    let tables: Vec<(String, String)> = (0..1000)
+        .map(|n| (format!("{n}.csv"), detail(&[&ROW.replace(",1,", &format!(",{n},"))])))
+        .collect();
+    let members: Vec<(&str, &[u8])> =
+        tables.iter().map(|(name, table)| (name.as_str(), table.as_bytes())).collect();
+    let report = Folder::with("a.zip", zip(&members)).report(&RANGE);
+    assert_eq!(counts(&report), expected(&["inbound|F|tls1_2|1000"]));
+    let sources = report["sources"].as_array().unwrap();
+    assert_eq!(sources.len(), 1000);
+    assert!(sources.iter().all(|source| source["sha256"] == sources[0]["sha256"]));
+}
+
+/// So many more columns than the usual ones.
+fn wide(more: usize) -> String {
+    let table = detail(&[ROW]);
+    let (head, row) = table.split_once("\r\n").unwrap();
+    let names: Vec<String> = (0..more).map(|n| format!(",c{n}")).collect();
+    format!("{head}{}\r\n{}{}\r\n", names.concat(), row.trim_end(), ",".repeat(more))
+}
+
+#[test]
+fn columns_of_a_table() {
+    let report = Folder::with("a.csv", wide(4096 - 7)).report(&RANGE);
+    assert_eq!(counts(&report), expected(&["inbound|F|tls1_2|1"]));
+    let folder = Folder::with("a.csv", wide(4096 - 6));
+    let output = folder.run(&[&["report", "a.csv", "--json"], &RANGE[..]].concat());
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{stderr}");
+    assert!(stderr.contains("`a.csv` is no mail trace: it has more than 4096 columns"), "{stderr}");
+    folder.add("good.csv", detail(&[ROW]));
+    let report = folder.report(&RANGE);
+    assert_eq!(report["skipped"], serde_json::json!(["a.csv"]), "found, it is passed over");
+}
+
+#[test]
+fn length_of_a_header() {
+    let long = format!("\"{}\",{}", "x".repeat(9 << 20), detail(&[ROW]));
+    let folder = Folder::with("a.csv", long);
+    let output = folder.run(&[&["report", "a.csv", "--json"], &RANGE[..]].concat());
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{stderr}");
+    assert!(stderr.contains("its first line is longer than 8 MiB"), "{stderr}");
+}
+
+/// Millions of fields in a row are one reject.
+#[test]
+fn fields_of_a_row() {
+    let report = Folder::with("a.csv", detail(&[ROW, &"x,".repeat(3 << 20), ROW])).report(&RANGE);
+    assert_eq!(counts(&report), expected(&["inbound|F|tls1_2|1"]));
+    assert_eq!(rejects(&report), ["field-count x1"]);
+}
+
+/// Settings and column maps are read only where they are no longer than settings are.
+#[test]
+fn length_of_settings() {
+    let long = format!("# {}é\n", "x".repeat(1 << 20));
+    let cases: [(&str, &[&str]); 3] = [
+        ("intransit.toml", &["schedule", "check"]),
+        ("schedules/weekly.toml", &["schedule", "check"]),
+        ("map.toml", &["report", "a.csv", "--columns", "map.toml"]),
+    ];
+    for (name, args) in cases {
+        let folder = Folder::with("a.csv", detail(&[ROW]));
+        if name != "intransit.toml" {
+            folder.add("intransit.toml", "");
+        }
+        folder.add(name, &long);
+        let output = folder.run(args);
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains(name) && stderr.contains("longer than 1 MiB"), "{stderr}");
+    }
+}
+
+/// Devices give bytes without end: they are refused by name, and as standard input as soon as
+/// what they give is seen to be no trace.
+#[test]
+fn devices_and_streams_without_end() {
+    let folder = Folder::new();
+    let output = folder.run(&["report", "/dev/zero", "--json"]);
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{stderr}");
+    assert!(stderr.contains("`/dev/zero` is a device, not a file"), "{stderr}");
+    assert!(stderr.contains("hint: give `-`"), "{stderr}");
+    for endless in ["/dev/zero", "/dev/urandom"] {
+        let input = std::fs::File::open(endless).unwrap();
+        let mut command = crate::support::program();
+        let output = command.args(["report", "-"]).stdin(input).output().unwrap();
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{stderr}");
+        assert!(stderr.contains("`-` is no mail trace"), "{stderr}");
+    }
+}
+
+/// A schedule reads files.
+#[test]
+fn standard_input_in_a_schedule() {
+    let office = crate::office::Office::with(&crate::office::WEEKLY.replace("traces/*.csv", "-"));
+    let said = office.ends(2, "2026-11-16T10:00:00Z", &["schedule", "check"]);
+    assert!(said.contains("`source.path`: `-` is standard input"), "{said}");
+}
+
+/// So many connectors, the first with the most mail, each with a message in clear per day of a
+/// week; and a remote domain each.
+fn many_connectors(connectors: usize) -> String {
+    let mut rows = Vec::new();
+    for n in 0..connectors {
+        let more = if n < 10 { 20 } else { 0 };
+        for copy in 0..=more {
+            rows.push(format!(
+                "2026-11-09T10:00:00Z,{n}-{copy},Received,C{n},No Tls,a@d{n}.example,x@y.example"
+            ));
+        }
+    }
+    rows.push("2026-11-09T10:00:00Z,x,Received,(other),TLS1.3,a@d.example,x@y.example".to_owned());
+    rows.push("2026-11-09T10:00:00Z,y,Received,Tiny,TLS1.3,a@d.example,x@y.example".to_owned());
+    detail(&rows.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// Beyond a thousand connectors the smallest are counted together: sums stay exact, the biggest
+/// and those that the settings name stay, and the report says so in every format and language.
+#[test]
+fn connectors_beyond_a_thousand_are_counted_together() {
+    let folder = Folder::with("a.csv", many_connectors(1500));
+    folder.add("intransit.toml", "[[connector]]\nname = \"Tiny\"\n");
+    let report = folder.report(&RANGE);
+    let period = &report["periods"][0];
+    let connectors = period["connectors"].as_array().unwrap();
+    assert_eq!(connectors.len(), 1002, "a thousand, the one with a name of its own, and others");
+    let of = |name: &str| {
+        let mut all = connectors.iter().filter(|connector| connector["connector"] == name);
+        let found = all.next().map(|connector| connector["messages"].as_u64().unwrap());
+        assert!(all.next().is_none(), "{name} stands there once");
+        found
+    };
+    assert_eq!((of("C3"), of("C999"), of("Tiny")), (Some(21), None, Some(1)));
+    assert_eq!(of("(other)"), Some(501), "500 and the one that has this name");
+    assert_eq!(period["totals"][0]["messages"], 1502 + 200);
+    assert_eq!(report["folded"], serde_json::json!({"connectors": 501, "limit": 1000}));
+    assert_eq!(period["peers"].as_array().unwrap().len(), 50);
+    assert_eq!(period["peers"][0]["peer"], "d0.example", "worst first");
+    assert_eq!(period["other_peers"]["peers"], 1501 - 50);
+    assert_eq!(period["other_peers"]["messages"], 1502 + 200 - 10 * 21 - 40);
+    // The other way in which reports are made gives the same.
+    let cached = folder.report(&RANGE);
+    assert_eq!(cached["periods"], report["periods"]);
+}
+
+#[test]
+fn a_thousand_connectors_are_told_apart() {
+    let report = Folder::with("a.csv", many_connectors(998)).report(&RANGE);
+    assert_eq!(report["folded"], serde_json::Value::Null);
+    assert_eq!(report["periods"][0]["connectors"].as_array().unwrap().len(), 1000);
+}
+
+#[test]
+fn what_is_counted_together_is_said_in_every_language() {
+    let folder = Folder::with("a.csv", many_connectors(1500));
+    let said = [
+        ("en", "Other connectors", "other remote domains"),
+        ("fr", "Autres connecteurs", "autres domaines distants"),
+        ("pt-BR", "Outros conectores", "outros domínios remotos"),
+        ("de", "Übrige Connectors", "weitere Remotedomänen"),
+        ("es", "Otros conectores", "otros dominios remotos"),
+    ];
+    for (language, other, domains) in said {
+        let args = ["report", ".", "--out", language, "--lang", language, "--formats", "html,csv"];
+        let output = folder.run(&[&args[..], &RANGE[..]].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        assert!(text(&output.stdout).contains(other), "{language}: the summary says so");
+        let html = std::fs::read_to_string(folder.path().join(language).join("report.html"));
+        let html = html.unwrap();
+        assert!(html.contains(other) && html.contains(domains), "{language}");
+        assert!(!html.contains("(other)"), "{language}: the name of the data is none for readers");
+    }
+}
+
+/// A mail that would be larger than `max_megabytes` goes without its attachments, and says so.
+#[test]
+fn size_of_a_mail() {
+    let schedule = crate::office::WEEKLY.replace("[\"pdf\", \"csv\"]", "[\"html\", \"json\"]");
+    let office = crate::office::Office::with(&schedule);
+    let settings = std::fs::read_to_string(office.path("intransit.toml")).unwrap();
+    office.folder.add("intransit.toml", format!("{settings}max_megabytes = 1\n"));
+    let rows: Vec<String> = (0..900)
+        .map(|n| {
+            format!("2026-11-1{}T12:00:00Z,c{n},Inbound,C{n},TLS1.2,a@x.example,b@y.example", n % 6)
+        })
+        .collect();
+    office
+        .folder
+        .add("traces/more.csv", detail(&rows.iter().map(String::as_str).collect::<Vec<_>>()));
+    office.ends(0, "2026-11-16T10:00:00Z", &["run", "weekly"]);
+    let [mail] = &office.mail_to("auditor@contoso.example")[..] else { panic!("one mail") };
+    assert!(mail.attachments.is_empty() && mail.text.contains("attachments were left out"));
+    let filed = office.filed("000001-weekly-2026-11-16", "report.html");
+    assert!(filed.len() > 500_000, "{} bytes: the report itself is whole", filed.len());
+}
+
+/// Of any number of rows that cannot be used, each reason keeps one, and all are counted.
+#[test]
+fn rejects_that_are_kept() {
+    let bad = format!("{},x", "y".repeat(500));
+    let mut rows = vec![bad.as_str(); 5000];
+    rows.push(ROW);
+    let report = Folder::with("a.csv", detail(&rows)).report(&RANGE);
+    assert_eq!(rejects(&report), ["field-count x5000"]);
+    let found = report["rejects"][0]["found"].as_str().unwrap();
+    assert!(found.chars().count() <= 61, "{found}");
+}

@@ -1,0 +1,139 @@
+//! Runs that take too long, or end the process that makes them: recorded as failed, told, and in
+//! nobody's way.
+
+use std::process::Command;
+
+use crate::office::{Office, WEEKLY};
+use crate::support::text;
+
+const FIRST: &str = "2026-11-15T00:00:00Z";
+const DUE: &str = "2026-11-16T10:00:00Z";
+const NOTIFY: &str = "[notify]\naddress = \"admin@contoso.example\"\n";
+
+/// An office with two schedules, `weekly` and `other`, seen before they are due.
+fn two(first_of_weekly: &str) -> Office {
+    let office = Office::with(&format!("{first_of_weekly}{WEEKLY}\n{NOTIFY}"));
+    office.folder.add("schedules/other.toml", format!("{WEEKLY}\n{NOTIFY}"));
+    office.ends(0, FIRST, &["tick"]);
+    office
+}
+
+fn states(office: &Office) -> Vec<String> {
+    office.select("SELECT schedule || ' ' || state FROM run ORDER BY schedule")
+}
+
+fn reason(office: &Office) -> String {
+    let reasons = office.select("SELECT reason FROM run WHERE schedule = 'weekly'");
+    reasons.concat()
+}
+
+/// The notice that the administrator got.
+fn told(office: &Office) -> String {
+    let [mail] = &office.mail_to("admin@contoso.example")[..] else { panic!("one notice") };
+    mail.text.clone()
+}
+
+/// A pipe into which nobody writes stands for traces that take too long.
+#[test]
+fn a_run_that_takes_too_long_is_stopped_and_told() {
+    let office = two("run_timeout = \"1s\"\n");
+    let weekly = office.path("schedules/weekly.toml");
+    let settings = std::fs::read_to_string(&weekly).unwrap().replace("traces/*.csv", "pipe");
+    office.folder.add("schedules/weekly.toml", settings);
+    assert!(Command::new("mkfifo").arg(office.path("pipe")).status().unwrap().success());
+    let said = office.ends(5, DUE, &["tick"]);
+    assert!(said.contains("run_timeout = \"1s\": making the report took too long"), "{said}");
+    assert_eq!(states(&office), ["other done", "weekly failed"]);
+    assert!(told(&office).contains("run_timeout"), "{}", told(&office));
+    // Failed is failed: it is not tried again by itself, and made when somebody asks for it.
+    office.ends(0, "2026-11-16T12:00:00Z", &["tick"]);
+    assert_eq!(states(&office), ["other done", "weekly failed"]);
+    office.folder.add("schedules/weekly.toml", WEEKLY);
+    office.ends(0, "2026-11-16T12:00:00Z", &["run", "weekly"]);
+    assert_eq!(states(&office), ["other done", "weekly done"]);
+}
+
+#[test]
+fn a_time_of_nothing_is_refused() {
+    let office = Office::with(&format!("run_timeout = \"0s\"\n{WEEKLY}"));
+    let said = office.ends(2, DUE, &["schedule", "check"]);
+    assert!(said.contains("`run_timeout`: is no time at all"), "{said}");
+}
+
+/// A run that ends its process is begun three times, then made in a process of its own, which
+/// ends as well: it is recorded as failed. The other schedule's report is made at the second
+/// look, before it is tried again.
+#[test]
+fn a_run_that_ends_its_process_is_given_up_and_holds_up_no_other() {
+    let office = two("");
+    // By name, `other` would come first by itself.
+    let settings = std::fs::read_to_string(office.path("schedules/other.toml")).unwrap();
+    office.folder.add("schedules/zz.toml", settings);
+    std::fs::remove_file(office.path("schedules/other.toml")).unwrap();
+    office.ends(0, FIRST, &["tick"]);
+    let tick = || {
+        let mut command = office.command(DUE, &["tick"]);
+        command.env("INTRANSIT_ABORT_IN", "weekly").output().unwrap()
+    };
+    assert_eq!(tick().status.code(), None, "aborted");
+    assert_eq!(states(&office), ["weekly running", "zz due"]);
+    assert_eq!(tick().status.code(), None);
+    assert_eq!(states(&office), ["weekly running", "zz done"]);
+    assert_eq!(office.mail_to("officer@contoso.example").len(), 1, "and mailed");
+    assert_eq!(tick().status.code(), None);
+    let fourth = tick();
+    let said = text(&fourth.stderr);
+    assert_eq!(fourth.status.code(), Some(5), "{said}");
+    let why = "the process ended in the middle 3 times, and a process that only made the report";
+    assert!(said.contains(why) && reason(&office).starts_with(why), "{said}");
+    assert_eq!(states(&office), ["weekly failed", "zz done"]);
+    assert!(told(&office).contains("the process ended in the middle 3 times"));
+    assert_eq!(office.select("SELECT CAST(count(*) AS TEXT) FROM start"), ["0"]);
+    // Once its cause is gone, it is made when somebody asks for it.
+    office.ends(0, DUE, &["run", "weekly"]);
+    assert_eq!(states(&office), ["weekly done", "zz done"]);
+}
+
+/// Somebody else who ends the process any number of times makes no run fail: made by itself, the
+/// report comes to an end.
+#[test]
+fn a_run_whose_process_others_end_is_made_all_the_same() {
+    let office = two("");
+    for _ in 0..6 {
+        let mut command = office.command(DUE, &["tick"]);
+        // The second step of a look: the run is begun.
+        let output = command.env("INTRANSIT_ABORT_AT", "4").output().unwrap();
+        assert_eq!(output.status.code(), None, "{}", text(&output.stderr));
+    }
+    let counts = office.select("SELECT CAST(max(count) AS TEXT) FROM start");
+    assert!(counts[0].parse::<u32>().unwrap() >= 3, "{counts:?}");
+    office.ends(0, DUE, &["tick"]);
+    assert_eq!(states(&office), ["other done", "weekly done"]);
+}
+
+/// What is given up in the end is given up whatever a trial says.
+#[test]
+fn a_run_is_not_begun_without_end() {
+    let office = two("");
+    let begun = "INSERT INTO start SELECT schedule, nominal, revision, 1000 FROM run
+                 WHERE schedule = 'weekly'";
+    let output = office.command(DUE, &["tick"]).env("INTRANSIT_ABORT_IN", "weekly").output();
+    assert_eq!(output.unwrap().status.code(), None);
+    let ledger = rusqlite::Connection::open(office.path("state/ledger.db")).unwrap();
+    ledger.execute_batch(&format!("DELETE FROM start; {begun}")).unwrap();
+    office.ends(5, DUE, &["tick"]);
+    assert_eq!(states(&office), ["other done", "weekly failed"]);
+    assert_eq!(reason(&office), "the process ended in the middle 1000 times");
+}
+
+/// A defect that shows itself as a panic ends the run, not the process.
+#[test]
+fn a_panic_is_a_failed_run() {
+    let office = two("");
+    let output = office.command(DUE, &["tick"]).env("INTRANSIT_PANIC_IN", "other").output();
+    let output = output.unwrap();
+    assert_eq!(output.status.code(), Some(5), "{}", text(&output.stderr));
+    assert_eq!(states(&office), ["other failed", "weekly done"]);
+    let told = told(&office);
+    assert!(told.contains("found a defect in itself: made to panic in other"), "{told}");
+}
