@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use self::rights::Readers;
-pub use self::rights::{keep_memory_private, keep_private, open_lock, read_private};
+pub use self::rights::{check_private, keep_memory_private, keep_private, open_lock, read_private};
 pub use self::scratch::{Scratch, ScratchError};
 
 /// How the names of unfinished files and folders begin.

@@ -331,7 +331,7 @@ fn secret(home: &Home, mail: &MailConfig, file: &Path) -> Result<Secret, ConfigE
 /// # Errors
 /// [`ConfigError::Value`] naming file and key.
 pub(super) fn private_file(path: &Path, key: &str, file: &Path) -> Result<(), ConfigError> {
-    store::read_private(path).map(drop).map_err(|found| {
+    store::check_private(path).map_err(|found| {
         let hint = format!("chmod 600 {}", path.display());
         ConfigError::value(file, key, found, hint)
     })

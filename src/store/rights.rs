@@ -5,7 +5,7 @@
 //! the umask lets it, at most 0755 and 0644. Where something is written no link is followed
 //! that is not a folder of the settings.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{Error, ErrorKind, Read};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
@@ -116,18 +116,41 @@ pub fn open_lock(path: &Path) -> std::io::Result<File> {
     Err(Error::new(ErrorKind::InvalidInput, "it is no file: remove it"))
 }
 
+/// Says whether a file with a secret in it is there and nobody else's to read. It is not opened:
+/// who looks at settings need not be who may read it.
+///
+/// # Errors
+/// A sentence that names the file.
+pub fn check_private(path: &Path) -> Result<(), String> {
+    let facts = std::fs::metadata(path);
+    judge_private(path, &facts.map_err(|error| unreadable(path, &error))?)
+}
+
 /// Reads a file with a secret in it, which must be nobody else's to read. It is looked at after
 /// it was opened, so that it is the same file that is read.
 ///
 /// # Errors
 /// A sentence that names the file, and nothing that is in it.
 pub fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
-    let fail = |error: Error| format!("cannot read `{}`: {error}", path.display());
+    let fail = |error: Error| unreadable(path, &error);
     // Not to wait for whoever writes into a pipe.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let opened = rustix::fs::open(path, flags, Mode::empty());
     let mut file = File::from(opened.map_err(|error| fail(error.into()))?);
     let facts = file.metadata().map_err(fail)?;
+    judge_private(path, &facts)?;
+    // Room for all of it: a buffer that grows leaves copies behind.
+    let room = usize::try_from(facts.len()).unwrap_or(0) + 64;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+    file.read_to_end(&mut bytes).map_err(fail)?;
+    Ok(bytes)
+}
+
+fn unreadable(path: &Path, error: &Error) -> String {
+    format!("cannot read `{}`: {error}", path.display())
+}
+
+fn judge_private(path: &Path, facts: &Metadata) -> Result<(), String> {
     if !facts.is_file() {
         return Err(format!("`{}` is no file", path.display()));
     }
@@ -138,17 +161,10 @@ pub fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     // systemd gives a unit its credentials in a folder of its own, readable by its group.
     let given = std::env::var_os("CREDENTIALS_DIRECTORY");
     let others = if given.is_some_and(|folder| path.starts_with(folder)) { 0o007 } else { 0o077 };
-    if mode & others != 0 {
-        return Err(format!(
-            "`{}` can be read by others (mode {mode:03o}, expected 600)",
-            path.display()
-        ));
+    if mode & others == 0 {
+        return Ok(());
     }
-    // Room for all of it: a buffer that grows leaves copies behind.
-    let room = usize::try_from(facts.len()).unwrap_or(0) + 64;
-    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
-    file.read_to_end(&mut bytes).map_err(fail)?;
-    Ok(bytes)
+    Err(format!("`{}` can be read by others (mode {mode:03o}, expected 600)", path.display()))
 }
 
 /// From here on no core dump is made of this process and those that it starts, and nobody but
