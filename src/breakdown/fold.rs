@@ -38,16 +38,16 @@ pub(super) fn codes(
     scope: &Scope,
 ) -> u64 {
     let sums = Sums::of(counts, facts);
+    let all = sums.len();
+    if all <= MOST_CONNECTORS {
+        return 0;
+    }
+    let Ok(other) = names.code(OTHER) else { return 0 };
     let named = scope.named.iter().chain(&scope.only).map(String::as_str);
     let in_totals = totals.iter().filter_map(|total| total.connector.as_deref());
-    let other = names.code(OTHER).unwrap_or(NO_NAME);
     let mut stay: BTreeSet<u32> =
         named.chain(in_totals).filter_map(|name| names.known(name)).collect();
     stay.remove(&other);
-    if sums.len() <= MOST_CONNECTORS || other == NO_NAME {
-        return 0;
-    }
-    let all = sums.len();
     let biggest = sums.biggest(names, other, &stay);
     stay.extend(biggest);
     let gone = all - stay.iter().filter(|code| sums.has_mail(**code)).count();

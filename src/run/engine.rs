@@ -368,6 +368,7 @@ impl Engine {
         if let Some(reason) = self.ends_its_process(plan, key, starts) {
             return self.failed(plan, run, reason, Fault::Internal);
         }
+        self.beat.fetch_add(1, Ordering::Relaxed);
         let may_wait = run.trigger == Trigger::Schedule;
         let deadline = plan.wait_for_data.as_ref().filter(|_| may_wait);
         let deadline = deadline.map(|wait| run.due_at + wait.length());

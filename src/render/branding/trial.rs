@@ -45,6 +45,7 @@ fn quiet(mut report: Report) -> Report {
     for period in &mut report.periods {
         period.insights.clear();
         period.peers.clear();
+        period.other_peers = None;
     }
     report
 }
