@@ -231,6 +231,7 @@ impl Job {
             source: self.source,
             usable: !state.bad,
             origin,
+            asked: None,
         };
         (file, output.aggregates)
     }

@@ -8,6 +8,7 @@ use chrono_tz::Tz;
 
 use super::evidence::Evidence;
 use super::post::Post;
+use super::settings::Sources;
 use super::{Request, branding, settings};
 use crate::config::{Config, ConfigError, Home, Missed, RecipientConfig, ScheduleSettings, Span};
 use crate::cube::Place;
@@ -16,6 +17,7 @@ use crate::ingest;
 use crate::render::Format;
 use crate::render::branding::Branding;
 use crate::schedule::Pattern;
+use crate::trace::Unit;
 
 /// How far back missed occurrences are made up for where nothing is said.
 const MISSED_WINDOW: TimeDelta = TimeDelta::days(35);
@@ -110,7 +112,7 @@ fn build(home: &Home, schedule: &ScheduleSettings, checks: &mut Checks) -> Optio
     let unit = checks.take(settings::unit(config, file));
     let language = config.report.language.as_deref().unwrap_or(settings::LANGUAGE);
     let language = checks.take(settings::language(language, "report.language", file));
-    let sources = checks.take(sources(home, schedule));
+    let sources = checks.take(sources(home, schedule, unit.unwrap_or_default()));
     let branding = checks.take(branding(home, schedule));
     let recipients = checks.take(recipients(&config.recipient, language.as_deref(), file));
     let notify = checks.take(addresses(config.notify.address.list(), file));
@@ -121,7 +123,7 @@ fn build(home: &Home, schedule: &ScheduleSettings, checks: &mut Checks) -> Optio
         checks.faults.push(ConfigError::value(file, "name", "is taken", hint));
     }
     let wait = config.wait_for_data.clone().or_else(|| config.mail.wait_for_data.clone());
-    let zone = zone?;
+    let (zone, sources) = (zone?, sources?);
     Some(Plan {
         name: schedule.name.clone(),
         file: schedule.file.clone(),
@@ -132,7 +134,8 @@ fn build(home: &Home, schedule: &ScheduleSettings, checks: &mut Checks) -> Optio
         missed_window: config.missed_window.as_ref().map_or(MISSED_WINDOW, Span::length),
         paused: config.paused.unwrap_or(false),
         request: Request {
-            sources: sources?,
+            sources: sources.files,
+            lake: sources.lake,
             skip_bad_files: false,
             zone,
             periods: periods?,
@@ -196,7 +199,7 @@ fn zone(text: Option<&str>, file: &Path) -> Result<Tz, ConfigError> {
     }
 }
 
-fn sources(home: &Home, schedule: &ScheduleSettings) -> Result<Vec<ingest::Source>, ConfigError> {
+fn sources(home: &Home, schedule: &ScheduleSettings, unit: Unit) -> Result<Sources, ConfigError> {
     let (config, file) = (&schedule.config, schedule.file.as_path());
     if config.source.is_empty() {
         let hint = "[[source]] path = \"traces/*.csv.gz\"";
@@ -204,8 +207,7 @@ fn sources(home: &Home, schedule: &ScheduleSettings) -> Result<Vec<ingest::Sourc
     }
     let connectors = settings::connectors(config, file)?;
     let given = ingest::Settings { connectors, ..ingest::Settings::default() };
-    let one = |source| settings::source(source, &home.root, file, &given);
-    config.source.iter().map(one).collect()
+    settings::sources(&config.source, &home.root, file, &given, unit)
 }
 
 fn recipients(
