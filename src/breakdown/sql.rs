@@ -49,8 +49,7 @@ pub struct PeerScope {
 /// * `zone`: where days begin.
 /// * `most`: rows of an answer; one more is asked for, so that it is noticed.
 pub fn statement(expressions: &str, zone: Tz, peers: &PeerScope, most: u64) -> String {
-    let parts =
-        [cells(), peer_counts(peers, zone), further_peers(peers, zone), left(), seen(), rejects()];
+    let parts = [cells(), peer_counts(peers, zone), further_peers(peers, zone), left(), seen()];
     let column = |(name, held): &(&str, &str)| format!("CAST({name} AS {held}) AS {name}");
     format!(
         "WITH {expressions},\n{}\nSELECT {} FROM (\n{}\n) LIMIT {}",
@@ -67,12 +66,12 @@ fn settled(zone: Tz) -> String {
     let message = "PARTITION BY id, direction, connector, tls";
     format!(
         "domains AS (SELECT id, direction, connector, tls, ms, connector_type, forced, place, peer \
-         FROM trace LATERAL VIEW OUTER posexplode(peers) each AS place, peer WHERE reason IS NULL),\n\
+         FROM trace LATERAL VIEW OUTER posexplode(peers) each AS place, peer),\n\
          grouped AS (SELECT id, direction, connector, tls, peer, \
          sum(CASE WHEN coalesce(place, 0) = 0 THEN 1 ELSE 0 END) AS line_count, min(ms) AS ms, \
          min(connector_type) AS connector_type, max(forced) AS forced, \
          max(coalesce(place, 0)) AS place \
-         FROM domains GROUP BY id, direction, connector, tls, peer),\n\
+         FROM domains GROUP BY id, direction, connector, tls, peer HAVING max(id) IS NOT NULL),\n\
          weighed AS (SELECT *, min(ms) OVER ({message}) AS first_ms, \
          sum(line_count) OVER ({message}) AS copies, \
          row_number() OVER ({message} ORDER BY peer) AS turn, \
@@ -107,8 +106,8 @@ fn wanted(peers: &PeerScope, zone: Tz) -> String {
     });
     let last = peers.last.map(|days| {
         format!(
-            "day > (SELECT {} - {days} FROM (SELECT max(ms) AS newest FROM trace \
-             WHERE reason IS NULL))",
+            "day > (SELECT {} - {days} FROM (SELECT \
+             max(CASE WHEN reason IS NULL THEN ms END) AS newest FROM trace))",
             day_of(zone, "newest")
         )
     });
@@ -165,16 +164,13 @@ fn left() -> String {
         .to_owned()
 }
 
+/// When rows occurred, and those that cannot be used.
 fn seen() -> String {
-    "SELECT 'seen', CAST(ms div 900000 AS int), CAST(NULL AS int), CAST(NULL AS int), \
-     CAST(NULL AS string), CAST(NULL AS string), CAST(0 AS bigint), count(*), min(ms), max(ms) \
-     FROM trace WHERE reason IS NULL GROUP BY CAST(ms div 900000 AS int)"
-        .to_owned()
-}
-
-fn rejects() -> String {
-    "SELECT 'reject', CAST(NULL AS int), CAST(NULL AS int), CAST(NULL AS int), reason, min(found), \
-     CAST(0 AS bigint), count(*), CAST(NULL AS bigint), CAST(NULL AS bigint) \
-     FROM trace WHERE reason IS NOT NULL GROUP BY reason"
+    "SELECT CASE WHEN reason IS NULL THEN 'seen' ELSE 'reject' END, quarter, CAST(NULL AS int), \
+     CAST(NULL AS int), reason, min(found), CAST(0 AS bigint), count(*), \
+     CASE WHEN reason IS NULL THEN min(ms) END, CASE WHEN reason IS NULL THEN max(ms) END \
+     FROM (SELECT ms, reason, found, \
+     CASE WHEN reason IS NULL THEN CAST(ms div 900000 AS int) END AS quarter FROM trace) \
+     GROUP BY quarter, reason"
         .to_owned()
 }

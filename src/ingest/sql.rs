@@ -17,7 +17,7 @@
 //! | `ms` | milliseconds since 1970 UTC |
 //! | `direction`, `tls`, `connector_type`, `forced` | codes as in the canonical trace |
 //! | `connector` | name; empty = none |
-//! | `id` | identity of the message; begins with `a` where the row has none and is told by all it says |
+//! | `id` | identity of the message, absent where the row cannot be used; begins with `a` where the row has none and is told by all it says |
 //! | `peers` | remote domains, each once |
 //! | `reason`, `found` | code of the reject and what the cell held |
 
@@ -282,9 +282,11 @@ impl Select<'_> {
     }
 
     fn trace(&self) -> String {
+        // Nothing is filtered here: an engine that moves a filter down to the table writes out
+        // what it compares once for each time that it is named, and again for what that names.
         // Mail without a connector has no type, whatever its cell says.
         "ms, direction, CASE WHEN connector = '' THEN 2 ELSE connector_type END AS connector_type, \
-         forced, tls, connector, id, peers, reason, found"
+         forced, tls, connector, CASE WHEN reason IS NULL THEN id END AS id, peers, reason, found"
             .to_owned()
     }
 }

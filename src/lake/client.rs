@@ -39,7 +39,8 @@ impl<'a> Session<'a> {
         let session = session.map_err(|error| stranger(said(engine, &error)))?;
         let opened = Self { engine, session, begun };
         let session = opened.session.clone();
-        match within(FIRST_WORD.min(engine.time_limit), move || session.version()) {
+        let greeting = move || session.sql("SELECT 1")?.schema();
+        match within(FIRST_WORD.min(engine.time_limit), greeting) {
             Some(Ok(_)) => Ok(opened),
             Some(Err(error)) => Err(stranger(said(engine, &error))),
             None => Err(stranger("it says nothing".to_owned())),

@@ -33,6 +33,6 @@ fn of_addresses(cell: &str) -> String {
 }
 
 fn domain(address: &str) -> String {
-    let found = format!("regexp_extract(substring_index({address}, '##', 1), {}, 1)", text(DOMAIN));
+    let found = format!("regexp_extract(split_part({address}, '##', 1), {}, 1)", text(DOMAIN));
     format!("CASE WHEN octet_length({found}) <= 253 THEN lower({found}) ELSE '' END")
 }
