@@ -113,7 +113,7 @@ impl Table {
     }
 
     /// As it stands after FROM.
-    fn from(&self) -> String {
+    fn relation(&self) -> String {
         match self {
             Self::Named(name) => {
                 name.split('.').map(ingest::sql::quoted).collect::<Vec<_>>().join(".")
@@ -253,7 +253,7 @@ impl Question {
         settings: &Settings,
         needs: &Needs,
     ) -> Result<Self, LakeError> {
-        let mapped = ingest::sql::map(table.name(), &table.from(), columns, settings)?;
+        let mapped = ingest::sql::map(table.name(), &table.relation(), columns, settings)?;
         let query = sql::statement(&mapped.expressions, needs.zone, &needs.peers, needs.row_limit);
         let head = Head {
             table: table.name().to_owned(),
@@ -298,7 +298,7 @@ pub fn ask(
 ) -> Result<Answer, LakeError> {
     engine.knock()?;
     let session = client::Session::open(engine)?;
-    let columns = session.columns(&table.from())?;
+    let columns = session.columns(&table.relation())?;
     let question = Question::new(table, &columns, settings, needs)?;
     let rows = session.rows(question.text())?;
     if rows.len() as u64 > engine.row_limit {

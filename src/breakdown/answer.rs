@@ -24,9 +24,9 @@ pub struct AnswerRow {
     pub direction: Option<i64>,
     /// Code of the band.
     pub tls: Option<i64>,
-    /// Connector, remote domain, days or reason.
+    /// Connector, remote domain or reason.
     pub name: Option<String>,
-    /// What a cell held.
+    /// Days, or what a cell held.
     pub found: Option<String>,
     /// Messages.
     pub messages: i64,
@@ -103,7 +103,6 @@ impl Gathered {
         Ok(match row.part.as_str() {
             "cell" => self.cell(row, code(row, names)?),
             "peer" => self.peer(row, code(row, names)?),
-            "left" => self.left(row),
             "seen" => self.quarter(row),
             "reject" if row.name.as_deref() == Some(DAY_ORDER) => {
                 let found = row.found.clone().unwrap_or_default();
@@ -123,7 +122,7 @@ impl Gathered {
         };
         let facts = self.facts.entry((direction, connector));
         facts.and_modify(|held| *held = held.with(new)).or_insert(new);
-        let Some(day) = row.number else { return Some(()) };
+        let Some(day) = row.number else { return self.left(row) };
         let day = i32::try_from(day).ok()?;
         let (tls, messages) = (band(row)?, u64::try_from(row.messages).ok()?);
         let merged = u64::try_from(row.line_count).ok()?.checked_sub(messages)?;
@@ -157,7 +156,7 @@ impl Gathered {
     /// Rows that belong to messages on these days; to none where there is no day.
     fn left(&mut self, row: &AnswerRow) -> Option<()> {
         let rows = u64::try_from(row.line_count).ok()?;
-        let days = row.name.as_deref()?;
+        let days = row.found.as_deref()?;
         if days.is_empty() {
             self.places.internal += rows;
             return Some(());

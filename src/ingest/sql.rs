@@ -286,7 +286,7 @@ impl Select<'_> {
         // what it compares once for each time that it is named, and again for what that names.
         // Mail without a connector has no type, whatever its cell says.
         "ms, direction, CASE WHEN connector = '' THEN 2 ELSE connector_type END AS connector_type, \
-         forced, tls, connector, CASE WHEN reason IS NULL THEN id END AS id, peers, reason, found"
+         forced, tls, connector, CASE WHEN reason IS NULL THEN id END AS id, CASE WHEN reason IS NULL THEN peers ELSE CAST(array() AS array<string>) END AS peers, reason, found"
             .to_owned()
     }
 }

@@ -63,10 +63,6 @@ impl Way {
         if engine != SPARK_CONNECT {
             return Err(value("engine", format!("`{engine}`"), "expected spark-connect"));
         }
-        if !lake::BUILT {
-            let found = format!("`{engine}` is not part of this program");
-            return Err(value("engine", found, lake::NOT_BUILT_HINT));
-        }
         let hint = "url = \"sc://lake.example.com:15002\"";
         let url = source.url.as_deref();
         let url = url.ok_or_else(|| value("url", "is missing".to_owned(), hint))?;
@@ -75,31 +71,14 @@ impl Way {
             let hint = "write sc://HOST:PORT and nothing more; a token has keys of its own";
             value("url", "is no address of an engine".to_owned(), hint)
         })?;
-        let tls = match source.security.as_deref() {
-            None | Some("tls") => true,
-            Some("none-loopback-only") if is_loopback(&host) => false,
-            Some("none-loopback-only") => {
-                let found = format!("`none-loopback-only`, and `{host}` is another machine");
-                let hint = "use security = \"tls\", or a tunnel that ends on this machine";
-                return Err(value("security", found, hint));
-            }
-            Some(other) => {
-                let hint = "expected tls or none-loopback-only";
-                return Err(value("security", format!("`{other}`"), hint));
-            }
-        };
-        let time_limit = source.time_limit.as_ref().map_or(Ok(TIME_LIMIT), |span| {
-            limit(span).ok_or_else(|| {
-                value("time_limit", format!("`{}`", span.text()), "at least 1s, such as 10m")
-            })
-        })?;
-        let row_limit = source.row_limit.unwrap_or(ROW_LIMIT);
-        if !(1..=MOST_ROWS).contains(&row_limit) {
-            let hint = "from 1 to 50000000";
-            return Err(value("row_limit", row_limit.to_string(), hint));
-        }
+        let tls = tls(source, &host, &value)?;
+        let (time_limit, row_limit) = limits(source, &value)?;
         let table = table(source, &value)?;
         let secret = secret(source, root, file, &value)?;
+        if !lake::BUILT {
+            let found = format!("`{engine}` is not part of this program");
+            return Err(value("engine", found, lake::NOT_BUILT_HINT));
+        }
         Ok(Self { host, port, tls, secret, time_limit, row_limit, table, settings })
     }
 
@@ -160,12 +139,40 @@ fn is_loopback(host: &str) -> bool {
     bare == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
-fn limit(span: &Span) -> Option<Duration> {
-    span.length().to_std().ok().filter(|length| *length >= Duration::from_secs(1))
-}
-
 /// Makes the error of a key of the source.
 type Value<'a> = dyn Fn(&str, String, &str) -> ConfigError + 'a;
+
+fn tls(source: &SourceConfig, host: &str, value: &Value<'_>) -> Result<bool, ConfigError> {
+    match source.security.as_deref() {
+        None | Some("tls") => Ok(true),
+        Some("none-loopback-only") if is_loopback(host) => Ok(false),
+        Some("none-loopback-only") => {
+            let found = format!("`none-loopback-only`, and `{host}` is another machine");
+            let hint = "use security = \"tls\", or a tunnel that ends on this machine";
+            Err(value("security", found, hint))
+        }
+        Some(other) => {
+            let hint = "expected tls or none-loopback-only";
+            Err(value("security", format!("`{other}`"), hint))
+        }
+    }
+}
+
+/// Longest time, and most rows of an answer.
+fn limits(source: &SourceConfig, value: &Value<'_>) -> Result<(Duration, u64), ConfigError> {
+    let long_enough = |span: &Span| {
+        let length = span.length().to_std().ok();
+        length.filter(|length| *length >= Duration::from_secs(1)).ok_or_else(|| {
+            value("time_limit", format!("`{}`", span.text()), "at least 1s, such as 10m")
+        })
+    };
+    let time_limit = source.time_limit.as_ref().map_or(Ok(TIME_LIMIT), long_enough)?;
+    let row_limit = source.row_limit.unwrap_or(ROW_LIMIT);
+    if !(1..=MOST_ROWS).contains(&row_limit) {
+        return Err(value("row_limit", row_limit.to_string(), "from 1 to 50000000"));
+    }
+    Ok((time_limit, row_limit))
+}
 
 fn table(source: &SourceConfig, value: &Value<'_>) -> Result<Table, ConfigError> {
     let path = Some(source.path.as_str()).filter(|path| !path.is_empty());
@@ -273,5 +280,35 @@ impl From<LakeError> for RunError {
             LakeError::Table(error) => Self::Ingest(error),
             other => Self::Lake(other),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_engines() {
+        let cases = [
+            ("sc://lake.example.com", Some(("lake.example.com", 15002))),
+            ("sc://Lake.example.com:443/", Some(("lake.example.com", 443))),
+            ("sc://127.0.0.1:15002", Some(("127.0.0.1", 15002))),
+            ("sc://[::1]:15002", Some(("[::1]", 15002))),
+            ("sc://[::1]", Some(("[::1]", 15002))),
+            ("sc://", None),
+            ("sc://:15002", None),
+            ("sc://lake:0", None),
+            ("sc://lake:65536", None),
+            ("sc://lake:15002/;token=hunter2", None),
+            ("sc://user@lake:15002", None),
+            ("https://lake.example.com", None),
+            ("lake.example.com:15002", None),
+        ];
+        for (url, expected) in cases {
+            let expected = expected.map(|(host, port)| (host.to_owned(), port));
+            assert_eq!(place(url), expected, "{url}");
+        }
+        assert!(is_loopback("localhost") && is_loopback("[::1]") && is_loopback("127.1.2.3"));
+        assert!(!is_loopback("lake.example.com") && !is_loopback("10.0.0.1"));
     }
 }

@@ -238,3 +238,68 @@ fn tree(steps: &[(i64, Option<i64>)], of: &str) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ZONES: [Tz; 9] = [
+        Tz::UTC,
+        Tz::Europe__Paris,
+        Tz::America__Sao_Paulo,
+        Tz::America__New_York,
+        Tz::Africa__Casablanca,
+        Tz::Africa__Monrovia,
+        Tz::Asia__Kolkata,
+        Tz::Australia__Lord_Howe,
+        Tz::Pacific__Apia,
+    ];
+
+    fn at(steps: &[(i64, Option<i64>)], second: i64) -> Option<i64> {
+        let later = steps.partition_point(|(start, _)| *start <= second);
+        steps[later.saturating_sub(1)].1
+    }
+
+    /// Instants spread over all years, and the quarters around each step.
+    fn instants(steps: &[(i64, Option<i64>)]) -> Vec<i64> {
+        let spread = (0..4000_i64).map(|n| n * 1_065_097 % (LAST_MS / 1000) / 900 * 900);
+        let around = steps.iter().flat_map(|(start, _)| [start - 900, *start, start + 900]);
+        spread.chain(around).filter(|second| (0..LAST_MS / 1000).contains(second)).collect()
+    }
+
+    #[test]
+    fn steps_of_a_zone_are_its_offsets() {
+        for zone in ZONES {
+            let offset = |second: i64| {
+                let at = chrono::DateTime::from_timestamp(second, 0)?.naive_utc();
+                Some(i64::from(zone.offset_from_utc_datetime(&at).fix().local_minus_utc()))
+            };
+            let steps = steps(LOOK_SECONDS, QUARTER_SECONDS, &offset);
+            for second in instants(&steps) {
+                assert_eq!(at(&steps, second), offset(second), "{zone} {second}");
+            }
+        }
+        assert_eq!(day_of(Tz::UTC, "ms").matches("CASE").count(), 0, "UTC has no steps");
+    }
+
+    #[test]
+    fn local_times_are_moved_as_files_move_them() {
+        for zone in ZONES {
+            let reader = TimeReader { zone, order: None };
+            let moved = |second: i64| Some(reader.local_to_utc(second * 1000)? / 1000 - second);
+            let steps = steps(LOOK_SECONDS, 1, &moved);
+            for second in instants(&steps) {
+                assert_eq!(at(&steps, second), moved(second), "{zone} {second}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_tree_has_all_steps_and_halves_them() {
+        let steps: Vec<(i64, Option<i64>)> = (0..9).map(|n| (n * 10, Some(n))).collect();
+        let text = tree(&steps, "t");
+        assert_eq!(text.matches("CASE").count(), 8);
+        assert!(text.starts_with("CASE WHEN t < 40 THEN CASE WHEN t < 20"), "{text}");
+        assert_eq!(tree(&[(0, None)], "t"), "NULL");
+    }
+}
