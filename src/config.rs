@@ -356,7 +356,8 @@ impl Config {
     /// [`ConfigError`] with the place and, for an unknown key, the nearest known one.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         let config: Self = parse(text, path)?;
-        config.mail.note_secret();
+        let of_sources = config.source.iter().filter_map(|source| source.token_env.as_ref());
+        mail::note_secrets(config.mail.password_env.iter().chain(of_sources));
         Ok(config)
     }
 

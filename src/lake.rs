@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::breakdown::answer::{AnswerError, AnswerRow, Answered};
@@ -42,7 +43,7 @@ pub const BUILT: bool = cfg!(feature = "lake");
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// An engine that speaks Spark Connect.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Engine {
     /// Its host.
     pub host: String,
@@ -51,7 +52,7 @@ pub struct Engine {
     /// Whether the connection is protected; without, it goes to this very machine only.
     pub tls: bool,
     /// A bearer token.
-    pub token: Option<String>,
+    pub token: Option<SecretString>,
     /// Longest time that all questions of a report may take.
     pub time_limit: Duration,
     /// Most rows of an answer.

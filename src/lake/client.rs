@@ -3,12 +3,14 @@
 //! The crate waits without end and tries again for an hour; so each call runs on a thread of
 //! its own and is waited for until the time of the whole report is over.
 
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType as ArrowType, Int64Type};
+use secrecy::ExposeSecret;
+use secrecy::zeroize::Zeroizing;
 use spark_connect::{DataType, SparkError, SparkSession};
 
 use super::{Engine, LakeError};
@@ -106,30 +108,50 @@ impl<'a> Session<'a> {
 impl Drop for Session<'_> {
     fn drop(&mut self) {
         let session = self.session.clone();
+        let (sender, receiver) = mpsc::channel();
+        std::thread::spawn(move || {
+            drop(sender.send(session.stop()));
+        });
         // What an engine keeps for a session goes by itself after a while.
-        drop(within(GOODBYE, move || session.stop()));
+        drop(receiver.recv_timeout(GOODBYE));
     }
 }
 
-/// What `work` gives, if it does so in time.
+/// What `work` gives, if it does so in time. A defect in it is ours, wherever it shows.
 fn within<T: Send + 'static>(
     longest: Duration,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {
     let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
+    let worker = std::thread::spawn(move || {
         // Nobody may be left to take it.
         drop(sender.send(work()));
     });
-    receiver.recv_timeout(longest).ok()
+    match receiver.recv_timeout(longest) {
+        Ok(value) => Some(value),
+        Err(RecvTimeoutError::Timeout) => None,
+        Err(RecvTimeoutError::Disconnected) => match worker.join() {
+            Err(panic) => std::panic::resume_unwind(panic),
+            Ok(()) => None,
+        },
+    }
 }
 
 /// The connection string; its parts are percent-encoded, so that none can add another.
-fn address(engine: &Engine) -> String {
-    let mut address = format!("sc://{}:{}/;use_ssl={}", engine.host, engine.port, engine.tls);
-    if let Some(token) = &engine.token {
+fn address(engine: &Engine) -> Zeroizing<String> {
+    let Engine { host, port, tls, token, .. } = engine;
+    let mut address = Zeroizing::new(format!("sc://{host}:{port}/;use_ssl={tls}"));
+    if let Some(token) = token {
+        let token = token.expose_secret();
+        // Grown once: what a longer text leaves behind would not be wiped.
+        address.reserve_exact(8 + 3 * token.len());
         address.push_str(";token=");
-        token.bytes().for_each(|byte| address.push_str(&format!("%{byte:02X}")));
+        for byte in token.bytes() {
+            address.push('%');
+            for digit in [byte >> 4, byte & 15] {
+                address.push(char::from_digit(digit.into(), 16).unwrap_or('0'));
+            }
+        }
     }
     address
 }
@@ -137,10 +159,8 @@ fn address(engine: &Engine) -> String {
 /// All that an engine said, without our secret.
 fn said(engine: &Engine, error: &SparkError) -> String {
     let said = error.to_string();
-    match &engine.token {
-        Some(token) if !token.is_empty() => said.replace(token.as_str(), "[removed]"),
-        _ => said,
-    }
+    let secret = engine.token.as_ref().map_or("", |token| token.expose_secret());
+    if secret.is_empty() { said } else { said.replace(secret, "[removed]") }
 }
 
 fn holds(held: &DataType) -> ColumnType {

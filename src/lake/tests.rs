@@ -239,7 +239,7 @@ fn a_token_is_never_shown() {
         host: "lake.example.com".to_owned(),
         port: 15002,
         tls: true,
-        token: Some("hunter2".to_owned()),
+        token: Some("hunter2".into()),
         time_limit: Duration::from_secs(1),
         row_limit: 1,
     };
