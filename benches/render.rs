@@ -58,6 +58,7 @@ fn of_forty_connectors() -> Report {
             archived: None,
             settings: ingest::Settings::default(),
         }],
+        lake: None,
         skip_bad_files: false,
         zone: chrono_tz::UTC,
         periods: vec![PeriodKind::Week, PeriodKind::Days(30)],

@@ -127,6 +127,7 @@ fn counting(criterion: &mut Criterion) {
         zone: Tz::Europe__Paris,
         periods: periods.into_iter().flatten().collect(),
         only: Vec::new(),
+        named: Vec::new(),
     };
     let mut group = criterion.benchmark_group("breakdown");
     group.sample_size(20).throughput(Throughput::Elements(ROWS));
@@ -171,6 +172,7 @@ fn cubes(criterion: &mut Criterion) {
         expects_whole: false,
         cache: Some(Place::of(state.path(), false)),
         memory: Memory::default(),
+        lake: None,
     };
     // A file is recognised by its time once that is two seconds past.
     std::thread::sleep(std::time::Duration::from_millis(2_500));

@@ -17,6 +17,7 @@
 //! polars ends here: nothing above this floor sees a frame.
 
 mod aggregate;
+pub mod answer;
 pub mod at_once;
 mod coverage;
 mod fold;
@@ -27,6 +28,7 @@ mod parts;
 mod rows;
 mod sessions;
 mod settle;
+pub mod sql;
 mod summary;
 
 use std::collections::BTreeMap;

@@ -230,7 +230,9 @@ pub struct ReportConfig {
 #[derive(Debug, Clone, Default, Deserialize, Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SourceConfig {
-    /// File, folder or glob, from the folder of `intransit.toml`.
+    /// File, folder or glob, from the folder of `intransit.toml`; with `engine`, Parquet files
+    /// by their whole path, as the engine reaches them.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub path: String,
     /// Kind, or `auto`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -247,6 +249,33 @@ pub struct SourceConfig {
     /// Year of the first line of logs whose stamps have none; else the file's time tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub year: Option<i32>,
+    /// `spark-connect`: the rows are counted by an engine where they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<String>,
+    /// Where the engine is, as in `sc://lake.example.com:15002`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Name of its table, in the place of `path`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
+    /// How the connection to the engine is protected: `tls`, or `none-loopback-only`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub security: Option<String>,
+    /// File that holds a bearer token for the engine, readable by its owner only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_file: Option<String>,
+    /// Environment variable that holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_env: Option<String>,
+    /// Command that prints it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub token_command: Vec<String>,
+    /// Longest time that the engine may take; 10 minutes where not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_limit: Option<Span>,
+    /// Most rows that it may answer; two million where not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row_limit: Option<u64>,
     /// Column map.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub columns: Option<ColumnMap>,
@@ -336,7 +365,8 @@ impl Config {
     /// [`ConfigError`] with the place and, for an unknown key, the nearest known one.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         let config: Self = parse(text, path)?;
-        config.mail.note_secret();
+        let of_sources = config.source.iter().filter_map(|source| source.token_env.as_ref());
+        mail::note_secrets(config.mail.password_env.iter().chain(of_sources));
         Ok(config)
     }
 

@@ -98,7 +98,10 @@ impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         let kind = match &error {
             _ if error.is_settings() => FailureKind::Usage,
-            RunError::Ingest(_) | RunError::NoUsableRow { .. } => FailureKind::Input,
+            RunError::Ingest(_)
+            | RunError::Lake(_)
+            | RunError::Secret(_)
+            | RunError::NoUsableRow { .. } => FailureKind::Input,
             RunError::EmptyPeriod { .. } | RunError::AsOf(_) | RunError::NoSuchConnector { .. } => {
                 FailureKind::Usage
             }
@@ -115,6 +118,7 @@ impl From<RunError> for Failure {
             RunError::Ingest(ingest) => {
                 failure.hints.extend(ingest.hint().map(str::to_owned));
             }
+            RunError::Lake(lake) => failure.hints.extend(lake.hint().map(str::to_owned)),
             RunError::NoSuchConnector { nearest, .. } => {
                 let meant = nearest.as_ref().map(|name| format!("did you mean `{name}`?"));
                 failure.hints.extend(meant);

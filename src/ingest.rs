@@ -33,6 +33,7 @@ mod row;
 mod sniff;
 mod spelling;
 mod spool;
+pub mod sql;
 mod time;
 pub mod tls_rpt;
 mod zipped;
@@ -214,6 +215,18 @@ pub struct SourceFile {
     pub usable: bool,
     /// How it came into the reading.
     pub origin: Origin,
+    /// What an engine was asked and answered, for a table that stays where it is: its length
+    /// and hash are those of the answer.
+    pub asked: Option<Arc<Asked>>,
+}
+
+/// A question to an engine, and its answer.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The statement.
+    pub query: String,
+    /// The answer as it is filed.
+    pub answer: Vec<u8>,
 }
 
 /// A file that was passed over.

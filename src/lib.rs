@@ -21,7 +21,7 @@
 //! | 2 | [`config`], [`period`], [`trace`] | settings, periods, the canonical table and vocabulary |
 //! | 3 | [`ingest`], [`sample`] | files to frames; demonstration traces |
 //! | 4 | [`breakdown`] | frames to counts; polars ends here |
-//! | 5 | [`cube`] | what each file was counted to, kept for the next report |
+//! | 5 | [`cube`], [`lake`] | what each file was counted to, kept for the next report; tables that an engine counts where they are |
 //! | 6 | [`insight`] | rules over counts |
 //! | 7 | [`report`] | every number that is printed, as in `report.json` |
 //! | 8 | [`render`] | one report to the bytes of each format |
@@ -56,6 +56,7 @@ pub mod deliver;
 pub mod failure;
 pub mod ingest;
 pub mod insight;
+pub mod lake;
 pub mod ledger;
 pub mod period;
 pub mod render;

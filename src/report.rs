@@ -353,6 +353,10 @@ pub struct SourceReport {
     pub last: Option<String>,
     /// What a reader should know.
     pub notes: Vec<String>,
+    /// What an engine was asked, for a table that stays where it is; length and hash are then
+    /// those of its answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
 }
 
 /// Rows of one file that could not be used, for one reason.
@@ -607,6 +611,7 @@ fn sources(breakdown: &Breakdown, reading: &Reading) -> Vec<SourceReport> {
             first: file.span_ms.and_then(|(first, _)| from_ms(first)),
             last: file.span_ms.and_then(|(_, last)| from_ms(last)),
             notes: file.notes.iter().map(|note| note.code().to_owned()).collect(),
+            query: file.asked.as_ref().map(|asked| asked.query.clone()),
         })
         .collect()
 }

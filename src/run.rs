@@ -9,6 +9,7 @@
 //! filing     what goes into a bag: report, circumstances, inputs, mail as it was sent
 //! prepare    one occurrence: report frozen, files rendered and checked, letters written
 //! due        occurrences -> rows of the ledger, with the policy for missed ones
+//! lake       a report of a table that an engine counts where it is
 //! engine     what is due -> prepare -> archive -> ledger -> outbox; one process per state folder
 //! outbox     message after message to relay or folder, each outcome written down
 //! reproduce  a filed report made again and compared
@@ -26,12 +27,14 @@ pub mod due;
 pub mod engine;
 pub mod evidence;
 pub mod filing;
+pub mod lake;
 pub mod outbox;
 pub mod plan;
 pub mod post;
 pub mod prepare;
 pub mod reproduce;
 pub mod retention;
+mod secret;
 pub mod settings;
 pub mod status;
 mod trial;
@@ -45,6 +48,7 @@ use crate::config::{self, ConnectorConfig, InsightsConfig, Memory};
 use crate::cube::{Cubes, Place, Trouble};
 use crate::deliver::message::MessageError;
 use crate::ingest::{self, IngestError, Reading, Source};
+use crate::lake::LakeError;
 use crate::period::{Period, PeriodKind};
 use crate::render::branding::Branding;
 use crate::render::{self, Format, RenderError};
@@ -56,6 +60,8 @@ use crate::trace::{Names, Unit};
 pub struct Request {
     /// Where the traces are.
     pub sources: Vec<Source>,
+    /// A table that is counted where it is, in the place of sources.
+    pub lake: Option<lake::LakeSource>,
     /// Whether a bad file is passed over with a note instead of an error.
     pub skip_bad_files: bool,
     /// Zone in which days begin.
@@ -121,6 +127,12 @@ pub enum RunError {
     /// A source cannot be used.
     #[error(transparent)]
     Ingest(#[from] IngestError),
+    /// An engine did not count a table.
+    #[error(transparent)]
+    Lake(LakeError),
+    /// A secret cannot be had.
+    #[error("the token of [[source]]: {0}")]
+    Secret(String),
     /// No file holds a row that can be used.
     #[error("no usable row in {files} file(s): {rejected} of {rows} row(s) rejected")]
     NoUsableRow {
@@ -176,14 +188,15 @@ pub enum RunError {
 impl RunError {
     /// Says whether the traces are at fault, and other traces may help.
     pub fn is_input(&self) -> bool {
-        matches!(self, Self::Ingest(_) | Self::NoUsableRow { .. })
+        matches!(self, Self::Ingest(_) | Self::Lake(_) | Self::Secret(_) | Self::NoUsableRow { .. })
     }
 
-    /// Says whether the machine failed while the traces were read and counted: that may pass by
-    /// itself.
+    /// Says whether the machine, or an engine, failed while the traces were read and counted:
+    /// that may pass by itself.
     pub fn is_machine(&self) -> bool {
         match self {
             Self::Ingest(error) => error.is_machine(),
+            Self::Lake(error) => error.may_pass(),
             Self::Count(CountError::Scratch(_)) => true,
             _ => false,
         }
@@ -227,6 +240,9 @@ pub fn report(request: &Request) -> Result<Outcome, RunError> {
 }
 
 fn cached_or_not(request: &Request) -> Result<Outcome, RunError> {
+    if let Some(source) = &request.lake {
+        return lake::report(request, source);
+    }
     // What is kept does not tell the remote domains of one connector from those of another.
     let cache = request.cache.as_ref().filter(|_| request.only.is_empty());
     let Some(place) = cache else { return uncached(request) };

@@ -101,6 +101,7 @@ pub fn report(name: &str, bytes: &[u8], settings: Settings) -> Result<Outcome, R
         expects_whole: false,
         memory: Memory::default(),
         cache: None,
+        lake: None,
     })
 }
 

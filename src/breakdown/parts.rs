@@ -33,10 +33,10 @@ use crate::trace::{Direction, Names, Rejects, Tls};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileSeen {
     /// When rows occurred.
-    quarters: Vec<QuarterSeen>,
-    connectors: NameList,
+    pub(super) quarters: Vec<QuarterSeen>,
+    pub(super) connectors: NameList,
     /// What they say of their connectors; 0 = none.
-    facts: Vec<(Direction, u32, ConnectorFacts)>,
+    pub(super) facts: Vec<(Direction, u32, ConnectorFacts)>,
 }
 
 /// Messages by day and connector. Names are told by their place in the list, from 1; 0 = none.
@@ -163,7 +163,7 @@ impl Settlement {
         Ok(Self::sorted(settled, members.len(), names))
     }
 
-    fn sorted(settled: Settled, files: usize, names: &Names) -> Self {
+    pub(super) fn sorted(settled: Settled, files: usize, names: &Names) -> Self {
         let mut places = vec![Places::default(); files];
         for (place, counts) in places.iter_mut().zip(&settled.sources) {
             place.internal = counts.internal;

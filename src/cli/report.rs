@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 use super::home::HomeArgs;
 use super::{Done, put, say, show_lines};
 use crate::clock::Clock;
-use crate::config::{self, ColumnMap, Home, Memory, SourceConfig};
+use crate::config::{self, ColumnMap, ConfigError, Home, Memory, SourceConfig};
 use crate::failure::Failure;
 use crate::ingest::{self, DayOrder, Source};
 use crate::insight::Severity;
@@ -21,7 +21,7 @@ use crate::run::engine;
 use crate::run::filing::{self, Circumstances};
 use crate::run::plan;
 use crate::run::prepare::{self, Prepared};
-use crate::run::settings::{self, one_of};
+use crate::run::settings::{self, Sources, one_of};
 use crate::run::{self, Outcome, Request, RunError};
 use crate::store;
 use crate::trace::{Direction, Kind};
@@ -172,7 +172,7 @@ pub(super) fn run(args: &Args, clock: Clock) -> Result<Done, Failure> {
     })
 }
 
-fn request(args: &Args, home: &Home, sources: Vec<Source>) -> Result<Request, Failure> {
+fn request(args: &Args, home: &Home, sources: Sources) -> Result<Request, Failure> {
     let (config, file) = (&home.config, home.file_name());
     let language = args.lang.clone().or_else(|| config.report.language.clone());
     let language = language.unwrap_or_else(|| settings::LANGUAGE.to_owned());
@@ -192,7 +192,8 @@ fn request(args: &Args, home: &Home, sources: Vec<Source>) -> Result<Request, Fa
         settings::periods(config, &file)?
     };
     Ok(Request {
-        sources,
+        sources: sources.files,
+        lake: sources.lake,
         skip_bad_files: args.skip_bad_files,
         zone,
         periods,
@@ -218,7 +219,7 @@ fn request(args: &Args, home: &Home, sources: Vec<Source>) -> Result<Request, Fa
 }
 
 /// The sources: those of the command line, else those of the settings.
-fn sources(args: &Args, home: &Home) -> Result<(Vec<SourceConfig>, Vec<Source>), Failure> {
+fn sources(args: &Args, home: &Home) -> Result<(Vec<SourceConfig>, Sources), Failure> {
     let connectors = settings::connectors(&home.config, &home.file_name())?;
     let given = ingest::Settings { connectors, ..given_settings(&args.source)? };
     if args.sources.is_empty() && home.config.source.is_empty() {
@@ -233,10 +234,15 @@ fn sources(args: &Args, home: &Home) -> Result<(Vec<SourceConfig>, Vec<Source>),
     } else {
         (args.sources.iter().map(typed).collect(), PathBuf::from("."))
     };
-    let one = |source| settings::source(source, &root, &home.file_name(), &given);
-    let sources: Vec<Source> = configs.iter().map(one).collect::<Result<_, _>>()?;
-    let as_used = configs.iter().zip(&sources).map(|(config, source)| as_used(config, source));
-    Ok((as_used.collect(), sources))
+    let file = home.file_name();
+    let unit = settings::unit(&home.config, &file)?;
+    let sources = settings::sources(&configs, &root, &file, &given, unit)?;
+    let one = |config: &SourceConfig| {
+        let source = settings::source(config, &root, &file, &given)?;
+        Ok(as_used(config, &source))
+    };
+    let as_used = configs.iter().map(one).collect::<Result<_, ConfigError>>()?;
+    Ok((as_used, sources))
 }
 
 /// A source with everything that holds for it, typed or written.
@@ -244,13 +250,13 @@ fn as_used(config: &SourceConfig, source: &Source) -> SourceConfig {
     let used = &source.settings;
     let order = settings::ORDERS.iter().find(|(_, order)| Some(*order) == used.order);
     SourceConfig {
-        path: config.path.clone(),
         kind: used.kind.map(|kind| kind.name().to_owned()),
         direction: used.direction.map(|direction| direction.name().to_owned()),
         timezone: Some(used.zone.name().to_owned()),
         dates: order.map(|(name, _)| (*name).to_owned()),
         year: used.year,
         columns: used.columns.clone(),
+        ..config.clone()
     }
 }
 

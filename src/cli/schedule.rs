@@ -12,6 +12,7 @@ use crate::ingest;
 use crate::render::Format;
 use crate::render::json::pretty;
 use crate::report::instant;
+use crate::run::lake::LakeSource;
 use crate::run::plan::Plan;
 use crate::schedule::{self, Note, Occurrence};
 
@@ -254,6 +255,12 @@ fn faults_of(plan: &Plan, offline: bool) -> Vec<String> {
             let chain = crate::run::chain(&error);
             faults.push(format!("error: `{}`: `source.path`: {chain}", plan.file.display()));
         }
+    }
+    if let Some(LakeSource::Asked(way)) = &plan.request.lake
+        && !offline
+        && let Err(fault) = way.probe()
+    {
+        faults.push(format!("error: `{}`: `source.url`: {fault}", plan.file.display()));
     }
     if !offline && let Err(fault) = plan.post.probe() {
         faults.push(format!("error: `{}`: `mail`: {fault}", plan.file.display()));

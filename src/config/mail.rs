@@ -74,14 +74,10 @@ impl Default for MailConfig {
 /// The variables that hold passwords, by all settings that this process has read.
 static SECRET_VARIABLES: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
-impl MailConfig {
-    /// Notes where the password is, so that no command of any schedule is given it.
-    pub(super) fn note_secret(&self) {
-        if let Some(name) = &self.password_env {
-            let mut names = SECRET_VARIABLES.lock().unwrap_or_else(PoisonError::into_inner);
-            names.insert(name.clone());
-        }
-    }
+/// Notes where secrets are, so that no command of any schedule is given them.
+pub(super) fn note_secrets<'a>(variables: impl Iterator<Item = &'a String>) {
+    let mut names = SECRET_VARIABLES.lock().unwrap_or_else(PoisonError::into_inner);
+    names.extend(variables.cloned());
 }
 
 /// The environment variables that hold passwords, by all settings that this process has read.

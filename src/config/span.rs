@@ -1,11 +1,11 @@
 //! Lengths of time as settings write them: `6h`, `35d`, `6y`.
 
 use chrono::TimeDelta;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A length of time. A month counts as 30.44 days, a year as 365.25.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Span {
     length: TimeDelta,
     text: String,
@@ -37,6 +37,12 @@ impl Span {
     /// As it was written.
     pub fn text(&self) -> &str {
         &self.text
+    }
+}
+
+impl From<Span> for String {
+    fn from(span: Span) -> Self {
+        span.text
     }
 }
 

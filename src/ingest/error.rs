@@ -98,6 +98,9 @@ pub enum IngestError {
     /// Stamps have no year, and nothing tells it.
     #[error("the lines of `{file}` have no year")]
     NoYear { file: String },
+    /// A table cannot be read in the place where it is.
+    #[error("`{file}` cannot be counted where it is: {why}")]
+    Unfit { file: String, why: String },
     /// polars refused a frame.
     #[error("a canonical frame could not be made")]
     Frame(#[source] PolarsError),

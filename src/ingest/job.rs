@@ -244,6 +244,7 @@ impl Job {
             source: self.source,
             usable: !state.bad,
             origin,
+            asked: None,
         };
         (file, output.aggregates)
     }

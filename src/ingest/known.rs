@@ -190,6 +190,7 @@ impl Held {
             source,
             usable: true,
             origin,
+            asked: None,
         }
     }
 }

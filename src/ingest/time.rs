@@ -38,7 +38,7 @@ pub(super) struct TimeReader {
 
 const MS_PER_DAY: i64 = 86_400_000;
 /// 2105-01-01: seconds since 1970 still fit 32 bits.
-const LAST_MS: i64 = 49_309 * MS_PER_DAY;
+pub(super) const LAST_MS: i64 = 49_309 * MS_PER_DAY;
 
 impl TimeReader {
     /// Milliseconds since 1970 UTC.
@@ -92,7 +92,7 @@ impl TimeReader {
 
     /// A local time in a gap is read as if the clocks had not changed yet; one that occurs
     /// twice is the first.
-    fn local_to_utc(self, local_ms: i64) -> Option<i64> {
+    pub(super) fn local_to_utc(self, local_ms: i64) -> Option<i64> {
         let local = chrono::DateTime::from_timestamp_millis(local_ms)?.naive_utc();
         let resolve = |naive: NaiveDateTime| match self.zone.from_local_datetime(&naive) {
             MappedLocalTime::Single(at) | MappedLocalTime::Ambiguous(at, _) => {

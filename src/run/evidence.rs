@@ -33,7 +33,7 @@ impl Evidence {
         let signing_key = config.signing_key.as_ref().map(|key| home.path(key));
         if let Some(path) = &signing_key {
             let key = "archive.signing_key";
-            super::post::private_file(path, key, file)?;
+            super::secret::private_file(path, key, file)?;
             Signer::read(path).map_err(|error| {
                 let hint = "ssh-keygen -t ed25519 -N '' -f keys/archive_ed25519";
                 ConfigError::value(file, key, error.to_string(), hint)

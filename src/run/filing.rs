@@ -222,11 +222,16 @@ fn inputs(
         let copy = held.and_then(|held| held.copy.clone()).or_else(|| {
             (keeps && file.name != "-").then(|| {
                 let name = copy_name(inputs.len() + 1, &file.path);
-                files.push(File {
-                    name: name.clone(),
-                    content: Content::Copy { from: file.path.clone(), sha256: file.sha256.clone() },
-                    sha256: file.sha256.clone(),
-                    bytes: file.bytes,
+                let from = file.path.clone();
+                let sha256 = file.sha256.clone();
+                files.push(match &file.asked {
+                    Some(asked) => File::new(name.clone(), asked.answer.clone()),
+                    None => File {
+                        name: name.clone(),
+                        content: Content::Copy { from, sha256: sha256.clone() },
+                        sha256,
+                        bytes: file.bytes,
+                    },
                 });
                 name
             })

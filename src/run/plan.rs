@@ -9,6 +9,7 @@ use chrono_tz::Tz;
 
 use super::evidence::Evidence;
 use super::post::Post;
+use super::settings::Sources;
 use super::{Request, branding, settings};
 use crate::config::{Config, ConfigError, Home, Missed, RecipientConfig, ScheduleSettings, Span};
 use crate::cube::Place;
@@ -17,6 +18,7 @@ use crate::ingest;
 use crate::render::Format;
 use crate::render::branding::Branding;
 use crate::schedule::Pattern;
+use crate::trace::Unit;
 
 /// How far back missed occurrences are made up for where nothing is said.
 const MISSED_WINDOW: TimeDelta = TimeDelta::days(35);
@@ -121,7 +123,7 @@ fn build(home: &Home, schedule: &ScheduleSettings, checks: &mut Checks) -> Optio
     let unit = checks.take(settings::unit(config, file));
     let language = config.report.language.as_deref().unwrap_or(settings::LANGUAGE);
     let language = checks.take(settings::language(language, "report.language", file));
-    let sources = checks.take(sources(home, schedule));
+    let sources = checks.take(sources(home, schedule, unit.unwrap_or_default()));
     let branding = checks.take(branding(home, schedule));
     let recipients = checks.take(recipients(&config.recipient, language.as_deref(), file));
     let notify = checks.take(addresses(config.notify.address.list(), file));
@@ -133,7 +135,7 @@ fn build(home: &Home, schedule: &ScheduleSettings, checks: &mut Checks) -> Optio
     }
     let run_timeout = checks.take(run_timeout(config, file));
     let wait = config.wait_for_data.clone().or_else(|| config.mail.wait_for_data.clone());
-    let zone = zone?;
+    let (zone, sources) = (zone?, sources?);
     Some(Plan {
         name: schedule.name.clone(),
         file: schedule.file.clone(),
@@ -145,7 +147,8 @@ fn build(home: &Home, schedule: &ScheduleSettings, checks: &mut Checks) -> Optio
         run_timeout: run_timeout?,
         paused: config.paused.unwrap_or(false),
         request: Request {
-            sources: sources?,
+            sources: sources.files,
+            lake: sources.lake,
             skip_bad_files: false,
             zone,
             periods: periods?,
@@ -219,7 +222,7 @@ fn zone(text: Option<&str>, file: &Path) -> Result<Tz, ConfigError> {
     }
 }
 
-fn sources(home: &Home, schedule: &ScheduleSettings) -> Result<Vec<ingest::Source>, ConfigError> {
+fn sources(home: &Home, schedule: &ScheduleSettings, unit: Unit) -> Result<Sources, ConfigError> {
     let (config, file) = (&schedule.config, schedule.file.as_path());
     if config.source.is_empty() {
         let hint = "[[source]] path = \"traces/*.csv.gz\"";
@@ -227,12 +230,11 @@ fn sources(home: &Home, schedule: &ScheduleSettings) -> Result<Vec<ingest::Sourc
     }
     let connectors = settings::connectors(config, file)?;
     let given = ingest::Settings { connectors, ..ingest::Settings::default() };
-    let one = |source| settings::source(source, &home.root, file, &given);
     if config.source.iter().any(|source| source.path == "-") {
         let hint = "name files: nobody types or pipes anything into a schedule";
         return Err(ConfigError::value(file, "source.path", "`-` is standard input", hint));
     }
-    config.source.iter().map(one).collect()
+    settings::sources(&config.source, &home.root, file, &given, unit)
 }
 
 fn recipients(

@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use secrecy::SecretString;
-use secrecy::zeroize::Zeroizing;
 
-use super::{RunError, command};
+use super::RunError;
+use super::secret::{Secret, private_file};
 use crate::config::{Auth, ConfigError, Home, MailConfig, OnDoubt, Security, Transport};
 use crate::deliver::outcome::{Outcome, Receipt};
 use crate::deliver::{folder, message, smtp};
@@ -57,15 +56,6 @@ pub struct RelaySettings {
     ca_file: Option<PathBuf>,
     hello: Option<String>,
     longest_wait: Option<Duration>,
-}
-
-/// Where the password or token comes from.
-#[derive(Debug, Clone)]
-enum Secret {
-    None,
-    File(PathBuf),
-    Variable(String),
-    Command(Vec<String>),
 }
 
 impl Post {
@@ -225,40 +215,6 @@ impl RelaySettings {
     }
 }
 
-impl Secret {
-    fn read(&self) -> Result<SecretString, String> {
-        match self {
-            Self::None => Ok(SecretString::default()),
-            Self::File(path) => {
-                let bytes = store::read_private(path)?;
-                let text = std::str::from_utf8(&bytes)
-                    .map_err(|_| format!("`{}` holds no text", path.display()))?;
-                Ok(SecretString::from(text.trim_end_matches(['\r', '\n'])))
-            }
-            Self::Variable(name) => match std::env::var(name) {
-                Ok(text) => Ok(SecretString::from(Zeroizing::new(text).as_str())),
-                Err(_) => Err(format!("the environment variable `{name}` is not set")),
-            },
-            Self::Command(words) => token(words),
-        }
-    }
-
-    /// Where it comes from, never what it is. Arguments of a command may hold a secret.
-    fn origin(&self) -> Option<String> {
-        match self {
-            Self::None => None,
-            Self::File(path) => Some(format!("the password in the file `{}`", path.display())),
-            Self::Variable(name) => {
-                Some(format!("the password in the environment variable `{name}`"))
-            }
-            Self::Command(words) => {
-                let program = words.first().map_or("", String::as_str);
-                Some(format!("the token that the command `{program}` prints"))
-            }
-        }
-    }
-}
-
 fn relay(home: &Home, mail: &MailConfig, file: &Path) -> Result<RelaySettings, ConfigError> {
     let missing = |key: &str, hint: &str| ConfigError::value(file, key, "is missing", hint);
     let host = mail.host.clone().filter(|host| !host.is_empty());
@@ -324,29 +280,4 @@ fn secret(home: &Home, mail: &MailConfig, file: &Path) -> Result<Secret, ConfigE
             }
         },
     }
-}
-
-/// Checks that a file with a secret is there and nobody else's to read.
-///
-/// # Errors
-/// [`ConfigError::Value`] naming file and key.
-pub(super) fn private_file(path: &Path, key: &str, file: &Path) -> Result<(), ConfigError> {
-    store::check_private(path).map_err(|found| {
-        let hint = format!("chmod 600 {}", path.display());
-        ConfigError::value(file, key, found, hint)
-    })
-}
-
-/// What the token command prints. Its own errors go to our stderr.
-fn token(words: &[String]) -> Result<SecretString, String> {
-    let output = Zeroizing::new(command::output(words, &[])?);
-    // Its arguments may hold a secret.
-    let program = words.first().map_or("", String::as_str);
-    let text = std::str::from_utf8(&output)
-        .map_err(|_| format!("`{program}` printed what is no text"))?
-        .trim();
-    if text.is_empty() {
-        return Err(format!("`{program}` printed nothing"));
-    }
-    Ok(SecretString::from(text))
 }

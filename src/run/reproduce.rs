@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use chrono::DateTime;
 
 use super::filing::{BRANDING, InputRecord, RECORD, Record, SETTINGS};
+use super::lake::LakeSource;
 use super::{Request, RunError, files, report, settings};
 use crate::config::{Config, ConfigError};
 use crate::ingest::{self, Archived, Source};
@@ -35,7 +36,7 @@ pub enum ReproduceError {
         bag: String,
     },
     /// Only the hash of an input was kept, and the file is no longer that one.
-    #[error("`{file}`: only its SHA-256 was kept, and the file {why}")]
+    #[error("`{file}`: only its SHA-256 was kept, and it {why}")]
     Input {
         /// Name of the input.
         file: String,
@@ -128,7 +129,8 @@ fn request(
 ) -> Result<Request, ReproduceError> {
     let file = data.join(SETTINGS);
     let mut sources: Vec<Source> = Vec::new();
-    for input in &record.inputs {
+    let lake = lake(data, record, config)?;
+    for input in record.inputs.iter().filter(|_| lake.is_none()) {
         let source = source(data, input, config, &file)?;
         if sources.iter().all(|held| held.path != source.path) {
             sources.push(source);
@@ -140,6 +142,7 @@ fn request(
     let periods = standing.map(|period| period.id.parse()).collect::<Result<Vec<_>, _>>();
     Ok(Request {
         sources,
+        lake,
         skip_bad_files: true,
         zone,
         periods: periods.map_err(|error: crate::period::PeriodError| ReproduceError::Bag {
@@ -162,6 +165,29 @@ fn request(
         cache: None,
         memory: config.memory.unwrap_or_default(),
     })
+}
+
+/// The answer of an engine, where the report was made of one. What the engine would answer
+/// today is another matter.
+fn lake(
+    data: &Path,
+    record: &Record,
+    config: &Config,
+) -> Result<Option<LakeSource>, ReproduceError> {
+    let asked = |input: &&InputRecord| {
+        config.source.get(input.source).is_some_and(|source| source.engine.is_some())
+    };
+    let Some(input) = record.inputs.iter().find(asked) else { return Ok(None) };
+    let Some(copy) = &input.copy else {
+        let file = input.file.clone();
+        return Err(ReproduceError::Input { file, why: "is a table, which may have changed" });
+    };
+    let path = data.join(copy);
+    let answer = read(&path)?;
+    if store::sha256(&answer) != input.sha256 {
+        return Err(ReproduceError::Bag { path, why: "it has changed".to_owned() });
+    }
+    Ok(Some(LakeSource::Filed(answer)))
 }
 
 /// The copy of an input, or the file at its old place.

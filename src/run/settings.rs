@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use super::lake::{LakeSource, Way};
 use crate::config::{self, Config, ConfigError, MapConfig, SourceConfig};
 use crate::ingest::{self, Connectors, DayOrder, Rule, Source};
 use crate::period::PeriodKind;
@@ -194,6 +195,70 @@ pub fn year(year: i32) -> Result<i32, String> {
     }
 }
 
+/// What the `[[source]]` of a report are.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    /// Those of files, in their order.
+    pub files: Vec<Source>,
+    /// A table that is counted where it is; then there are no files.
+    pub lake: Option<LakeSource>,
+}
+
+/// All `[[source]]`; what was `given` on the command line goes before what they say themselves.
+///
+/// # Errors
+/// [`ConfigError::Value`] naming file and key.
+pub fn sources(
+    configs: &[SourceConfig],
+    root: &Path,
+    file: &Path,
+    given: &ingest::Settings,
+    unit: Unit,
+) -> Result<Sources, ConfigError> {
+    let Some(asked) = configs.iter().find(|config| config.engine.is_some()) else {
+        let one = |config| source(config, root, file, given);
+        let files = configs.iter().map(one).collect::<Result<_, _>>()?;
+        return Ok(Sources { files, lake: None });
+    };
+    if configs.len() > 1 {
+        let found = "stands beside another [[source]]".to_owned();
+        let hint = "a message that stands in both would count twice, since only counts come back: \
+                    bring the rows together in one view of the engine, or make two reports";
+        return Err(ConfigError::value(file, "source.engine", found, hint));
+    }
+    if unit != Unit::Messages {
+        let hint = "an engine counts messages; leave `count` out";
+        return Err(ConfigError::value(file, "count", format!("`{}`", unit.name()), hint));
+    }
+    let settings = source(asked, root, file, given)?.settings;
+    let way = Way::of(asked, root, file, settings)?;
+    Ok(Sources { files: Vec::new(), lake: Some(LakeSource::Asked(Box::new(way))) })
+}
+
+/// Refuses what means nothing without an engine.
+fn check_without_engine(source: &SourceConfig, file: &Path) -> Result<(), ConfigError> {
+    let keys = [
+        ("url", source.url.is_some()),
+        ("table", source.table.is_some()),
+        ("security", source.security.is_some()),
+        ("token_file", source.token_file.is_some()),
+        ("token_env", source.token_env.is_some()),
+        ("token_command", !source.token_command.is_empty()),
+        ("time_limit", source.time_limit.is_some()),
+        ("row_limit", source.row_limit.is_some()),
+    ];
+    if let Some((key, _)) = keys.into_iter().find(|(_, given)| *given) {
+        let key = format!("source.{key}");
+        let hint = "it goes with engine = \"spark-connect\"";
+        return Err(ConfigError::value(file, &key, "means nothing for files", hint));
+    }
+    if source.path.is_empty() {
+        let hint = "path = \"traces/*.csv.gz\"";
+        return Err(ConfigError::value(file, "source.path", "is missing", hint));
+    }
+    Ok(())
+}
+
 /// One `[[source]]`; what was `given` on the command line goes before what it says itself.
 ///
 /// # Errors
@@ -204,6 +269,9 @@ pub fn source(
     file: &Path,
     given: &ingest::Settings,
 ) -> Result<Source, ConfigError> {
+    if source.engine.is_none() {
+        check_without_engine(source, file)?;
+    }
     let own_kind = match source.kind.as_deref() {
         None | Some("auto") => None,
         Some(text) => Some(choice(file, "source.kind", text, &Kind::ALL, Kind::name)?),

@@ -121,6 +121,11 @@ impl Rejects {
         self.merge_one(reason, reject);
     }
 
+    /// Counts rows that have no lines, with an example.
+    pub fn add_many(&mut self, reason: RejectReason, count: u64, found: &str) {
+        self.merge_one(reason, Reject { line: 0, found: excerpt(found), count });
+    }
+
     /// Adds what another part of the same file counted.
     pub fn merge(&mut self, other: Self) {
         for (reason, reject) in other.by_reason {

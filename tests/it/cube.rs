@@ -199,6 +199,7 @@ impl Office {
                 archived: None,
                 settings: Settings::default(),
             }],
+            lake: None,
             skip_bad_files: true,
             zone: self.zone,
             periods: self.periods.clone(),

@@ -8,7 +8,7 @@ const FLOORS: &[&[&str]] = &[
     &["config", "period", "trace"],
     &["ingest", "sample"],
     &["breakdown"],
-    &["cube"],
+    &["cube", "lake"],
     &["insight"],
     &["report"],
     &["render"],
@@ -23,6 +23,8 @@ const FLOORS: &[&[&str]] = &[
 const OWNERS: &[(&str, &[&str])] = &[
     ("polars", &["trace", "ingest", "breakdown", "cube", "run"]),
     ("polars_io", &["ingest"]),
+    ("spark_connect", &["lake"]),
+    ("arrow", &["lake"]),
     ("simd_csv", &["ingest"]),
     ("encoding_rs", &["ingest"]),
     ("zip", &["archive", "ingest", "render"]),

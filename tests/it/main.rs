@@ -22,6 +22,7 @@ mod files;
 mod floors;
 mod hostile;
 mod kinds;
+mod lake;
 mod languages;
 mod laws;
 mod limits;

@@ -150,6 +150,7 @@ fn report(periods: &[&str], names: &[String]) -> Report {
         first: Some("2026-11-09T00:00:05Z".to_owned()),
         last: Some("2026-11-15T23:59:05Z".to_owned()),
         notes: Vec::new(),
+        query: None,
     };
     let change = SettingChange {
         key: "insights.no_tls_percent".to_owned(),
