@@ -106,7 +106,7 @@ impl From<RunError> for Failure {
                 FailureKind::Usage
             }
             RunError::Passed
-            | RunError::Panicked(_)
+            | RunError::Defect
             | RunError::Count(_)
             | RunError::DoesNotAddUp(_)
             | RunError::Render(_)

@@ -166,8 +166,8 @@ pub enum RunError {
     #[error("making the report took too long")]
     Passed,
     /// The program is at fault.
-    #[error("the program found a defect in itself: {0}")]
-    Panicked(String),
+    #[error("the program found a defect in itself")]
+    Defect,
     /// Rows could not be counted.
     #[error("the rows could not be counted")]
     Count(#[source] CountError),

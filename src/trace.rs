@@ -426,7 +426,8 @@ pub struct Names {
     full: Arc<AtomicBool>,
 }
 
-/// Most names of connectors, remote domains and ciphers in one reading: about 150 bytes each.
+/// Most names of connectors, remote domains and ciphers in one reading. With what is counted of it
+/// each takes a few hundred bytes.
 pub const MOST_NAMES: usize = 8_000_000;
 /// Most bytes of all names together: 512 MiB.
 const MOST_NAME_BYTES: usize = 512 << 20;

@@ -378,7 +378,16 @@ impl Engine {
             Err(error) => return self.machine_failed(plan, run, &error),
         };
         let archive = archive_report(&self.ledger, plan, key, &place, signer.as_ref())?;
-        let prepared = match within_time(plan, key, nominal, archive) {
+        let made = match within_time(plan, key, nominal, archive) {
+            Ok(made) => made,
+            Err(panic) => {
+                // The process ends, as for any defect, but the next one knows of it: the run
+                // waits, so that others are made, and is given up when it meets the defect again.
+                self.machine_failed(plan, run, &RunError::Defect.into())?;
+                std::panic::resume_unwind(panic);
+            }
+        };
+        let prepared = match made {
             Ok(prepared) => prepared,
             Err(error) if error.is_machine() => {
                 return self.machine_failed(plan, run, &error.into());
@@ -693,14 +702,13 @@ impl Engine {
     }
 }
 
-/// Makes a report within the time that it may take. A defect that shows itself as a panic ends
-/// the run, not the process.
+/// Makes a report within the time that it may take; or gives the panic that ended it.
 fn within_time(
     plan: &Plan,
     key: &Key,
     nominal: NaiveDateTime,
     archive: ArchiveReport,
-) -> Result<Prepared, RunError> {
+) -> std::thread::Result<Result<Prepared, RunError>> {
     let run = key.to_string();
     let stuck = move || {
         tracing::error!(run, "the report does not stop, long after run_timeout: the process ends");
@@ -709,12 +717,7 @@ fn within_time(
     };
     let prepare = || prepare::prepare(plan, key, nominal, Some(archive));
     let prepare = std::panic::AssertUnwindSafe(prepare);
-    let made = limit::within(plan.longest(), stuck, || std::panic::catch_unwind(prepare));
-    made.unwrap_or_else(|panic| {
-        let said = panic.downcast_ref::<String>().cloned();
-        let said = said.or_else(|| panic.downcast_ref::<&str>().map(|said| (*said).to_owned()));
-        Err(RunError::Panicked(said.unwrap_or_default()))
-    })
+    limit::within(plan.longest(), stuck, || std::panic::catch_unwind(prepare))
 }
 
 /// The letters that tell those of `[notify]`.

@@ -59,7 +59,7 @@ pub fn prepare(
     nominal: NaiveDateTime,
     archive: Option<ArchiveReport>,
 ) -> Result<Prepared, RunError> {
-    store::risk(&plan.name);
+    store::may_end(&plan.name);
     let mut request = plan.request.clone();
     request.as_of = Some(nominal.date());
     request.run = Some(RunReport {

@@ -17,8 +17,6 @@ use crate::clock::Clock;
 pub(super) const SUSPECT: u32 = 3;
 /// Starts without an end after which a run is given up.
 pub(super) const HOPELESS: u32 = 1_000;
-/// Exit code of a Rust program that panicked.
-const PANICKED: i32 = 101;
 
 /// What a trial needs to know of this process.
 #[derive(Debug)]
@@ -83,10 +81,6 @@ fn wait(child: &mut Child, longest: Duration) -> std::io::Result<Option<ExitStat
 }
 
 fn died(status: ExitStatus) -> Option<String> {
-    match status.code() {
-        // Ended by a signal: killed, aborted, or at fault.
-        None => Some(format!("was ended ({status})")),
-        Some(PANICKED) => Some("found a defect in itself and ended".to_owned()),
-        Some(_) => None,
-    }
+    // Ended by a signal: killed, or aborted. What ends with an exit code says so in the ledger.
+    status.code().is_none().then(|| format!("was ended ({status})"))
 }

@@ -126,14 +126,25 @@ fn a_run_is_not_begun_without_end() {
     assert_eq!(reason(&office), "the process ended in the middle 1000 times");
 }
 
-/// A defect that shows itself as a panic ends the run, not the process.
+/// A defect ends the process, and is remembered: others are made first, and the run is given up
+/// when it meets the defect again and again.
 #[test]
-fn a_panic_is_a_failed_run() {
+fn a_run_that_meets_a_defect_waits_and_is_given_up() {
     let office = two("");
-    let output = office.command(DUE, &["tick"]).env("INTRANSIT_PANIC_IN", "other").output();
-    let output = output.unwrap();
-    assert_eq!(output.status.code(), Some(5), "{}", text(&output.stderr));
+    let tick = |now: &str| {
+        let output = office.command(now, &["tick"]).env("INTRANSIT_PANIC_IN", "other").output();
+        output.unwrap().status.code()
+    };
+    assert_eq!(tick(DUE), Some(5));
+    assert_eq!(states(&office), ["other due", "weekly due"]);
+    assert_eq!(tick("2026-11-16T10:00:30Z"), Some(0));
+    assert_eq!(states(&office), ["other due", "weekly done"]);
+    for time in ["10:02", "10:08", "10:24"] {
+        assert_eq!(tick(&format!("2026-11-16T{time}:00Z")), Some(5));
+        assert_eq!(states(&office), ["other due", "weekly done"]);
+    }
+    assert_eq!(tick("2026-11-16T11:25:00Z"), Some(5));
     assert_eq!(states(&office), ["other failed", "weekly done"]);
-    let told = told(&office);
-    assert!(told.contains("found a defect in itself: made to panic in other"), "{told}");
+    office.ends(0, "2026-11-16T11:26:00Z", &["tick"]);
+    assert!(told(&office).contains("the program found a defect in itself"), "{}", told(&office));
 }
