@@ -26,7 +26,10 @@ def enter(engine, folder):
         sys.exit("error: Spark needs Java\nhint: apt-get install openjdk-17-jre-headless")
     done = folder / "done"
     if not done.exists():
-        venv.create(folder, with_pip=True, clear=True)
+        try:
+            venv.create(folder, with_pip=True, clear=True)
+        except subprocess.CalledProcessError:
+            sys.exit("error: no virtual environment\nhint: apt-get install python3-venv")
         command = [str(python), "-m", "pip", "install", "-q", *PACKAGES[engine]]
         if subprocess.run(command).returncode != 0:
             sys.exit("error: the engine could not be installed")
