@@ -73,6 +73,8 @@ class Engine:
     def __enter__(self):
         environment = dict(os.environ, SPARK_LOCAL_IP="127.0.0.1")
         begun = time.monotonic()
+        # So that whoever ends us ends the engine, too.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, env=environment,
                                             cwd=self.folder.name, start_new_session=True)
