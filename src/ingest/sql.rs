@@ -188,7 +188,7 @@ impl Select<'_> {
         layers.extend(times);
         layers.push(format!("words AS (SELECT *, {} FROM times)", self.words()));
         layers.push(format!("told AS (SELECT *, {} FROM words)", self.told()));
-        layers.push(format!("trace AS (SELECT {} FROM told)", self.trace()));
+        layers.push(format!("trace AS (SELECT {TRACE} FROM told)"));
         layers.join(",\n")
     }
 
@@ -280,16 +280,16 @@ impl Select<'_> {
         };
         format!("coalesce({first}, {second}, {whole})")
     }
-
-    fn trace(&self) -> String {
-        // Nothing is filtered here: an engine that moves a filter down to the table writes out
-        // what it compares once for each time that it is named, and again for what that names.
-        // Mail without a connector has no type, whatever its cell says.
-        "ms, direction, CASE WHEN connector = '' THEN 2 ELSE connector_type END AS connector_type, \
-         forced, tls, connector, CASE WHEN reason IS NULL THEN id END AS id, CASE WHEN reason IS NULL THEN peers ELSE CAST(array() AS array<string>) END AS peers, reason, found"
-            .to_owned()
-    }
 }
+
+/// The columns of the trace.
+///
+/// Nothing is filtered here: an engine that moves a filter down to the table writes out what it
+/// compares once for each time that it is named, and again for what that names.
+const TRACE: &str =
+    // Mail without a connector has no type, whatever its cell says.
+    "ms, direction, CASE WHEN connector = '' THEN 2 ELSE connector_type END AS connector_type, \
+         forced, tls, connector, CASE WHEN reason IS NULL THEN id END AS id, CASE WHEN reason IS NULL THEN peers ELSE CAST(array() AS array<string>) END AS peers, reason, found";
 
 /// A name as SQL.
 pub fn quoted(name: &str) -> String {

@@ -123,13 +123,11 @@ fn place(url: &str) -> Option<(String, u16)> {
         _ => (rest, PORT),
     };
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    let good = match bare {
-        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => {
-            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-            !host.is_empty() && host.bytes().all(plain)
-        }
-    };
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let good = bare.map_or_else(
+        || !host.is_empty() && host.bytes().all(plain),
+        |address| address.parse::<std::net::Ipv6Addr>().is_ok(),
+    );
     good.then(|| (host.to_ascii_lowercase(), port))
 }
 

@@ -26,7 +26,10 @@ def enter(engine, folder):
         sys.exit("error: Spark needs Java\nhint: apt-get install openjdk-17-jre-headless")
     done = folder / "done"
     if not done.exists():
-        venv.create(folder, with_pip=True, clear=True)
+        try:
+            venv.create(folder, with_pip=True, clear=True)
+        except subprocess.CalledProcessError:
+            sys.exit("error: no virtual environment\nhint: apt-get install python3-venv")
         command = [str(python), "-m", "pip", "install", "-q", *PACKAGES[engine]]
         if subprocess.run(command).returncode != 0:
             sys.exit("error: the engine could not be installed")
@@ -70,6 +73,8 @@ class Engine:
     def __enter__(self):
         environment = dict(os.environ, SPARK_LOCAL_IP="127.0.0.1")
         begun = time.monotonic()
+        # So that whoever ends us ends the engine, too.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, env=environment,
                                             cwd=self.folder.name, start_new_session=True)

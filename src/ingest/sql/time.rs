@@ -209,7 +209,9 @@ fn steps(look: i64, within: i64, value: &dyn Fn(i64) -> Option<i64>) -> Vec<(i64
     let mut before = 0;
     while before < LAST_MS / 1000 {
         let next = before + look;
-        if value(next) != held {
+        if value(next) == held {
+            before = next;
+        } else {
             let (mut same, mut other) = (before, next);
             while other - same > within {
                 let middle = same + (other - same) / within / 2 * within;
@@ -219,8 +221,6 @@ fn steps(look: i64, within: i64, value: &dyn Fn(i64) -> Option<i64>) -> Vec<(i64
             steps.push((other, held));
             // The rest of the look may hold another step.
             before = other;
-        } else {
-            before = next;
         }
     }
     steps
