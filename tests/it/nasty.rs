@@ -93,7 +93,8 @@ fn a_trace_of_hostile_names_is_a_report_like_any_other() {
     expect_same_kind(&page(&file("report.html")), &page(&text(&plain["report.html"])), "page");
     expect_tables(&files, &expected);
     crate::xlsx::expect_harmless_bytes(&files["report.xlsx"]);
-    expect_document(&files["report.pdf"], &plain["report.pdf"]);
+    let parts = ["etcpasswd", "scriptalert1script", "cmdccalcA1", "PDF17EOF"];
+    expect_document(&files["report.pdf"], &plain["report.pdf"], &parts);
 }
 
 /// Both tables: as many fields as the head has, no formula, and the names as they are.
@@ -116,7 +117,7 @@ fn expect_tables(files: &BTreeMap<String, Vec<u8>>, expected: &BTreeSet<String>)
 }
 
 /// A document that others find whole, with nothing to run or to load in it.
-fn expect_document(bytes: &[u8], plain: &[u8]) {
+fn expect_document(bytes: &[u8], plain: &[u8], parts: &[&str]) {
     let folder = Folder::with("a.pdf", bytes);
     let ask = |program: &str, args: &[&str]| {
         let command = Command::new(program).args(args).current_dir(folder.path()).output();
@@ -128,8 +129,8 @@ fn expect_document(bytes: &[u8], plain: &[u8]) {
     assert_eq!(read::names_of_actions(bytes), read::names_of_actions(plain));
     let shown = ask("pdftotext", &["a.pdf", "-"]);
     assert!(is_calm(&shown.replace(['\u{c}', '\t'], " ")), "text layer");
-    for part in ["etcpasswd", "scriptalert1script", "cmdccalcA1", "PDF17EOF"] {
-        assert!(letters(&shown).contains(part), "{part} is shown as text");
+    for part in parts {
+        assert!(letters(&shown).contains(*part), "{part} is shown as text");
     }
 }
 
@@ -517,6 +518,79 @@ proptest! {
         prop_assert_eq!(lines(&message.body_html(0).unwrap()), lines(&html));
         for line in text(&bytes).split("\r\n") {
             prop_assert!(line.len() <= 998 && !line.contains(['\r', '\n', '\0', '\u{1b}']), "{:?}", line);
+        }
+    }
+}
+
+/// What other organisations call themselves, their policies and their failures.
+#[test]
+fn hostile_words_in_reports_of_others() {
+    let folder = Folder::with("a.csv", trace(&plain_names(2)));
+    for (n, name) in corpus().iter().enumerate() {
+        let report = json!({
+            "organization-name": name, "report-id": format!("{n}{name}"), "contact-info": name,
+            "date-range": {"start-datetime": "2026-11-09T00:00:00Z", "end-datetime": "2026-11-09T23:59:59Z"},
+            "policies": [{
+                "policy": {"policy-type": "sts", "policy-domain": name, "policy-string": [name], "mx-host": [name]},
+                "summary": {"total-successful-session-count": 10, "total-failure-session-count": 1},
+                "failure-details": [{"result-type": name, "failed-session-count": 1,
+                    "receiving-mx-hostname": name, "failure-reason-code": name}]}]
+        });
+        folder.add(&format!("r{n}.json"), report.to_string());
+    }
+    let output = folder.run(&[&["report", ".", "--out", "out"], &FORMATS[..], &RANGE].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    calm(&output, "report");
+    let file = |name: &str| std::fs::read(folder.path().join("out").join(name)).unwrap();
+    let report: Value = serde_json::from_slice(&file("report.json")).unwrap();
+    assert!(report["tls_rpt"]["reports"].as_u64().unwrap() > 60, "{}", report["tls_rpt"]);
+    assert!(is_calm(&text(&file("report.json"))));
+    let plain = page(&text(&reported(&plain_names(2), "Contoso")["report.html"]));
+    let found = page(&text(&file("report.html")));
+    for element in ["script", "style", "img", "b", "u", "i", "base", "meta"] {
+        let count = |page: &read::Page| page.elements.get(element).copied().unwrap_or(0);
+        assert_eq!(count(&found), count(&plain), "{element}");
+    }
+    assert_eq!(found.comments, plain.comments);
+    crate::xlsx::expect_harmless_bytes(&file("report.xlsx"));
+    expect_document(&file("report.pdf"), &reported(&plain_names(2), "Contoso")["report.pdf"], &[]);
+}
+
+/// What an administrator copies into settings: contacts, names of connectors, limits to some.
+#[test]
+fn hostile_words_in_settings() {
+    const DUE: &str = "2026-11-16T10:00:00Z";
+    let nasty = corpus();
+    let value = |text: &str| toml::Value::String(text.to_owned()).to_string();
+    let mut settings = WEEKLY.to_owned();
+    for name in &nasty {
+        let name = value(name);
+        settings.push_str(&format!(
+            "\n[[connector]]\nname = {name}\nforced_tls = true\ncontact = {name}\n"
+        ));
+    }
+    let only: Vec<String> = nasty.iter().map(|name| value(name.trim())).collect();
+    settings.push_str(&format!(
+        "\n[[recipient]]\naddress = \"some@contoso.example\"\nattach = [\"html\", \"pdf\", \"xlsx\", \"csv\"]\n\
+         connectors = [{}]\n",
+        only.join(", ")
+    ));
+    let office = Office::with(&settings);
+    office.folder.add("traces/more.csv", trace(&nasty));
+    let output = office.at(DUE, &["run", "weekly"]);
+    calm(&output, "run");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    for args in [&["schedule", "check"][..], &["status"], &["schedule", "list"]] {
+        calm(&office.at(DUE, args), &args.join(" "));
+    }
+    let folder = office.path("outbox");
+    for name in names(&folder) {
+        let (headers, body, html) = parts(&std::fs::read(folder.join(name)).unwrap());
+        assert_eq!(headers.iter().filter(|(name, _)| name == "Bcc").count(), 0);
+        assert!(is_calm(&body.replace('\r', "")), "{body:?}");
+        let page = page(&html);
+        for element in ["script", "img", "b", "u", "i", "base", "svg"] {
+            assert_eq!(page.elements.get(element), None, "{element}");
         }
     }
 }
