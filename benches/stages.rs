@@ -164,6 +164,7 @@ fn cubes(criterion: &mut Criterion) {
         organisation: "Contoso".to_owned(),
         language: "en".to_owned(),
         only: Vec::new(),
+        named: Vec::new(),
         unit: Unit::Messages,
         insights: intransit::config::InsightsConfig::default(),
         connectors: Vec::new(),
