@@ -1,5 +1,5 @@
 //! How long one piece of work may take. It asks [`passed`] between its steps and gives up; where
-//! it does not, another thread is told after [`GRACE`].
+//! it does not, another thread is told after ten minutes.
 //!
 //! There is one limit in a process at a time, since one report is made at a time; threads that
 //! work for it see the same one. Time is that which the process counts: a clock that is put
