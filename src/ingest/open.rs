@@ -59,7 +59,8 @@ pub(super) fn with_text<T>(
         let digested = member.digest(input)?;
         return with_start(input, read).map(|result| (result, digested));
     }
-    let mut hashing = Hashing::new(open(input)?, is_utf16(input)?);
+    // Reading UTF-16 takes as long as parsing it.
+    let mut hashing = Hashing::new(open(input)?, |start| utf16(start).is_some());
     let result = stream(input, &mut hashing, read)?;
     let digested = hashing.finish().map_err(|source| read_error(input, source))?;
     Ok((result, digested))
@@ -110,7 +111,7 @@ pub(super) fn with_start<T>(
 /// # Errors
 /// [`IngestError::Read`] when the file cannot be read.
 pub(super) fn digest(input: &Input) -> Result<Digested, IngestError> {
-    Hashing::new(open(input)?, false).finish().map_err(|source| read_error(input, source))
+    Hashing::new(open(input)?, |_| false).finish().map_err(|source| read_error(input, source))
 }
 
 /// Opens the file itself.
@@ -220,14 +221,6 @@ fn text<'a>(inner: &'a mut dyn Read) -> std::io::Result<Box<dyn Read + 'a>> {
         Some(encoding) => Box::new(Transcoder::new(whole, encoding.new_decoder())),
         None => Box::new(whole),
     })
-}
-
-/// Whether a file is UTF-16, of which reading alone takes as long as parsing.
-fn is_utf16(input: &Input) -> Result<bool, IngestError> {
-    let mut start = Vec::with_capacity(SNIFF);
-    let read = open(input)?.take(SNIFF as u64).read_to_end(&mut start);
-    read.map_err(|source| read_error(input, source))?;
-    Ok(utf16(&start).is_some())
 }
 
 /// The order of the bytes of a text that begins so, where it is UTF-16.

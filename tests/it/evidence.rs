@@ -11,7 +11,8 @@ use crate::support::text;
 
 const DUE: [&str; 3] = ["2026-11-16T10:00:00Z", "2026-11-23T10:00:00Z", "2026-11-30T10:00:00Z"];
 
-fn keygen(office: &Office, name: &str) {
+/// Makes a key with the program that people make them with.
+pub(crate) fn keygen(office: &Office, name: &str) {
     let path = office.path(name);
     intransit::store::create_folder(path.parent().unwrap()).unwrap();
     let args = ["-q", "-t", "ed25519", "-N", "", "-C", "", "-f"];

@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::evidence::keygen;
 use crate::office::{Office, WEEKLY};
 use crate::support::{Folder, RANGE, text};
 
@@ -16,12 +17,7 @@ fn office() -> Office {
         "{WEEKLY}\n[archive]\ninputs = \"copy\"\nsigning_key = \"key\"\n\
          witness_command = [\"true\"]\ntsa_command = [\"cat\"]\n"
     ));
-    let made = Command::new("ssh-keygen")
-        .args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f"])
-        .arg(office.path("key"))
-        .status()
-        .unwrap();
-    assert!(made.success());
+    keygen(&office, "key");
     office
 }
 

@@ -9,6 +9,7 @@ use std::process::{Command, Output, Stdio};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::evidence::keygen;
 use crate::fault_server::{Act, At, FaultServer, Script, Transport};
 use crate::office::{Office, WEEKLY};
 use crate::support::{program, text};
@@ -52,12 +53,7 @@ fn office(server: &FaultServer, from: From) -> Office {
     private(&office.folder.add("planted-file", format!("{SECRET}\n")), 0o600);
     let script = format!("#!/bin/sh\n{{ env; }} >>hooks.txt\necho {SECRET}\n");
     private(&office.folder.add("planted-command", script), 0o700);
-    let made = Command::new("ssh-keygen")
-        .args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f"])
-        .arg(office.path("planted-key"))
-        .status()
-        .unwrap();
-    assert!(made.success());
+    keygen(&office, "planted-key");
     office
 }
 

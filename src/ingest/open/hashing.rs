@@ -28,6 +28,8 @@ const MOST_WAITING: usize = 4;
 pub(super) struct Hashing<R> {
     inner: R,
     hasher: Hasher,
+    /// Whether bytes that begin so are hashed beside the reading.
+    pays: fn(&[u8]) -> bool,
     /// Whether a thread is to be begun, once there are more than a few bytes.
     beside: bool,
     bytes: u64,
@@ -48,10 +50,11 @@ struct Beside {
 }
 
 impl<R: Read> Hashing<R> {
-    /// Before the first byte. `beside`: by a thread of its own, which pays where the reader has
-    /// as much to do as those who parse; the bytes are copied for it.
-    pub(super) fn new(inner: R, beside: bool) -> Self {
-        Self { inner, hasher: Hasher::Here(Sha256::new()), beside, bytes: 0 }
+    /// Before the first byte. `pays` says by the first bytes whether a thread of its own hashes,
+    /// which pays where the reader has as much to do as those who parse; the bytes are copied
+    /// for it.
+    pub(super) fn new(inner: R, pays: fn(&[u8]) -> bool) -> Self {
+        Self { inner, hasher: Hasher::Here(Sha256::new()), pays, beside: false, bytes: 0 }
     }
 
     /// Reads and hashes what is left.
@@ -83,6 +86,9 @@ impl<R: Read> Read for Hashing<R> {
         match &mut self.hasher {
             Hasher::Here(hasher) => {
                 hasher.update(read);
+                if self.bytes == 0 {
+                    self.beside = (self.pays)(read);
+                }
                 if self.beside && self.bytes >= FEW {
                     // Where no thread is to be had, this one goes on.
                     self.beside = false;
@@ -164,7 +170,8 @@ mod tests {
             for (at_once, beside) in
                 [(999_983, true), (65_536, true), (4_097, true), (65_536, false)]
             {
-                let mut hashing = Hashing::new(Slowly(&text[..length], at_once), beside);
+                let pays: fn(&[u8]) -> bool = if beside { |_| true } else { |_| false };
+                let mut hashing = Hashing::new(Slowly(&text[..length], at_once), pays);
                 let mut begin = vec![0; length / 2];
                 hashing.read_exact(&mut begin).unwrap();
                 assert_eq!(begin, text[..length / 2]);
