@@ -13,7 +13,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let Some((choice, bytes)) = data.split_first() else { return };
     let text = String::from_utf8_lossy(bytes);
     match choice & 7 {
-        0 => drop(Signer::read(&intransit_fuzz::file("key", bytes))),
+        0 => drop(Signer::read(&intransit_fuzz::secret("key", bytes))),
         1 => {
             if let Some(signers) = AllowedSigners::parse(&text) {
                 assert!(signers.fingerprints().iter().all(|print| signers.has(print)));

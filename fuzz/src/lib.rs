@@ -2,6 +2,7 @@
 
 pub mod coverage;
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
@@ -34,12 +35,20 @@ pub fn file(name: &str, bytes: &[u8]) -> PathBuf {
     path
 }
 
+/// A file with a secret, as the program wants it: nobody else may read it.
+pub fn secret(name: &str, bytes: &[u8]) -> PathBuf {
+    let path = file(name, bytes);
+    let own = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(&path, own).expect("its rights can be set");
+    path
+}
+
 /// The signing key of nobody, the same in each run.
 pub fn signer() -> Signer {
     let pair = ssh_key::private::Ed25519Keypair::from_seed(&[7; 32]);
     let key = ssh_key::PrivateKey::from(pair).to_openssh(ssh_key::LineEnding::LF);
     let text = key.expect("a key can be written down");
-    Signer::read(&file("signer", text.as_bytes())).expect("it is a key")
+    Signer::read(&secret("signer", text.as_bytes())).expect("it is a key")
 }
 
 /// How a target reads its bytes: `choice` leaves open what a user may leave open.
