@@ -26,7 +26,7 @@ pub(super) mod stamp;
 mod stream;
 mod syslog;
 
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 pub(super) use self::detect::{LogStart, detect, start};
 pub use self::mapping::{Connectors, Rule};
@@ -187,6 +187,20 @@ pub(crate) fn each_line<'a>(text: &'a [u8], mut each: impl FnMut(u32, usize, &'a
 
 /// Hash of the parts of an identity, such as host, instance, queue id and time of arrival.
 pub(crate) fn identity(parts: &[&[u8]]) -> u64 {
+    // Nearly all are short, and hashed in one piece at a fraction of the cost.
+    let mut whole = [0_u8; 128];
+    let mut filled = 0;
+    for byte_run in parts.iter().flat_map(|part| [*part, b"\x1f"]) {
+        let Some(room) = whole.get_mut(filled..filled + byte_run.len()) else {
+            return long_identity(parts);
+        };
+        room.copy_from_slice(byte_run);
+        filled += byte_run.len();
+    }
+    xxh3_64(whole.get(..filled).unwrap_or_default())
+}
+
+fn long_identity(parts: &[&[u8]]) -> u64 {
     let mut hasher = Xxh3::new();
     for part in parts {
         hasher.update(part);

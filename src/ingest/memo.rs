@@ -12,13 +12,29 @@ pub(super) struct CodeMemo<const BITS: u32> {
 }
 
 impl<const BITS: u32> CodeMemo<BITS> {
+    /// The code of a name as bytes that may be no UTF-8, which are replaced.
+    pub(super) fn code_lossy(&mut self, name: &[u8], code: impl Fn(&str) -> u32) -> u32 {
+        let slot = self.slots.get(Self::slot(name));
+        match slot.filter(|(held, code)| held == name && *code != NO_NAME) {
+            Some((_, code)) => *code,
+            None => match simdutf8::basic::from_utf8(name) {
+                Ok("") => NO_NAME,
+                Ok(_) => self.code(name, code),
+                Err(_) => code(&String::from_utf8_lossy(name)),
+            },
+        }
+    }
+
+    fn slot(name: &[u8]) -> usize {
+        usize::try_from(xxh3_64(name) >> (u64::BITS - BITS)).unwrap_or(0)
+    }
+
     /// The code of a name, found out by `code` where its slot holds another.
     pub(super) fn code(&mut self, name: &[u8], code: impl FnOnce(&str) -> u32) -> u32 {
         if self.slots.is_empty() {
             self.slots = vec![(Vec::new(), NO_NAME); 1 << BITS];
         }
-        let slot = usize::try_from(xxh3_64(name) >> (u64::BITS - BITS)).unwrap_or(0);
-        match self.slots.get_mut(slot) {
+        match self.slots.get_mut(Self::slot(name)) {
             Some((held, code)) if held == name && *code != NO_NAME => *code,
             held => {
                 let code = code(std::str::from_utf8(name).unwrap_or(""));
@@ -37,6 +53,17 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+
+    #[test]
+    fn bytes_that_are_no_text_are_not_taken_for_a_name() {
+        let mut memo = CodeMemo::<1>::default();
+        let code = |name: &str| if name == "\u{fffd}" { 9 } else { 5 };
+        for _ in 0..2 {
+            assert_eq!(memo.code_lossy(b"\xff", code), 9);
+            assert_eq!(memo.code_lossy(b"", code), NO_NAME);
+            assert_eq!(memo.code_lossy(b"a", code), 5);
+        }
+    }
 
     #[test]
     fn every_name_has_its_own_code() {

@@ -41,7 +41,7 @@ use self::prepare::Said;
 use self::program::{Hosts, Program, Programs};
 use self::proof::Proofs;
 use self::queue::{Arrival, Message, Removed};
-use super::recent::Recent;
+use super::recent::{Ledger, Recent};
 use super::stamp::Stamps;
 use super::syslog::{Line, LineFault, split};
 use super::{Follow, Place, Sink};
@@ -65,7 +65,7 @@ pub(crate) struct Postfix {
     /// By host, instance and queue id.
     messages: Recent<u64, Message>,
     /// Those that were removed.
-    removed: Recent<u64, Removed>,
+    removed: Ledger<Removed>,
     /// Sessions of smtpd, by host, program and process.
     servers: Recent<u64, Server>,
     /// Connections of smtp, by host, program and process.
@@ -114,7 +114,7 @@ impl Postfix {
             programs: Programs::default(),
             hosts: Hosts::default(),
             messages: Recent::new(MOST_MESSAGES),
-            removed: Recent::new(MOST_REMOVED),
+            removed: Ledger::new(MOST_REMOVED),
             servers: Recent::new(MOST_PROCESSES),
             clients: Recent::new(MOST_PROCESSES),
             held: BTreeMap::new(),

@@ -68,6 +68,18 @@ impl<K: Eq + Hash, V> Recent<K, V> {
         self.young.get_mut(key)
     }
 
+    /// The value of a key, made young; where there is none, the one that `make` gives.
+    pub(crate) fn get_or_insert_with(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
+        let full = self.young.len() >= self.most;
+        if full || !self.old.is_empty() {
+            let held = self.get(&key).is_some();
+            if !held && self.young.len() >= self.most {
+                self.make_room();
+            }
+        }
+        self.young.entry(key).or_insert_with(make)
+    }
+
     /// Sets the value of a key.
     pub(crate) fn insert(&mut self, key: K, value: V) {
         // An old value of the key is hidden by the young one until both are forgotten.
@@ -108,9 +120,125 @@ impl<K: Eq + Hash, V> Recent<K, V> {
     }
 }
 
+/// What a ledger holds of a key; the newest of a bucket first.
+#[derive(Debug)]
+struct Leaf<V> {
+    key: u64,
+    value: V,
+    /// The one before it in its bucket, counted from 1; 0 = none.
+    before: u32,
+}
+
+/// Values by keys that are hashes, for what is written often and hardly ever looked up: a value
+/// is put behind the others, and only its number goes to a place of its own. Two generations,
+/// as of [`Recent`].
+#[derive(Debug)]
+pub(crate) struct Ledger<V> {
+    young: Generation<V>,
+    old: Generation<V>,
+    most: usize,
+}
+
+#[derive(Debug)]
+struct Generation<V> {
+    leaves: Vec<Leaf<V>>,
+    /// The newest leaf of each bucket, counted from 1; 0 = none. Empty before the first.
+    buckets: Vec<u32>,
+}
+
+impl<V: Copy> Ledger<V> {
+    /// One that holds at least the `most` values written last, and never more than twice as many.
+    pub(crate) fn new(most: usize) -> Self {
+        let none = || Generation { leaves: Vec::new(), buckets: Vec::new() };
+        Self { young: none(), old: none(), most: most.max(1) }
+    }
+
+    /// The value of a key that was written last, which is young again.
+    pub(crate) fn get(&mut self, key: u64) -> Option<V> {
+        if let Some(value) = self.young.get(key) {
+            return Some(value);
+        }
+        let value = self.old.get(key)?;
+        self.insert(key, value);
+        Some(value)
+    }
+
+    /// Writes the value of a key.
+    pub(crate) fn insert(&mut self, key: u64, value: V) {
+        if self.young.leaves.len() >= self.most {
+            std::mem::swap(&mut self.old, &mut self.young);
+            self.young.leaves.clear();
+            self.young.buckets.fill(0);
+        }
+        let most = self.most;
+        self.young.insert(key, value, most);
+    }
+}
+
+impl<V: Copy> Generation<V> {
+    fn get(&self, key: u64) -> Option<V> {
+        let mut at = *self.buckets.get(bucket(key, self.buckets.len()))?;
+        while let Some(leaf) = self.leaves.get(usize::try_from(at.checked_sub(1)?).ok()?) {
+            if leaf.key == key {
+                return Some(leaf.value);
+            }
+            at = leaf.before;
+        }
+        None
+    }
+
+    fn insert(&mut self, key: u64, value: V, most: usize) {
+        // Short logs need few buckets.
+        if self.leaves.len() >= self.buckets.len() {
+            let wide = most.next_power_of_two().min(self.buckets.len() * 8);
+            self.widen(wide.max(1 << 10));
+        }
+        let wide = self.buckets.len();
+        let Some(newest) = self.buckets.get_mut(bucket(key, wide)) else { return };
+        self.leaves.push(Leaf { key, value, before: *newest });
+        *newest = u32::try_from(self.leaves.len()).unwrap_or(0);
+    }
+
+    fn widen(&mut self, wide: usize) {
+        self.buckets.clear();
+        self.buckets.resize(wide, 0);
+        for (number, leaf) in (1..).zip(&mut self.leaves) {
+            if let Some(newest) = self.buckets.get_mut(bucket(leaf.key, wide)) {
+                leaf.before = std::mem::replace(newest, number);
+            }
+        }
+    }
+}
+
+/// The bucket of a hash; `wide` is a power of two.
+fn bucket(key: u64, wide: usize) -> usize {
+    usize::try_from(key).unwrap_or(usize::MAX) & wide.wrapping_sub(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ledger_gives_what_was_written_last_and_forgets_the_rest() {
+        let mix = |number: u64| xxh3_64(&number.to_le_bytes()) & 0x3ff_ffff;
+        let mut ledger = Ledger::new(3_000);
+        for number in 0..50_000_u64 {
+            ledger.insert(mix(number), (number, 0));
+            ledger.insert(mix(number), (number, 1));
+            let before = number.saturating_sub(1_400);
+            assert_eq!(ledger.get(mix(before)), Some((before, 1)), "{number}");
+            assert!(ledger.young.leaves.len() <= 3_000 && ledger.old.leaves.len() <= 3_000);
+            assert!(ledger.young.buckets.len() <= 4_096);
+        }
+        assert_eq!(ledger.get(mix(40_000)), None);
+        // What was looked up stays.
+        ledger.insert(1, (7, 7));
+        for number in 0..50_000_u64 {
+            ledger.insert(mix(number), (number, 0));
+            assert_eq!(ledger.get(1), Some((7, 7)), "{number}");
+        }
+    }
 
     #[test]
     fn the_newest_are_held_and_the_size_is_bounded() {
@@ -123,6 +251,26 @@ mod tests {
         assert_eq!(recent.get(&0), None);
         assert_eq!(recent.remove(&9_999), Some(9_999));
         assert_eq!(recent.get(&9_999), None);
+    }
+
+    #[test]
+    fn what_is_missing_is_made() {
+        let mut recent = Recent::new(10);
+        for key in 0..1_000_u32 {
+            let mut made = 0;
+            *recent.get_or_insert_with(key / 2, || {
+                made += 1;
+                key
+            }) += 1;
+            assert_eq!(made, 1 - key % 2, "{key}");
+            assert!(recent.len() <= 20);
+        }
+        let mut recent = Recent::new(10);
+        (0..15).for_each(|key| recent.insert(key, key));
+        // 3 is old by now, 13 young, 100 new.
+        for (key, value) in [(3, 3), (13, 13), (100, 7), (3, 3), (100, 7)] {
+            assert_eq!(*recent.get_or_insert_with(key, || 7), value, "{key}");
+        }
     }
 
     #[test]

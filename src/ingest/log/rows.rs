@@ -41,7 +41,8 @@ struct FileRows<'a> {
     unproven: bool,
     ciphers: CodeMemo<8>,
     /// Name and address of the server of a mail.
-    server: String,
+    server: Vec<u8>,
+    servers: CodeMemo<10>,
 }
 
 impl<'a> Rows<'a> {
@@ -52,7 +53,8 @@ impl<'a> Rows<'a> {
                 output: Output::default(),
                 unproven: false,
                 ciphers: CodeMemo::default(),
-                server: String::new(),
+                server: Vec::new(),
+                servers: CodeMemo::default(),
             };
             (job.context.file, rows)
         });
@@ -119,7 +121,10 @@ impl<'a> Rows<'a> {
 
     fn flush(&mut self, file: u32) {
         let Some(rows) = self.files.get_mut(&file) else { return };
-        let builder = std::mem::take(&mut rows.output.rows);
+        let full = rows.output.rows.len() >= FRAME;
+        // Behind a full frame there is likely another.
+        let next = BlockBuilder::with_capacity(if full { FRAME } else { 0 });
+        let builder = std::mem::replace(&mut rows.output.rows, next);
         if builder.is_empty() {
             return;
         }
@@ -152,23 +157,23 @@ impl<'a> Rows<'a> {
             None if mail.connector.is_empty() => (NO_NAME, ConnectorType::None),
             None => {
                 let memo = &mut rows.output.memos.connector;
-                let code = code_of(memo, mail.connector, |name| context.code(Some(name)));
+                let code = memo.code_lossy(mail.connector, |name| context.code(Some(name)));
                 (code, ConnectorType::Unknown)
             }
         };
-        let peer = code_of(&mut rows.output.memos.peer, mail.peer, |peer| {
-            context.code(Some(&peer.to_lowercase()))
-        });
+        let peers = &mut rows.output.memos.peer;
+        let peer =
+            peers.code_lossy(mail.peer, |peer| context.code(Some(&peer.to_lowercase())));
         let remote = if mail.direction == Direction::Outbound {
             rows.server.clear();
-            rows.server.push_str(&String::from_utf8_lossy(mail.remote_host));
-            rows.server.push(' ');
-            rows.server.push_str(&String::from_utf8_lossy(mail.remote_address));
-            remote_key(&rows.server)
+            rows.server.extend_from_slice(mail.remote_host);
+            rows.server.push(b' ');
+            rows.server.extend_from_slice(mail.remote_address);
+            rows.servers.code_lossy(&rows.server, remote_key)
         } else {
             0
         };
-        let cipher = code_of(&mut rows.ciphers, mail.cipher, |name| context.code(Some(name)));
+        let cipher = rows.ciphers.code_lossy(mail.cipher, |name| context.code(Some(name)));
         Row {
             time_ms: mail.time_ms,
             direction: mail.direction,
@@ -182,19 +187,6 @@ impl<'a> Rows<'a> {
             message_key: mail.key,
             role: Role::Message,
         }
-    }
-}
-
-/// The code of a name as logged; bytes that are no UTF-8 are replaced.
-fn code_of<const BITS: u32>(
-    memo: &mut CodeMemo<BITS>,
-    name: &[u8],
-    code: impl Fn(&str) -> u32,
-) -> u32 {
-    match simdutf8::basic::from_utf8(name) {
-        Ok("") => NO_NAME,
-        Ok(_) => memo.code(name, code),
-        Err(_) => code(&String::from_utf8_lossy(name)),
     }
 }
 

@@ -92,6 +92,11 @@ pub(crate) fn stamp(line: &[u8]) -> Result<(Head<'_>, u32, &[u8]), LineFault> {
 /// `HOST PROGRAM[PID]: TEXT`.
 pub(crate) fn tagged(line: &[u8]) -> Option<Tagged<'_>> {
     let (host, rest) = word(line)?;
+    behind_host(host, rest)
+}
+
+/// `PROGRAM[PID]: TEXT`, behind the host and its blank.
+pub(crate) fn behind_host<'a>(host: &'a [u8], rest: &'a [u8]) -> Option<Tagged<'a>> {
     // A tag is one word: what has blanks is a message of another kind.
     let (tag, text) = word(rest)?;
     let tag = tag.strip_suffix(b":").filter(|tag| !tag.is_empty())?;

@@ -63,11 +63,13 @@ impl<'a> Delivery<'a> {
         (delivery.to, rest) = recipient(rest)?;
         loop {
             let field = rest.strip_prefix(b", ")?;
-            let (key, value) = field.split_at_checked(memchr(b'=', field)? + 1)?;
+            // Names are short.
+            let (key, value) =
+                field.split_at_checked(field.iter().position(|byte| *byte == b'=')? + 1)?;
             if key == b"status=" {
-                let (status, reply) = value.split_at_checked(memchr(b' ', value)?)?;
-                delivery.sent = status == b"sent" && reply.starts_with(b" (");
-                return Some(delivery);
+                delivery.sent = value.starts_with(b"sent (");
+                let whole = delivery.sent || memchr(b' ', value).is_some();
+                return whole.then_some(delivery);
             }
             let (value, behind) =
                 if key == b"orig_to=" { recipient(value)? } else { until_comma(value)? };

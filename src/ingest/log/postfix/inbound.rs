@@ -305,8 +305,7 @@ impl Postfix {
             QueueSaid::Active(id, sender) => (id, sender),
         };
         let at = self.find(event, id);
-        self.state(event, at, id.text);
-        let Some(message) = self.messages.get(&at) else { return };
+        let message = self.message(event, at, id.text);
         message.state.attempt = message.state.attempt.wrapping_add(1);
         message.state.expected = Some((event.copy, event.time_ms));
         let key = message.state.key;

@@ -163,7 +163,7 @@ impl Postfix {
             ClientSaid::Delivery(id, _) | ClientSaid::Lost(id) | ClientSaid::Other(id) => *id,
         };
         let at = self.find(event, id);
-        let state = self.state(event, at, id.text);
+        let state = self.message(event, at, id.text).state;
         let attempt = (at, state.attempt);
         match said {
             ClientSaid::Delivery(_, delivery) => {
@@ -282,7 +282,7 @@ impl Postfix {
         out: &mut dyn Sink,
     ) {
         let at = self.find(event, id);
-        let state = self.state(event, at, id.text);
+        let state = self.message(event, at, id.text).state;
         let unknown = (Protection::Known(Tls::Unknown), 0);
         self.delivered(event, state, delivery, unknown, out);
     }

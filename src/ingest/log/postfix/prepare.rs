@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::super::stamp::Head;
-use super::super::syslog::{Tagged, stamp, tagged};
+use super::super::syslog::{Tagged, behind_host, stamp, tagged};
 use super::super::{Prepare, each_line};
 use super::delivery::{At, Deliveries};
 use super::inbound::{CleanupSaid, QueueSaid, ServerSaid, picked_up};
@@ -77,10 +77,20 @@ pub(crate) struct Prepared<'a> {
     pub(super) programs: Vec<Arc<Program>>,
     pub(super) entries: Vec<Entry<'a>>,
     pub(super) deliveries: Deliveries<'a>,
-    /// The stamp read last with the blank behind it, and the milliseconds behind its head.
-    stamp: Option<(&'a [u8], u32)>,
+    /// How the line read last began.
+    beginning: Option<Beginning<'a>>,
     /// Number of lines, whether they are among the entries or not.
     pub(super) lines: u64,
+}
+
+/// Stamp and host of a line, which the next one often shares.
+#[derive(Debug, Clone, Copy)]
+struct Beginning<'a> {
+    /// Both, with the blanks behind them.
+    text: &'a [u8],
+    host: &'a [u8],
+    /// Place of the head of the stamp, and the milliseconds behind it.
+    stamp: (u32, u32),
 }
 
 impl<'a> Prepared<'a> {
@@ -133,23 +143,24 @@ impl<'a> Prepared<'a> {
 
     /// Place of the head of a line's stamp, the milliseconds behind it, and the rest.
     fn cut(&mut self, line: &'a [u8]) -> Option<(u32, u32, Tagged<'a>)> {
-        let again =
-            self.stamp.and_then(|(stamp, within)| Some((within, line.strip_prefix(stamp)?)));
-        let (within_ms, rest) = if let Some(found) = again {
-            found
-        } else {
-            if matches!(line.first(), Some(b'{' | b'<')) {
-                return None;
-            }
-            let (head, within_ms, rest) = stamp(line).ok()?;
-            if self.heads.last() != Some(&head) {
-                self.heads.push(head);
-            }
-            let stamp = line.get(..line.len() - rest.len())?;
-            self.stamp = (!rest.is_empty()).then_some((stamp, within_ms));
-            (within_ms, rest)
-        };
-        Some((place(self.heads.len() - 1), within_ms, tagged(rest)?))
+        if let Some(Beginning { text, host, stamp: (head, within_ms) }) = self.beginning
+            && let Some(rest) = line.strip_prefix(text)
+        {
+            return Some((head, within_ms, behind_host(host, rest)?));
+        }
+        if matches!(line.first(), Some(b'{' | b'<')) {
+            return None;
+        }
+        let (head, within_ms, rest) = stamp(line).ok()?;
+        if self.heads.last() != Some(&head) {
+            self.heads.push(head);
+        }
+        let tagged = tagged(rest)?;
+        let length = line.len() - rest.len() + tagged.host.len() + 1;
+        let text = line.get(..length)?;
+        let head = place(self.heads.len() - 1);
+        self.beginning = Some(Beginning { text, host: tagged.host, stamp: (head, within_ms) });
+        Some((head, within_ms, tagged))
     }
 
     fn place_of(&mut self, found: &mut Found, block: u64) -> u32 {
@@ -185,7 +196,7 @@ impl Prepare for Preparer {
             programs: Vec::new(),
             entries: Vec::with_capacity(text.len() / 128),
             deliveries: Deliveries::default(),
-            stamp: None,
+            beginning: None,
             lines: 0,
         };
         self.block += 1;

@@ -67,6 +67,8 @@ pub(super) struct Program {
 pub(super) struct Programs {
     /// Answers by hash of host and program.
     slots: Vec<Slot>,
+    /// The host looked up last, and its hash.
+    host: (Vec<u8>, u64),
 }
 
 /// A program looked up lately.
@@ -88,14 +90,18 @@ pub(super) struct Found {
 
 impl Default for Programs {
     fn default() -> Self {
-        Self { slots: std::iter::repeat_with(Slot::default).take(SLOTS).collect() }
+        let slots = std::iter::repeat_with(Slot::default).take(SLOTS).collect();
+        Self { slots, host: (Vec::new(), xxh3_64_with_seed(b"", 0)) }
     }
 }
 
 impl Programs {
     /// The daemon that logged a line; `None` for programs that are not of Postfix.
     pub(super) fn find(&mut self, host: &[u8], program: &[u8]) -> Option<&mut Found> {
-        let host_seed = xxh3_64_with_seed(host, 0);
+        if self.host.0 != host {
+            self.host = (host.to_vec(), xxh3_64_with_seed(host, 0));
+        }
+        let host_seed = self.host.1;
         let seed = xxh3_64_with_seed(program, host_seed);
         let slot = self.slots.get_mut(slot_of(seed))?;
         if slot.seed != Some(seed) {

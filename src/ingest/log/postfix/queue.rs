@@ -21,6 +21,21 @@ pub(super) struct Message {
     pub arrival: Option<Box<Arrival>>,
 }
 
+impl Message {
+    /// As it is met with this line.
+    fn met(event: &Event<'_>, id: &[u8], met: Met) -> Self {
+        let Program { host, instance, .. } = &**event.program;
+        let state = State {
+            key: identity(&[host, instance, id, &event.time_ms.to_le_bytes()]),
+            attempt: 0,
+            expected: (!matches!(met, Met::Midway)).then_some((event.copy, event.time_ms)),
+        };
+        let headed = matches!(met, Met::Headed);
+        let arrival = if let Met::Arrived(arrival) = met { Some(arrival) } else { None };
+        Self { begun_ms: event.time_ms, state, headed, arrival }
+    }
+}
+
 /// What is known of a message when it is delivered.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct State {
@@ -33,7 +48,7 @@ pub(super) struct State {
 }
 
 /// A message that is no longer in the queue.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Removed {
     state: State,
     time_ms: i64,
@@ -125,7 +140,7 @@ impl Postfix {
         if others.peek().is_none() {
             return id.own;
         }
-        let mut held = |at: &u64| messages.get(at).is_some() || removed.get(at).is_some();
+        let mut held = |at: &u64| messages.get(at).is_some() || removed.get(*at).is_some();
         if held(&id.own) {
             return id.own;
         }
@@ -133,38 +148,28 @@ impl Postfix {
     }
 
     /// A message begins with this line, or is met with it.
-    pub(super) fn begin(&mut self, event: &Event<'_>, at: u64, id: &[u8], met: Met) -> State {
-        let Program { host, instance, .. } = &**event.program;
-        let state = State {
-            key: identity(&[host, instance, id, &event.time_ms.to_le_bytes()]),
-            attempt: 0,
-            expected: (!matches!(met, Met::Midway)).then_some((event.copy, event.time_ms)),
-        };
-        let headed = matches!(met, Met::Headed);
-        let arrival = if let Met::Arrived(arrival) = met { Some(arrival) } else { None };
-        let message = Message { begun_ms: event.time_ms, state, headed, arrival };
-        self.messages.insert(at, message);
-        state
+    pub(super) fn begin(&mut self, event: &Event<'_>, at: u64, id: &[u8], met: Met) {
+        self.messages.insert(at, Message::met(event, id, met));
     }
 
     /// The message of a line that does not begin one. It may have begun before the log; or it
     /// was removed, and this is an overlapping copy of what was read before.
-    pub(super) fn state(&mut self, event: &Event<'_>, at: u64, id: &[u8]) -> State {
-        if let Some(message) = self.messages.get(&at) {
-            return message.state;
-        }
-        let removed = self.removed.get(&at).filter(|removed| event.time_ms <= removed.time_ms);
-        let Some(state) = removed.map(|removed| removed.state) else {
-            return self.begin(event, at, id, Met::Midway);
-        };
-        let message = Message { begun_ms: event.time_ms, state, headed: true, arrival: None };
-        self.messages.insert(at, message);
-        state
+    pub(super) fn message(&mut self, event: &Event<'_>, at: u64, id: &[u8]) -> &mut Message {
+        let Self { messages, removed, .. } = self;
+        messages.get_or_insert_with(at, || {
+            let removed = removed.get(at).filter(|removed| event.time_ms <= removed.time_ms);
+            match removed.map(|removed| removed.state) {
+                Some(state) => {
+                    Message { begun_ms: event.time_ms, state, headed: true, arrival: None }
+                }
+                None => Message::met(event, id, Met::Midway),
+            }
+        })
     }
 
-    /// Whether this line is about a message that was removed: see [`Self::state`].
+    /// Whether this line is about a message that was removed: see [`Self::message`].
     pub(super) fn was_there(&mut self, event: &Event<'_>, at: u64) -> bool {
-        self.removed.get(&at).is_some_and(|removed| event.time_ms <= removed.time_ms)
+        self.removed.get(at).is_some_and(|removed| event.time_ms <= removed.time_ms)
     }
 
     /// A message leaves the queue.

@@ -35,6 +35,11 @@ pub(super) fn queue_id(text: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((id, rest.strip_prefix(b": ")?))
 }
 
+/// Whether a byte ends a host name, or shows that it is none.
+fn ends_host(byte: u8) -> bool {
+    matches!(byte, b'[' | b' ' | b',' | b'<' | b'>')
+}
+
 /// A client or server as Postfix writes it: `HOST[IP]` or `HOST[IP]:PORT`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Peer<'a> {
@@ -58,12 +63,11 @@ impl<'a> Peer<'a> {
 
     fn maybe_bare(text: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let text_start = text.get(..text.len().min(LONGEST_PEER))?;
-        let open = memchr(b'[', text_start)?;
-        let close = open + memchr(b']', text_start.get(open..)?)?;
-        let host = text.get(..open)?;
-        if host.iter().any(|byte| matches!(byte, b' ' | b',' | b'<' | b'>')) {
+        let open = text_start.iter().position(|byte| ends_host(*byte))?;
+        if text_start.get(open) != Some(&b'[') {
             return None;
         }
+        let close = open + text_start.get(open..)?.iter().position(|byte| *byte == b']')?;
         let mut end = close + 1;
         if let Some(behind) = text.get(end..)?.strip_prefix(b":") {
             let digits = behind.iter().take_while(|byte| byte.is_ascii_digit()).count();
