@@ -63,7 +63,7 @@ pub(crate) struct Postfix {
     programs: Programs,
     hosts: Hosts,
     /// By host, instance and queue id.
-    messages: Recent<u64, Message>,
+    messages: Recent<u64, Box<Message>>,
     /// Those that were removed.
     removed: Ledger<Removed>,
     /// Sessions of smtpd, by host, program and process.

@@ -120,6 +120,10 @@ impl<K: Eq + Hash, V> Recent<K, V> {
     }
 }
 
+/// Buckets of a ledger, a power of two: so few that a processor keeps them at hand, since far more
+/// is written than looked up.
+const BUCKETS: usize = 1 << 15;
+
 /// What a ledger holds of a key; the newest of a bucket first.
 #[derive(Debug)]
 struct Leaf<V> {
@@ -170,8 +174,7 @@ impl<V: Copy> Ledger<V> {
             self.young.leaves.clear();
             self.young.buckets.fill(0);
         }
-        let most = self.most;
-        self.young.insert(key, value, most);
+        self.young.insert(key, value);
     }
 }
 
@@ -187,26 +190,14 @@ impl<V: Copy> Generation<V> {
         None
     }
 
-    fn insert(&mut self, key: u64, value: V, most: usize) {
-        // Short logs need few buckets.
-        if self.leaves.len() >= self.buckets.len() {
-            let wide = most.next_power_of_two().min(self.buckets.len() * 8);
-            self.widen(wide.max(1 << 10));
+    fn insert(&mut self, key: u64, value: V) {
+        if self.buckets.is_empty() {
+            self.buckets.resize(BUCKETS, 0);
         }
         let wide = self.buckets.len();
         let Some(newest) = self.buckets.get_mut(bucket(key, wide)) else { return };
         self.leaves.push(Leaf { key, value, before: *newest });
         *newest = u32::try_from(self.leaves.len()).unwrap_or(0);
-    }
-
-    fn widen(&mut self, wide: usize) {
-        self.buckets.clear();
-        self.buckets.resize(wide, 0);
-        for (number, leaf) in (1..).zip(&mut self.leaves) {
-            if let Some(newest) = self.buckets.get_mut(bucket(leaf.key, wide)) {
-                leaf.before = std::mem::replace(newest, number);
-            }
-        }
     }
 }
 
@@ -229,7 +220,6 @@ mod tests {
             let before = number.saturating_sub(1_400);
             assert_eq!(ledger.get(mix(before)), Some((before, 1)), "{number}");
             assert!(ledger.young.leaves.len() <= 3_000 && ledger.old.leaves.len() <= 3_000);
-            assert!(ledger.young.buckets.len() <= 4_096);
         }
         assert_eq!(ledger.get(mix(40_000)), None);
         // What was looked up stays.

@@ -162,8 +162,7 @@ impl<'a> Rows<'a> {
             }
         };
         let peers = &mut rows.output.memos.peer;
-        let peer =
-            peers.code_lossy(mail.peer, |peer| context.code(Some(&peer.to_lowercase())));
+        let peer = peers.code_lossy(mail.peer, |peer| context.code(Some(&peer.to_lowercase())));
         let remote = if mail.direction == Direction::Outbound {
             rows.server.clear();
             rows.server.extend_from_slice(mail.remote_host);

@@ -108,7 +108,7 @@ type Part<'a> = (u64, &'a Job, TextBlock);
 
 /// Reads the files of a stream on this thread; prepares blocks on the others and follows them,
 /// one after the other.
-fn follow<F: Follow>(
+fn follow<F: Follow + 'static>(
     stream: &[&Job],
     follower: F,
     skip_bad_files: bool,
@@ -153,7 +153,11 @@ fn read_all<'a>(
     Ok(())
 }
 
-fn work<'a, F: Follow>(parts: &Taker<'_, Part<'a>>, turn: &Turn<Following<'a, F>>, pool: &Pool) {
+fn work<'a, F: Follow + 'static>(
+    parts: &Taker<'_, Part<'a>>,
+    turn: &Turn<Following<'a, F>>,
+    pool: &Pool,
+) {
     let _alarm = Alarm(turn);
     let mut preparer = F::Preparer::default();
     while let Some((sequence, job, block)) = parts.next() {
@@ -229,7 +233,7 @@ struct Following<'a, F> {
     current: Option<(&'a Job, Stamps, u64)>,
 }
 
-impl<'a, F: Follow> Following<'a, F> {
+impl<'a, F: Follow + 'static> Following<'a, F> {
     fn block(
         &mut self,
         job: &'a Job,
@@ -262,8 +266,12 @@ impl<'a, F: Follow> Following<'a, F> {
 
     fn finish(mut self) -> Result<(), IngestError> {
         self.note_stamps();
-        self.follower.end(&mut self.rows);
-        self.rows.finish()
+        let Self { mut follower, mut rows, .. } = self;
+        follower.end(&mut rows);
+        // What it held of hundreds of thousands of messages is given back beside the counting;
+        // where no thread is to be had, here.
+        drop(std::thread::Builder::new().spawn(move || drop(follower)));
+        rows.finish()
     }
 }
 

@@ -149,7 +149,7 @@ impl Postfix {
 
     /// A message begins with this line, or is met with it.
     pub(super) fn begin(&mut self, event: &Event<'_>, at: u64, id: &[u8], met: Met) {
-        self.messages.insert(at, Message::met(event, id, met));
+        self.messages.insert(at, Box::new(Message::met(event, id, met)));
     }
 
     /// The message of a line that does not begin one. It may have begun before the log; or it
@@ -158,12 +158,12 @@ impl Postfix {
         let Self { messages, removed, .. } = self;
         messages.get_or_insert_with(at, || {
             let removed = removed.get(at).filter(|removed| event.time_ms <= removed.time_ms);
-            match removed.map(|removed| removed.state) {
+            Box::new(match removed.map(|removed| removed.state) {
                 Some(state) => {
                     Message { begun_ms: event.time_ms, state, headed: true, arrival: None }
                 }
                 None => Message::met(event, id, Met::Midway),
-            }
+            })
         })
     }
 
