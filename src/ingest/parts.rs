@@ -1,12 +1,11 @@
 //! Files of tables, read on one thread and parsed part by part on the others.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::SyncSender;
 use std::sync::{Mutex, PoisonError};
 
 use super::blocks::{BLOCK, Blocks, Pool, TextBlock};
 use super::files::Input;
-use super::inbox::{Inbox, Taker};
+use super::inbox::{Inbox, Sender, Taker};
 use super::job::Job;
 use super::row::{Cells, Context, Memos, Output};
 use super::sniff::Format;
@@ -86,12 +85,14 @@ fn read_all<'a>(
     jobs: &'a [Job],
     skip_bad_files: bool,
     pool: &Pool,
-    sender: &SyncSender<Work<'a>>,
+    sender: &Sender<Work<'a>>,
     skipped: &mut Vec<SkippedFile>,
 ) -> Result<(), IngestError> {
     for job in tables(jobs) {
         // A worker is gone only when it failed; its error is reported by the caller.
-        let send = |part| drop(sender.send((job, part)));
+        let send = |part| {
+            sender.send((job, part));
+        };
         let read = read_file(job, pool, send);
         if let Some(digested) = job.unless_bad(read, skip_bad_files, skipped)? {
             job.set_digested(digested);

@@ -6,11 +6,10 @@
 //! Streams of several kinds follow each other.
 
 use std::cmp::Reverse;
-use std::sync::mpsc::SyncSender;
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use super::super::blocks::{LOG_BLOCK, Pool, TextBlock};
-use super::super::inbox::{Inbox, Taker};
+use super::super::inbox::{Inbox, Sender, Taker};
 use super::super::job::Job;
 use super::super::parts::read_blocks;
 use super::super::{FileNote, IngestError, SkippedFile};
@@ -103,6 +102,11 @@ fn read_stream(
     follow(stream, ByLine(reader), skip_bad_files, sink, skipped)
 }
 
+/// Threads that prepare and follow, at most: one of them follows at a time.
+const WORKERS: usize = 8;
+/// Blocks that wait to be prepared, at most.
+const MOST_WAITING: usize = 6;
+
 /// A block of a file, and its place in the stream.
 type Part<'a> = (u64, &'a Job, TextBlock);
 
@@ -116,10 +120,11 @@ fn follow<F: Follow + 'static>(
     skipped: &mut Vec<SkippedFile>,
 ) -> Result<(), IngestError> {
     let pool = Pool::new(LOG_BLOCK);
-    let (sender, inbox) = Inbox::<Part<'_>>::new(4);
+    let (sender, inbox) = Inbox::<Part<'_>>::new(MOST_WAITING);
     let turn = Turn::new(Following { follower, rows: Rows::new(stream, sink), current: None });
-    // One more than processors, since one may wait for its turn.
-    let workers = std::thread::available_parallelism().map_or(1, usize::from) + 1;
+    // Two more than processors, since some wait for their turn.
+    let workers = std::thread::available_parallelism().map_or(1, usize::from) + 2;
+    let workers = workers.min(WORKERS);
     let outcome = std::thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| work(&inbox.taker(), &turn, &pool));
@@ -128,13 +133,14 @@ fn follow<F: Follow + 'static>(
         drop(sender);
         outcome
     });
-    outcome.and(turn.end().finish())
+    // It is there: a thread that ended with it would have ended this one.
+    outcome.and(turn.end().map_or(Ok(()), Following::finish))
 }
 
 fn read_all<'a>(
     stream: &[&'a Job],
     pool: &Pool,
-    sender: &SyncSender<Part<'a>>,
+    sender: &Sender<Part<'a>>,
     skip_bad_files: bool,
     skipped: &mut Vec<SkippedFile>,
 ) -> Result<(), IngestError> {
@@ -142,7 +148,7 @@ fn read_all<'a>(
     for job in stream {
         // A worker is gone only when it panicked, which ends the scope with its panic.
         let send = |block| {
-            drop(sender.send((sequence, *job, block)));
+            sender.send((sequence, *job, block));
             sequence += 1;
         };
         let read = read_blocks(&job.input, false, pool, send);
@@ -176,20 +182,22 @@ fn work<'a, F: Follow + 'static>(
 /// What is done by one thread at a time, in the order of the blocks.
 struct Turn<T> {
     state: Mutex<TurnState<T>>,
-    changed: Condvar,
+    /// Where the threads wait, each by the number of its block.
+    waiting: [Condvar; WORKERS],
 }
 
 struct TurnState<T> {
     next: u64,
     /// A thread ended without having had its turn.
     broken: bool,
-    value: T,
+    /// None while it is used, so that those who come to wait need not wait for that as well.
+    value: Option<T>,
 }
 
 impl<T> Turn<T> {
     fn new(value: T) -> Self {
-        let state = TurnState { next: 0, broken: false, value };
-        Self { state: Mutex::new(state), changed: Condvar::new() }
+        let state = TurnState { next: 0, broken: false, value: Some(value) };
+        Self { state: Mutex::new(state), waiting: Default::default() }
     }
 
     /// Waits for the turn of a block, and then uses the value. `None` where that turn never
@@ -197,18 +205,24 @@ impl<T> Turn<T> {
     fn take<R>(&self, sequence: u64, work: impl FnOnce(&mut T) -> R) -> Option<R> {
         let state = self.state.lock().ok()?;
         let waits = |state: &mut TurnState<T>| state.next != sequence && !state.broken;
-        let mut state = self.changed.wait_while(state, waits).ok()?;
-        if state.broken {
-            return None;
-        }
-        let result = work(&mut state.value);
+        let mut state = self.place(sequence)?.wait_while(state, waits).ok()?;
+        let mut value = state.value.take().filter(|_| !state.broken)?;
+        drop(state);
+        let result = work(&mut value);
+        let mut state = self.state.lock().ok()?;
+        state.value = Some(value);
         state.next += 1;
         drop(state);
-        self.changed.notify_all();
+        self.place(sequence + 1)?.notify_one();
         Some(result)
     }
 
-    fn end(self) -> T {
+    /// No two of the workers' blocks have the same.
+    fn place(&self, sequence: u64) -> Option<&Condvar> {
+        self.waiting.get(usize::try_from(sequence % WORKERS as u64).ok()?)
+    }
+
+    fn end(self) -> Option<T> {
         self.state.into_inner().unwrap_or_else(PoisonError::into_inner).value
     }
 }
@@ -220,7 +234,7 @@ impl<T> Drop for Alarm<'_, T> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.state.lock().unwrap_or_else(PoisonError::into_inner).broken = true;
-            self.0.changed.notify_all();
+            self.0.waiting.iter().for_each(Condvar::notify_all);
         }
     }
 }
