@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 /// A block of a table is cut when it has at least this many bytes.
 pub(super) const BLOCK: usize = 1 << 21;
 /// A block of a log: few enough for a processor to keep it at hand with what its lines say.
-pub(super) const LOG_BLOCK: usize = 1 << 18;
+pub(super) const LOG_BLOCK: usize = 1 << 19;
 /// Bytes that are read at once: they are hashed while they are at hand.
 const AT_ONCE: usize = 1 << 16;
 /// Longest line, and longest run of text without a balanced quote.

@@ -42,7 +42,6 @@ struct FileRows<'a> {
     ciphers: CodeMemo<8>,
     /// Name and address of the server of a mail.
     server: Vec<u8>,
-    servers: CodeMemo<10>,
 }
 
 impl<'a> Rows<'a> {
@@ -54,7 +53,6 @@ impl<'a> Rows<'a> {
                 unproven: false,
                 ciphers: CodeMemo::default(),
                 server: Vec::new(),
-                servers: CodeMemo::default(),
             };
             (job.context.file, rows)
         });
@@ -168,7 +166,10 @@ impl<'a> Rows<'a> {
             rows.server.extend_from_slice(mail.remote_host);
             rows.server.push(b' ');
             rows.server.extend_from_slice(mail.remote_address);
-            rows.servers.code_lossy(&rows.server, remote_key)
+            match std::str::from_utf8(&rows.server) {
+                Ok(server) => remote_key(server),
+                Err(_) => remote_key(&String::from_utf8_lossy(&rows.server)),
+            }
         } else {
             0
         };

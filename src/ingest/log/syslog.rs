@@ -100,13 +100,22 @@ pub(crate) fn behind_host<'a>(host: &'a [u8], rest: &'a [u8]) -> Option<Tagged<'
     // A tag is one word: what has blanks is a message of another kind.
     let (tag, text) = word(rest)?;
     let tag = tag.strip_suffix(b":").filter(|tag| !tag.is_empty())?;
-    let with_pid = tag.strip_suffix(b"]").and_then(|tag| {
-        let digits = tag.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-        let (program, digits) = tag.split_at_checked(tag.len() - digits)?;
-        Some((program.strip_suffix(b"[")?, number(digits)?))
-    });
-    let (program, pid) = with_pid.unwrap_or((tag, 0));
+    let (program, pid) = with_pid(tag).unwrap_or((tag, 0));
     Some(Tagged { host, program, pid, text })
+}
+
+/// `PROGRAM[PID]`.
+fn with_pid(tag: &[u8]) -> Option<(&[u8], u32)> {
+    let before = tag.strip_suffix(b"]")?;
+    let (mut pid, mut unit, mut rest) = (0_u64, 1_u64, before);
+    while let Some((digit, shorter)) = rest.split_last().filter(|(byte, _)| byte.is_ascii_digit()) {
+        pid = pid.checked_add(u64::from(digit - b'0').checked_mul(unit)?)?;
+        // Far beyond what a process id can be.
+        unit = unit.saturating_mul(10);
+        rest = shorter;
+    }
+    let program = rest.strip_suffix(b"[").filter(|_| rest.len() < before.len())?;
+    Some((program, u32::try_from(pid).ok()?))
 }
 
 fn rfc5424<'a>(rest: &'a [u8], stamps: &mut Stamps) -> Result<Line<'a>, LineFault> {
@@ -201,6 +210,29 @@ mod tests {
             assert_eq!(line.time_ms, 1_795_279_990_000);
             assert_eq!((&*line.host, &*line.program), (&b"mx1"[..], &b"postfix/smtpd"[..]));
             assert_eq!((line.pid, &*line.text), (272, &b"connect from a: b"[..]));
+        }
+    }
+
+    #[test]
+    fn process_ids_of_any_length() {
+        let cases: [(&str, &str, u32); 12] = [
+            ("a[1]", "a", 1),
+            ("a[4294967295]", "a", u32::MAX),
+            ("a[0000000000000000000000000007]", "a", 7),
+            ("a[4294967296]", "a[4294967296]", 0),
+            ("a[10000000000]", "a[10000000000]", 0),
+            ("a[100000000000000000000000000]", "a[100000000000000000000000000]", 0),
+            ("a[99999999999999999999999999]", "a[99999999999999999999999999]", 0),
+            ("a[]", "a[]", 0),
+            ("a[x1]", "a[x1]", 0),
+            ("a1]", "a1]", 0),
+            ("1]", "1]", 0),
+            ("a", "a", 0),
+        ];
+        for (tag, program, pid) in cases {
+            let line = format!("mx1 {tag}: text");
+            let found = tagged(line.as_bytes()).unwrap();
+            assert_eq!((found.program, found.pid), (program.as_bytes(), pid), "{tag}");
         }
     }
 

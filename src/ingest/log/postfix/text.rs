@@ -30,14 +30,14 @@ const OF_ID: [bool; 256] = {
 /// A queue id and what follows its colon.
 pub(super) fn queue_id(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let of_id = |byte: &u8| OF_ID.get(usize::from(*byte)) == Some(&true);
-    let end = text.iter().take(40).position(|byte| !of_id(byte)).filter(|end| *end >= 5)?;
+    // What begins with a word is told by its first letters.
+    if !text.get(..5)?.iter().all(of_id) {
+        return None;
+    }
+    let end = memchr(b':', text.get(..text.len().min(40))?)?;
     let (id, rest) = text.split_at_checked(end)?;
-    Some((id, rest.strip_prefix(b": ")?))
-}
-
-/// Whether a byte ends a host name, or shows that it is none.
-fn ends_host(byte: u8) -> bool {
-    matches!(byte, b'[' | b' ' | b',' | b'<' | b'>')
+    let is_id = id.iter().all(of_id);
+    Some((id, rest.strip_prefix(b": ").filter(|_| is_id)?))
 }
 
 /// A client or server as Postfix writes it: `HOST[IP]` or `HOST[IP]:PORT`.
@@ -63,8 +63,10 @@ impl<'a> Peer<'a> {
 
     fn maybe_bare(text: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let text_start = text.get(..text.len().min(LONGEST_PEER))?;
-        let open = text_start.iter().position(|byte| ends_host(*byte))?;
-        if text_start.get(open) != Some(&b'[') {
+        let open = memchr(b'[', text_start)?;
+        // All of it, without a way out: several bytes at once.
+        let no_host = |bad, byte: &u8| bad | matches!(byte, b' ' | b',' | b'<' | b'>');
+        if text.get(..open)?.iter().fold(false, no_host) {
             return None;
         }
         let close = open + text_start.get(open..)?.iter().position(|byte| *byte == b']')?;
