@@ -217,7 +217,7 @@ mod tests {
         for number in 0..50_000_u64 {
             ledger.insert(mix(number), (number, 0));
             ledger.insert(mix(number), (number, 1));
-            let before = number.saturating_sub(1_400);
+            let before = number.saturating_sub(900);
             assert_eq!(ledger.get(mix(before)), Some((before, 1)), "{number}");
             assert!(ledger.young.leaves.len() <= 3_000 && ledger.old.leaves.len() <= 3_000);
         }
