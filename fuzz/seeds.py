@@ -119,9 +119,12 @@ def own(target):
             for choice in (number, 3):
                 yield bytes([choice]) + record.encode() + b"\n" + record.encode() + b"\n"
     if target == "exchange":
-        for number, log in enumerate([TRACKING, PROTOCOL]):
-            for choice in (number, 2):
-                yield bytes([choice]) + log.replace("\n", "\r\n").encode()
+        logs = [log.replace("\n", "\r\n").encode() for log in EXCHANGE]
+        for number, log in enumerate(logs):
+            for choice in (min(number, 1), 2):
+                yield bytes([choice]) + log
+        for joined in ([0, 1], [0, 2], [0, 1, 2], [1, 0], [1, 2]):
+            yield bytes([5]) + b"\xff".join(logs[number] for number in joined)
     if target == "cron":
         for number, line in enumerate(["0 7 * * MON", "30 2 * * SUN", "@weekly", "0 0 8 ? * FRI#L",
                                        "*/20 1 * * *", "0 0 L * *", "0 15 2 29 2 MON 2028"]):
@@ -158,7 +161,7 @@ TRACKING = (
     "recipient-address,recipient-status,total-bytes,recipient-count,related-recipient-address,"
     "reference,message-subject,sender-address,return-path,message-info,directionality,tenant-id,"
     "original-client-ip,original-server-ip,custom-data\n"
-    "2026-11-21T10:00:30.000Z,198.51.100.7,mx.example.net,192.0.2.1,EXCH01,08DE;250;0,"
+    "2026-11-21T10:00:30.000Z,198.51.100.7,mx.example.net,192.0.2.1,EXCH01,08DE1F5A00010000;2026-11-21T10:00:00.000Z;1,"
     "EXCH01\\Default EXCH01,SMTP,RECEIVE,1,<1@example.net>,4b7f0a52-4f0e-4f4d-9d3a-08de1f5a0001,"
     "ana@contoso.example,,1000,1,,,x,bo@example.net,bo@example.net,0cI:,Incoming,,198.51.100.7,"
     "192.0.2.1,S:FirstForestHop=EXCH01;S:tlsversion=SP_PROT_TLS1_2_SERVER\n"
@@ -166,24 +169,44 @@ TRACKING = (
     "SENDEXTERNAL,2,<2@contoso.example>,4b7f0a52-4f0e-4f4d-9d3a-08de1f5a0002,cy@example.org,250 ok,"
     "1000,1,,,x,ana@contoso.example,ana@contoso.example,,Originating,,,,S:E2ELatency=1\n"
 )
-PROTOCOL = (
-    "#Software: Microsoft Exchange Server\n#Version: 15.0.0.0\n#Log-type: SMTP Receive Protocol Log"
-    "\n#Date: 2026-11-21T10:00:00.000Z\n#Fields: date-time,connector-id,session-id,sequence-number,"
-    "local-endpoint,remote-endpoint,event,data,context\n"
-    + "".join(
-        f"2026-11-21T10:00:0{number}.000Z,EXCH01\\Default Frontend EXCH01,08DE1F5A0001,{number},"
-        f"192.0.2.1:25,198.51.100.7:4711,{event},{data},{context}\n"
-        for number, (event, data, context) in enumerate([
-            ("+", "", ""), (">", "220 EXCH01 ready", ""), ("<", "EHLO mx.example.net", ""),
-            ("<", "STARTTLS", ""), ("*", "", "Sending certificate"),
-            ("*", "", "TLS protocol SP_PROT_TLS1_2_SERVER negotiation succeeded using bulk encryption "
-             "algorithm CALG_AES_256 with strength 256 bits"),
-            ("<", "MAIL FROM:<bo@example.net>", ""), ("<", "RCPT TO:<ana@contoso.example>", ""),
-            (">", "250 2.6.0 <1@example.net> [InternalId=1] Queued mail for delivery", ""),
-            ("-", "", "Local"),
-        ])
+CIPHER = ("negotiation succeeded using bulk encryption algorithm CALG_AES_256 with strength 256 bits, "
+          "MAC hash algorithm CALG_SHA_384 with strength 0 bits and key exchange algorithm "
+          "CALG_ECDH_EPHEM with strength 384 bits")
+
+
+def protocol(side, connector, session, local, remote, lines):
+    """A protocol log of one session; a line is its event, data and context."""
+    return (
+        f"#Software: Microsoft Exchange Server\n#Version: 15.0.0.0\n#Log-type: SMTP {side} Protocol Log"
+        "\n#Date: 2026-11-21T10:00:00.000Z\n#Fields: date-time,connector-id,session-id,sequence-number,"
+        "local-endpoint,remote-endpoint,event,data,context\n"
+        + "".join(
+            f"2026-11-21T10:00:{number:02}.000Z,{connector},{session},{number},{local},{remote},{line}\n"
+            for number, line in enumerate(lines)
+        )
     )
-)
+
+
+RECEIVED = [
+    "+,,", ">,220 EXCH01 ready,", "<,EHLO mx.example.net,", "<,STARTTLS,", ">,220 2.0.0 SMTP server ready,",
+    "*,,Sending certificate", f"*,,\"TLS protocol SP_PROT_TLS1_2_SERVER {CIPHER}\"",
+    "<,MAIL FROM:<bo@example.net> SIZE=10,", "*,08DE1F5A00010000;2026-11-21T10:00:00.000Z;1,receiving message",
+    "<,RCPT TO:<ana@contoso.example>,", ">,250 2.1.0 Sender OK,", ">,250 2.1.5 Recipient OK,", "<,BDAT 5 LAST,",
+    ">,250 2.6.0 <1@example.net> [InternalId=1] Queued mail for delivery,", "<,QUIT,", "-,,Local",
+]
+SENT = [
+    "*,,attempting to connect", "+,,", "<,220 mx.example.org ESMTP,", ">,EHLO EXCH01,", "<,250 STARTTLS,",
+    ">,STARTTLS,", "<,220 go,", f"*,,\"TLS protocol SP_PROT_TLS1_3_CLIENT {CIPHER}\"",
+    "*,,\"Received certificate\"", "*,,sending message with RecordId 2 and InternetMessageId <2@contoso.example>",
+    ">,MAIL FROM:<ana@contoso.example>,", ">,RCPT TO:<cy@example.org>,", "<,250 ok,", "<,250 ok,",
+    ">,BDAT 5 LAST,", "<,250 2.0.0 queued as A1,", ">,QUIT,", "-,,Local",
+]
+EXCHANGE = [
+    TRACKING,
+    protocol("Receive", "EXCH01\\Default EXCH01", "08DE1F5A00010000", "192.0.2.1:25",
+             "198.51.100.7:4711", RECEIVED),
+    protocol("Send", "To Internet", "08DE1F5A00020000", "192.0.2.1:4712", "203.0.113.5:25", SENT),
+]
 
 
 def main():

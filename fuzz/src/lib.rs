@@ -83,16 +83,16 @@ fn columns() -> ColumnMap {
     }
 }
 
-/// Makes a report of one file, as `report` does.
-pub fn report(name: &str, bytes: &[u8], settings: Settings) -> Result<Outcome, RunError> {
-    let path = file(name, bytes);
+/// Makes a report of files, each with its name and bytes, as `report` does.
+pub fn report(files: &[(&str, &[u8])], settings: &Settings) -> Result<Outcome, RunError> {
+    let source = |(name, bytes): &(&str, &[u8])| Source {
+        path: file(name, bytes).to_string_lossy().into_owned(),
+        root: PathBuf::new(),
+        archived: None,
+        settings: settings.clone(),
+    };
     run::report(&Request {
-        sources: vec![Source {
-            path: path.to_string_lossy().into_owned(),
-            root: PathBuf::new(),
-            archived: None,
-            settings,
-        }],
+        sources: files.iter().map(source).collect(),
         skip_bad_files: false,
         zone: Tz::America__Sao_Paulo,
         periods: vec![PeriodKind::Week, PeriodKind::Days(30)],
@@ -114,10 +114,15 @@ pub fn report(name: &str, bytes: &[u8], settings: Settings) -> Result<Outcome, R
     })
 }
 
-/// Makes a report and holds it against the laws: rows add up, what the trace does not say is
-/// unknown, and the same bytes give the same report.
+/// [`check_all`] of one file.
 pub fn check(name: &str, bytes: &[u8], settings: Settings) {
-    let outcome = report(name, bytes, settings.clone());
+    check_all(&[(name, bytes)], &settings);
+}
+
+/// Makes a report and holds it against the laws: rows add up, what the traces do not say is
+/// unknown, and the same bytes give the same report.
+pub fn check_all(files: &[(&str, &[u8])], settings: &Settings) {
+    let outcome = report(files, settings);
     if let Err(RunError::DoesNotAddUp(law)) = &outcome {
         panic!("{law}");
     }
@@ -139,8 +144,9 @@ pub fn check(name: &str, bytes: &[u8], settings: Settings) {
         }
     }
     // Every sixteenth is read again: threads may have taken the blocks in another order.
-    if bytes.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte)) & 15 == 0 {
-        let again = self::report(name, bytes, settings).expect("it could be read before");
+    let bytes = files.iter().flat_map(|(_, bytes)| bytes.iter());
+    if bytes.fold(0_u8, |sum, byte| sum.wrapping_add(*byte)) & 15 == 0 {
+        let again = self::report(files, settings).expect("it could be read before");
         let text = |report| serde_json::to_string(report).expect("a report is JSON");
         assert_eq!(text(&again.report), text(report), "read twice, two reports");
     }
