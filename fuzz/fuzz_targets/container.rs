@@ -26,8 +26,8 @@ fn same(plain: &[u8], packed: &[u8], how: intransit::ingest::Settings) {
     if magic.iter().any(|magic| plain.starts_with(magic)) || plain.starts_with(b"PAR1") {
         return check("trace", packed, how);
     }
-    let totals = |bytes| {
-        let outcome = report("trace", bytes, how.clone()).ok()?;
+    let totals = |bytes: &[u8]| {
+        let outcome = report(&[("trace", bytes)], &how).ok()?;
         let mut value = serde_json::to_value(&outcome.report).expect("a report is JSON");
         Some(value["periods"].take())
     };
