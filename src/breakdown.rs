@@ -45,11 +45,13 @@ use self::coverage::{Activity, LocalDays};
 pub use self::coverage::{Coverage, Gap};
 pub use self::fold::{MOST_CONNECTORS, OTHER};
 pub use self::inspect::{Inspection, Seen};
-pub use self::members::{FileRows, KeptRows, Member, MemberRows, ReadRows};
+pub use self::members::{FileRows, KeptRows, Member, MemberRows, OfFile, ReadRows, Which};
 pub use self::name_list::{FileNames, NameList, UsedNames};
-pub use self::parts::{Counts, DayCells, DayPeers, FileSeen, Parts, Places, Settlement};
+pub use self::parts::{
+    CollectedFiles, Counts, DayCells, DayPeers, FileSeen, Parts, Places, Settlement,
+};
 pub use self::rows::Part;
-use self::rows::{Batch, Entry, Kept, Store};
+use self::rows::{Batch, Entry, Kept, Origin, Store};
 pub use self::summary::{Sum, Summary};
 use crate::clock::limit;
 use crate::config::Memory;
@@ -57,7 +59,7 @@ use crate::ingest::{Reading, SourceFile, tls_rpt};
 use crate::period::Period;
 use crate::store::ScratchError;
 use crate::trace::{
-    Block, ConnectorType, Direction, NO_NAME, Names, Rejects, Role, Row, TlsCounts,
+    BeforeEnd, Block, ConnectorType, Direction, NO_NAME, Names, Rejects, Role, Row, TlsCounts,
 };
 
 /// Messages of one day, direction and connector.
@@ -256,9 +258,17 @@ pub struct Collector {
 #[derive(Debug, Default)]
 struct Shared {
     activity: Activity,
-    /// By file, direction and connector.
-    facts: BTreeMap<(u32, Direction, u32), ConnectorFacts>,
+    facts: Facts,
+    /// What of it is settled, of logs that may go on.
+    settled: (Activity, Facts),
     failed: Option<CountError>,
+}
+
+/// What rows say of connectors, by file, direction and connector.
+type Facts = BTreeMap<(u32, Direction, u32), ConnectorFacts>;
+
+fn learn(facts: &mut Facts, key: (u32, Direction, u32), new: ConnectorFacts) {
+    facts.entry(key).and_modify(|held| *held = held.with(new)).or_insert(new);
 }
 
 impl Collector {
@@ -281,18 +291,57 @@ impl Collector {
                 learned.add(&row);
             }
         });
-        let kept = self.rows.push(Batch::new(block.file, &entries));
+        let open = block.before_end == Some(BeforeEnd::Open);
+        let origin = if open { Origin::Open } else { Origin::Read };
+        let kept = self.rows.push(Batch::new(block.file, &entries).from(origin));
+        let settled = block.before_end == Some(BeforeEnd::Settled);
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        if settled {
+            shared.settled.0.merge(activity.clone());
+        }
         shared.activity.merge(activity);
         for ((direction, connector), new) in learned.facts() {
             let key = (block.file, direction, connector);
-            shared.facts.entry(key).and_modify(|held| *held = held.with(new)).or_insert(new);
+            learn(&mut shared.facts, key, new);
+            if settled {
+                learn(&mut shared.settled.1, key, new);
+            }
         }
         // What cannot be counted as a whole is not counted at all: `finish` says so.
         let failed = read.map_err(CountError::from).and(kept.map_err(CountError::from)).err();
         if let Some(error) = failed {
             shared.failed.get_or_insert(error);
         }
+    }
+
+    /// Takes in rows of a file that were kept of an earlier reading.
+    ///
+    /// # Errors
+    /// [`CountError`] where they cannot be read, or be set aside.
+    pub fn push_kept(
+        &self,
+        file: u32,
+        rows: &dyn KeptRows,
+        names: &Names,
+    ) -> Result<(), CountError> {
+        members::push(rows, names, (file, Origin::Kept), &mut Vec::new(), &self.rows)
+    }
+
+    /// Takes in what else the rows of a file said in an earlier reading.
+    ///
+    /// # Errors
+    /// When there are more names than codes.
+    pub fn see_kept(&self, file: u32, seen: &FileSeen, names: &Names) -> Result<(), CountError> {
+        let facts = seen.facts(names)?;
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let Shared { activity, facts: all, settled, .. } = &mut *shared;
+        for (activity, all) in [(activity, all), (&mut settled.0, &mut settled.1)] {
+            activity.add_kept(file, &seen.quarters);
+            for ((direction, connector), new) in &facts {
+                learn(all, (file, *direction, *connector), *new);
+            }
+        }
+        Ok(())
     }
 
     /// Local day after the newest row of any usable file: the as-of date of a report on demand.

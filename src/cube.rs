@@ -5,7 +5,8 @@
 //! |---|---|
 //! | `index` | files by path, length and time; contents; which contents share messages |
 //! | `KEY.cube` | what a content, or several that share messages, were settled to, by day |
-//! | `KEY.rows` | the rows of a content, for the day on which another shares messages with it |
+//! | `KEY.rows` | the rows of a content, for the day on which another shares messages with it; of a log, a piece for each reading |
+//! | `KEY.left` | what the reader of a stream of logs held where it ended, so that the next one goes on there |
 //!
 //! Invariants
 //! * A report is the same to the byte with and without the cache. Whatever is missing, damaged
@@ -15,8 +16,8 @@
 //! * A file is taken for unchanged only when its length and time are those it had before it
 //!   was read, and that time was then at least two seconds past.
 //!
-//! Not kept: logs, whose lines mean something only beside their other files; standard input;
-//! members of ZIP archives.
+//! Logs mean something only beside the other files of their stream, so they have no cubes. Not
+//! kept: standard input; members of ZIP archives.
 
 mod columns;
 mod count;
@@ -26,6 +27,7 @@ mod key;
 mod look;
 mod rows;
 mod share;
+mod streams;
 
 use std::collections::btree_map::Entry as Slot;
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,8 +47,9 @@ use self::key::Key;
 pub use self::look::{Cleared, Fault, Listed, Verdict, clear, list, verify};
 use crate::breakdown::{CountError, FileSeen, Places, Room};
 use crate::config::Memory;
-use crate::ingest::{Content, Held, Known, Outline, Stat};
+use crate::ingest::{Content, Held, Known, Left, Outline, Stat};
 use crate::store::{self, WriteError};
+use crate::trace::Kind;
 
 /// Name of the lock file.
 const LOCK: &str = "lock";
@@ -198,9 +201,13 @@ impl Cubes {
         if path.extension().is_some_and(|ending| ending == ROWS) {
             // What was learned meanwhile may be half of it.
             self.index = Index::read(&self.place.folder).unwrap_or_default();
-            let keys: Vec<Key> = self.index.contents.keys().copied().collect();
+            let pieces =
+                self.index.streams.values().flat_map(|stream| stream.rows.iter().flatten());
+            let pieces = pieces.map(|(key, _)| *key);
+            let keys: Vec<Key> = self.index.contents.keys().copied().chain(pieces).collect();
             for key in keys.iter().filter(|key| Some(key.to_string()) == stem) {
                 self.index.drop_content(key);
+                self.index.drop_streams(key);
             }
             drop(self.index.write(&self.place.folder, self.today()));
         }
@@ -299,5 +306,26 @@ impl Known for Cubes {
             Slot::Vacant(slot) => slot.insert(Arc::new(self.head(&self.cube_key(rows))?)),
         };
         head.held.clone()
+    }
+
+    fn leaves(&self) -> bool {
+        true
+    }
+
+    fn left(&self, system: Kind) -> Vec<(usize, Left)> {
+        if self.place.recheck {
+            return Vec::new();
+        }
+        let streams = self.index.streams.values().map(|stream| &stream.left).enumerate();
+        let mut left: Vec<(usize, Left)> = streams
+            .filter(|(_, left)| left.system == system)
+            .map(|(number, left)| (number, left.clone()))
+            .collect();
+        left.sort_by_key(|(_, left)| std::cmp::Reverse(left.bytes()));
+        left
+    }
+
+    fn left_state(&self, number: usize) -> Option<Vec<u8>> {
+        self.state_of(number)
     }
 }

@@ -51,8 +51,8 @@ use serde::{Deserialize, Serialize};
 pub use self::error::IngestError;
 use self::files::Input;
 use self::job::{Job, Shared};
-pub use self::known::{Content, Held, Known, Nothing, Origin, Outline, Stat};
-pub use self::log::{Connectors, Rule};
+pub use self::known::{Content, Held, Known, Nothing, Origin, Outline, Stat, StreamRead};
+pub use self::log::{Connectors, Left, LeftFile, Rule};
 pub use self::row::Identity;
 use self::row::Output;
 use self::sniff::{Format, Sniffed, sniff};
@@ -251,6 +251,8 @@ pub struct Reading {
     pub tls_reports: Vec<(u32, TlsReport)>,
     /// Files passed over.
     pub skipped: Vec<SkippedFile>,
+    /// Streams of logs.
+    pub streams: Vec<StreamRead>,
 }
 
 /// Reads all sources and hands every canonical frame to `sink`, from several threads.
@@ -307,7 +309,7 @@ pub fn read_unknown(
         jobs.push(Job::new(file, one.source, (one.input, sniffed), one.settings, &shared));
     }
     parts::run(&jobs, skip_bad_files, sink, &mut skipped)?;
-    log::run(&jobs, skip_bad_files, sink, &mut skipped)?;
+    let streams = log::run(&jobs, skip_bad_files, known, sink, &mut skipped)?;
     let tls_reports = tls_reports(&jobs, skip_bad_files, &mut skipped)?;
     given.extend(jobs.into_iter().map(|job| (job.context.file, job.finish())));
     given.sort_by_key(|(file, _)| *file);
@@ -326,7 +328,7 @@ pub fn read_unknown(
         return Err(IngestError::TooManyTotals);
     }
     aggregates.sort_by_key(|total| (total.file, total.line));
-    Ok(Reading { files, aggregates, tls_reports, skipped })
+    Ok(Reading { files, aggregates, tls_reports, skipped, streams })
 }
 
 /// Reads the files that hold TLS reports of other organisations.

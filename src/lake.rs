@@ -381,6 +381,7 @@ impl Answer {
             aggregates: Vec::new(),
             tls_reports: Vec::new(),
             skipped: Vec::new(),
+            streams: Vec::new(),
         }
     }
 }

@@ -72,7 +72,7 @@ impl Direction {
 }
 
 /// TLS bands in their fixed order. RFC 8996 deprecates TLS 1.0 and 1.1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Tls {
     /// Sent in clear.
     NoTls,
@@ -218,7 +218,7 @@ impl ConnectorType {
 }
 
 /// What one row of a source says of its message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Role {
     /// The message was accepted or handed over.
     Message,
@@ -495,7 +495,7 @@ impl Default for Names {
 pub const NO_NAME: u32 = u32::MAX;
 
 /// One row on its way into or out of a [`Block`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     /// Milliseconds since 1970 UTC.
     pub time_ms: i64,
@@ -521,11 +521,22 @@ pub struct Row {
     pub role: Role,
 }
 
+/// How rows stand to the end of a log that may go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BeforeEnd {
+    /// They are what they are, whatever follows.
+    Settled,
+    /// They were found, or decided, only because the log ended: the next reading does so anew.
+    Open,
+}
+
 /// Some rows of one file as a canonical frame.
 #[derive(Debug, Clone)]
 pub struct Block {
     /// Index into the list of input files.
     pub file: u32,
+    /// How its rows stand to the end of their log, where that matters.
+    pub before_end: Option<BeforeEnd>,
     /// The canonical columns.
     pub frame: DataFrame,
 }
@@ -612,7 +623,7 @@ impl BlockBuilder {
             column::<UInt8Type>("role", self.role),
             Column::new_scalar("file".into(), Scalar::from(file), height),
         ];
-        Ok(Block { file, frame: DataFrame::new(height, columns)? })
+        Ok(Block { file, before_end: None, frame: DataFrame::new(height, columns)? })
     }
 }
 

@@ -53,7 +53,7 @@ pub struct Gap {
 pub(super) type QuarterSeen = (i64, u64, i64, i64);
 
 /// When rows occurred: per file and quarter of an hour, their number and span.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Activity {
     quarters: BTreeMap<(u32, i64), Quarter>,
     /// The same of files that are whole: file, quarter.
@@ -89,6 +89,14 @@ impl Activity {
                 self.flush();
                 self.last = Some((key, new));
             }
+        }
+    }
+
+    /// Takes in what was seen of a file in an earlier reading.
+    pub(super) fn add_kept(&mut self, file: u32, quarters: &[QuarterSeen]) {
+        for (quarter, rows, first_ms, last_ms) in quarters {
+            let held = Quarter { rows: *rows, first_ms: *first_ms, last_ms: *last_ms };
+            self.put((file, *quarter), held);
         }
     }
 

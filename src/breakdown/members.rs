@@ -1,7 +1,7 @@
 //! The rows of single files, read now or kept of an earlier reading, alone and together.
 
-use super::name_list::{FileNames, NameList, code, codes};
-use super::rows::{Batch, Desk, Entry, Kept, MOST_BITS, Part, Store, bits_for};
+use super::name_list::{FileNames, NameList, UsedNames, code, codes};
+use super::rows::{Batch, Desk, Entry, Kept, MOST_BITS, Origin, Part, Store, bits_for};
 use super::{CountError, FileSeen, Room, settle};
 use crate::trace::{Direction, Names};
 
@@ -27,6 +27,85 @@ pub struct FileRows {
 #[derive(Debug)]
 pub struct ReadRows {
     rows: Kept,
+}
+
+/// Which rows of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// All.
+    All,
+    /// Those that are what they are, whatever follows in their log.
+    Settled,
+    /// Of these, those that were not kept of an earlier reading.
+    New,
+}
+
+impl Which {
+    fn holds(self, origin: Origin) -> bool {
+        match self {
+            Self::All => true,
+            Self::Settled => origin != Origin::Open,
+            Self::New => origin == Origin::Read,
+        }
+    }
+}
+
+/// Rows of one file.
+#[derive(Debug, Clone, Copy)]
+pub struct OfFile<'a> {
+    rows: &'a Kept,
+    file: u32,
+    which: Which,
+}
+
+impl OfFile<'_> {
+    /// How many there are.
+    pub fn rows(self) -> u64 {
+        self.rows.rows_from(self.file, &|origin| self.which.holds(origin))
+    }
+
+    /// Those of a part, as they are kept.
+    ///
+    /// # Errors
+    /// [`CountError::Scratch`] where they cannot be read again.
+    pub fn part(self, part: Part, names: &FileNames) -> Result<FileRows, CountError> {
+        let mut desk = Desk::default();
+        let unsorted = desk.fresh();
+        self.read(part, unsorted)?;
+        // Codes of names differ from reading to reading, their places do not.
+        for row in unsorted {
+            *row = row.renamed(|code| names.place(code));
+        }
+        let mut rows: Vec<Entry> = Vec::new();
+        desk.each_identity(part.bits(), |same| rows.extend_from_slice(same));
+        Ok(FileRows {
+            keys: rows.iter().map(Entry::key).collect(),
+            times: rows.iter().map(Entry::time).collect(),
+            classes: rows.iter().map(Entry::class).collect(),
+            connectors: rows.iter().map(Entry::connector).collect(),
+            remotes: rows.iter().map(Entry::remote).collect(),
+            peers: rows.iter().map(Entry::peer).collect(),
+        })
+    }
+
+    /// The names that they use.
+    ///
+    /// # Errors
+    /// As [`OfFile::part`].
+    pub fn names(self, names: &Names) -> Result<FileNames, CountError> {
+        let mut used = UsedNames::default();
+        let mut rows = Vec::new();
+        for part in Part::all(bits_for(self.rows(), 1 << 16, MOST_BITS)) {
+            rows.clear();
+            self.read(part, &mut rows)?;
+            used.mark(&rows);
+        }
+        Ok(used.list(names))
+    }
+
+    fn read(self, part: Part, into: &mut Vec<Entry>) -> Result<(), CountError> {
+        Ok(self.rows.read_of(self.file, &|origin| self.which.holds(origin), part, into)?)
+    }
 }
 
 /// Rows of one file that were kept of an earlier reading.
@@ -79,33 +158,9 @@ impl ReadRows {
         self.rows.rows_of(file)
     }
 
-    /// The rows of a part of one file, as they are kept.
-    ///
-    /// # Errors
-    /// [`CountError::Scratch`] where they cannot be read again.
-    pub fn part_of(
-        &self,
-        file: u32,
-        part: Part,
-        names: &FileNames,
-    ) -> Result<FileRows, CountError> {
-        let mut desk = Desk::default();
-        let unsorted = desk.fresh();
-        self.rows.read_of(file, part, unsorted)?;
-        // Codes of names differ from reading to reading, their places do not.
-        for row in unsorted {
-            *row = row.renamed(|code| names.place(code));
-        }
-        let mut rows: Vec<Entry> = Vec::new();
-        desk.each_identity(part.bits(), |same| rows.extend_from_slice(same));
-        Ok(FileRows {
-            keys: rows.iter().map(Entry::key).collect(),
-            times: rows.iter().map(Entry::time).collect(),
-            classes: rows.iter().map(Entry::class).collect(),
-            connectors: rows.iter().map(Entry::connector).collect(),
-            remotes: rows.iter().map(Entry::remote).collect(),
-            peers: rows.iter().map(Entry::peer).collect(),
-        })
+    /// The rows of one file that are to be kept.
+    pub fn of_file(&self, file: u32, which: Which) -> OfFile<'_> {
+        OfFile { rows: &self.rows, file, which }
     }
 
     /// Adds the identities of a part, each with its file, of those files that are `wanted`.
@@ -127,6 +182,26 @@ impl ReadRows {
         }
         Ok(())
     }
+}
+
+/// Adds rows that were kept to those of a reading, as rows of this file; `room` is used again.
+///
+/// # Errors
+/// [`CountError`] where they cannot be read, or be set aside.
+pub(super) fn push(
+    kept: &dyn KeptRows,
+    names: &Names,
+    (file, origin): (u32, Origin),
+    room: &mut Vec<Entry>,
+    store: &Store,
+) -> Result<(), CountError> {
+    let codes = codes(kept.names(), names)?;
+    for index in 0..kept.parts() {
+        room.clear();
+        kept.part(index)?.add_to(file, &codes, room);
+        store.push(Batch::new(file, room).from(origin))?;
+    }
+    Ok(())
 }
 
 /// The rows of files that are settled together, each with its place among them.
@@ -155,12 +230,7 @@ impl<'a> Together<'a> {
             match member.rows {
                 MemberRows::Read(of_all, file) => read.push((place, of_all, file)),
                 MemberRows::Kept(kept) => {
-                    let codes = codes(kept.names(), names)?;
-                    for index in 0..kept.parts() {
-                        rows.clear();
-                        kept.part(index)?.add_to(place, &codes, &mut rows);
-                        store.push(Batch::new(place, &rows))?;
-                    }
+                    push(kept, names, (place, Origin::Read), &mut rows, &store)?;
                 }
             }
         }
@@ -177,7 +247,7 @@ impl settle::InParts for Together<'_> {
     fn read(&self, part: Part, into: &mut Vec<Entry>) -> Result<(), CountError> {
         for (place, read, file) in &self.read {
             let start = into.len();
-            read.rows.read_of(*file, part, into)?;
+            read.rows.read_of(*file, &|_| true, part, into)?;
             into.iter_mut().skip(start).for_each(|row| *row = row.in_file(*place));
         }
         Ok(self.kept.read(part, &|_| true, into)?)

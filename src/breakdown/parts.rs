@@ -24,7 +24,8 @@ use super::members::{Member, ReadRows, Together};
 use super::name_list::{FileNames, NameList, UsedNames, code, codes};
 use super::settle::{self, PeerCounts, Settled, Windows};
 use super::{
-    Breakdown, Collector, ConnectorFacts, CountError, Counted, Room, Scope, SourceCounts, usable,
+    Breakdown, Collector, ConnectorFacts, CountError, Counted, Facts, Room, Scope, SourceCounts,
+    usable,
 };
 use crate::ingest::Reading;
 use crate::trace::{Direction, Names, Rejects, Tls};
@@ -102,20 +103,37 @@ impl Collector {
     ///
     /// # Errors
     /// [`CountError`] when rows were too many, or a frame is at fault.
-    pub fn into_files(
-        self,
-        names: &Names,
-    ) -> Result<(ReadRows, BTreeMap<u32, FileSeen>), CountError> {
+    pub fn into_files(self, names: &Names) -> Result<CollectedFiles, CountError> {
         let shared = self.shared.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(error) = shared.failed {
             return Err(error);
         }
-        let mut files: BTreeMap<u32, FileSeen> = BTreeMap::new();
-        for (file, quarters) in shared.activity.into_files() {
+        Ok(CollectedFiles {
+            rows: ReadRows::new(self.rows.into_kept()),
+            seen: FileSeen::of_files(shared.activity, shared.facts, names),
+            settled: FileSeen::of_files(shared.settled.0, shared.settled.1, names),
+        })
+    }
+}
+
+/// All files that were read.
+#[derive(Debug)]
+pub struct CollectedFiles {
+    /// Their rows.
+    pub rows: ReadRows,
+    /// What else those of each say.
+    pub seen: BTreeMap<u32, FileSeen>,
+    /// What of it is settled, of logs that may go on.
+    pub settled: BTreeMap<u32, FileSeen>,
+}
+
+impl FileSeen {
+    fn of_files(activity: Activity, facts: Facts, names: &Names) -> BTreeMap<u32, Self> {
+        let mut files: BTreeMap<u32, Self> = BTreeMap::new();
+        for (file, quarters) in activity.into_files() {
             files.entry(file).or_default().quarters = quarters;
         }
-        let facts: Vec<((u32, Direction, u32), ConnectorFacts)> =
-            shared.facts.into_iter().collect();
+        let facts: Vec<((u32, Direction, u32), ConnectorFacts)> = facts.into_iter().collect();
         for of_file in facts.chunk_by(|a, b| a.0.0 == b.0.0) {
             let Some(((file, ..), _)) = of_file.first() else { continue };
             let seen = files.entry(*file).or_default();
@@ -127,7 +145,22 @@ impl Collector {
             seen.facts.sort();
             seen.connectors = own.list().clone();
         }
-        Ok((ReadRows::new(self.rows.into_kept()), files))
+        files
+    }
+
+    /// What its rows say of connectors, by their codes.
+    ///
+    /// # Errors
+    /// When there are more names than codes.
+    pub(super) fn facts(
+        &self,
+        names: &Names,
+    ) -> PolarsResult<Vec<((Direction, u32), ConnectorFacts)>> {
+        let codes = codes(&self.connectors, names)?;
+        let fact = |(direction, connector, facts): &(Direction, u32, ConnectorFacts)| {
+            ((*direction, code(&codes, *connector)), *facts)
+        };
+        Ok(self.facts.iter().map(fact).collect())
     }
 }
 
@@ -253,10 +286,8 @@ impl Parts {
     /// When there are more names than codes.
     pub fn add_file(&mut self, file: u32, seen: &FileSeen, names: &Names) -> PolarsResult<()> {
         self.activity.add_file(file, &seen.quarters);
-        let codes = codes(&seen.connectors, names)?;
-        for (direction, connector, new) in &seen.facts {
-            let key = (*direction, code(&codes, *connector));
-            self.facts.entry(key).and_modify(|held| *held = held.with(*new)).or_insert(*new);
+        for (key, new) in seen.facts(names)? {
+            self.facts.entry(key).and_modify(|held| *held = held.with(new)).or_insert(new);
         }
         Ok(())
     }

@@ -289,11 +289,23 @@ enum Packed {
     Whole(Box<[Entry]>),
 }
 
+/// Whence rows came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Origin {
+    /// They were read, and are what they are.
+    Read,
+    /// They were read at the end of a log that may go on.
+    Open,
+    /// They were kept of an earlier reading.
+    Kept,
+}
+
 /// The rows of one block, those of each part together.
 #[derive(Debug)]
 pub(super) struct Batch {
-    /// The file that they stand in.
+    /// The file that they stand in, and whence they came.
     file: u32,
+    origin: Origin,
     rows: Packed,
     /// Where each part ends.
     ends: Box<[u32]>,
@@ -305,10 +317,15 @@ impl Batch {
         let bits = bits_for(rows.len() as u64, 8, MOST_BITS);
         if let Some(layout) = Layout::of(rows) {
             let (rows, ends) = in_parts(rows, bits, |row| layout.pack(row));
-            return Self { file, rows: Packed::Slim(layout, rows), ends };
+            return Self { file, origin: Origin::Read, rows: Packed::Slim(layout, rows), ends };
         }
         let (rows, ends) = in_parts(rows, bits, |row| *row);
-        Self { file, rows: Packed::Whole(rows), ends }
+        Self { file, origin: Origin::Read, rows: Packed::Whole(rows), ends }
+    }
+
+    /// The batch as one of other rows.
+    pub(super) fn from(self, origin: Origin) -> Self {
+        Self { origin, ..self }
     }
 
     /// Number of its rows.

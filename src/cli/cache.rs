@@ -87,10 +87,11 @@ fn list(args: &ListArgs) -> Result<Done, Failure> {
 
 fn row(listed: &Listed) -> Vec<String> {
     let file = listed.file.as_ref().map(|file| file.display().to_string());
-    let state = match (&listed.file, listed.unchanged) {
-        (None, _) => "too new to be recognised",
-        (Some(_), true) => "",
-        (Some(_), false) => "changed or gone",
+    let state = match (&listed.file, listed.unchanged, listed.stream_of) {
+        (None, ..) => "too new to be recognised".to_owned(),
+        (.., Some(files)) => format!("end of a log of {files} file(s), goes on there"),
+        (Some(_), true, None) => String::new(),
+        (Some(_), false, None) => "changed or gone".to_owned(),
     };
     vec![
         file.unwrap_or_else(|| format!("sha256:{}", listed.sha256)),
@@ -99,7 +100,7 @@ fn row(listed: &Listed) -> Vec<String> {
         listed.bytes.to_string(),
         listed.kept_bytes.to_string(),
         listed.used.map(|day| day.to_string()).unwrap_or_default(),
-        state.to_owned(),
+        state,
     ]
 }
 

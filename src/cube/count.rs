@@ -14,8 +14,8 @@ use super::rows::{self, Rows};
 use super::share::{self, Groups, Many};
 use super::{Cubes, Head, RACY, Trouble, path_bytes};
 use crate::breakdown::{
-    Breakdown, Collector, Counts, DayCells, DayPeers, FileNames, Member, MemberRows, Part, Parts,
-    Places, ReadRows, Scope, Settlement, UsedNames, at_once,
+    Breakdown, CollectedFiles, Collector, Counts, DayCells, DayPeers, FileNames, Member,
+    MemberRows, Part, Parts, Places, ReadRows, Scope, Settlement, UsedNames, Which, at_once,
 };
 use crate::ingest::{Content, Held, Reading, Settings, Source, SourceFile, Stat};
 use crate::trace::{Names, Unit};
@@ -125,7 +125,9 @@ impl Cubes {
         recipes: &Recipes<'_>,
         names: &Names,
     ) -> Result<(Parts, Stored), Trouble> {
-        let (read, mut seen_of) = collector.into_files(names)?;
+        let resumed = self.resume(&collector, reading, names)?;
+        let CollectedFiles { rows: read, seen: mut seen_of, settled } =
+            collector.into_files(names)?;
         let mut parts = Parts::default();
         let mut nodes: Vec<Node> = Vec::new();
         let mut new: BTreeSet<Key> = BTreeSet::new();
@@ -150,6 +152,7 @@ impl Cubes {
             let read = (&read, &own);
             node.key = source.and_then(|source| self.keep(node, source, recipes, read, &mut new));
         }
+        self.leave(reading, resumed, (&read, names), settled);
         let stored = self.groups(nodes, &new, (&read, names), &mut parts)?;
         self.note_files(reading, recipes);
         self.save();
@@ -208,7 +211,8 @@ impl Cubes {
         cube: &Key,
         (read, names): (&ReadRows, &FileNames),
     ) -> Result<(), Trouble> {
-        rows::write(&self.path(key, ROWS), key, (read, node.file), names)?;
+        let of_file = read.of_file(node.file, Which::All);
+        rows::write(&self.path(key, ROWS), key, of_file, names)?;
         if let Some((cells, peers)) = &node.settled {
             self.write_cube(cube, &node.head, cells, peers)?;
         }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::file::{self, Sectioned};
 use super::key::Key;
 use crate::config::ColumnMap;
-use crate::ingest::{DayOrder, Identity, Outline, Settings, Stat};
+use crate::ingest::{DayOrder, Identity, Left, Outline, Settings, Stat};
 use crate::store::{self, WriteError};
 use crate::trace::{Direction, Kind, Unit};
 
@@ -21,11 +21,15 @@ pub(super) const FILE_NAME: &str = "index";
 /// Endings of the other files: rows of a content, and what contents were settled to.
 pub(super) const ROWS: &str = "rows";
 pub(super) const CUBE: &str = "cube";
+/// Ending of what the reader of a log held where it was left.
+pub(super) const LEFT: &str = "left";
 
 /// Days after which a content that no report asked for is given up.
 const KEEP_CONTENT_DAYS: u64 = 400;
-/// The same for what groups of contents were settled to.
+/// The same for what groups of contents were settled to, and for streams of logs.
 const KEEP_GROUP_DAYS: u64 = 40;
+/// Streams of logs that are kept, at most.
+const MOST_STREAMS: usize = 32;
 
 /// Path of a file, and how it is read.
 pub(super) type FileKey = (Vec<u8>, Key);
@@ -39,6 +43,17 @@ pub(super) struct Index {
     pub contents: BTreeMap<Key, Entry>,
     /// Groups of contents, by the key of what they were settled to.
     pub groups: BTreeMap<Key, Group>,
+    /// Streams of logs that may go on.
+    pub streams: BTreeMap<Key, Stream>,
+}
+
+/// A stream of logs as it was left.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Stream {
+    pub left: Left,
+    /// Rows of each file, in pieces as they were read: key and number.
+    pub rows: Vec<Vec<(Key, u64)>>,
+    pub used: u64,
 }
 
 /// A file as it was last seen.
@@ -130,7 +145,8 @@ impl Index {
         file::write(&folder.join(FILE_NAME), &Self::key(), &sections)?;
         let named = self.names();
         for name in names(folder) {
-            let kept = [ROWS, CUBE].iter().any(|ending| name.ends_with(&format!(".{ending}")));
+            let kept =
+                [ROWS, CUBE, LEFT].iter().any(|ending| name.ends_with(&format!(".{ending}")));
             if kept && !named.contains(&name) {
                 store::remove_file(&folder.join(name))?;
             }
@@ -147,6 +163,12 @@ impl Index {
             let age = today.saturating_sub(entry.used);
             age == 0 || current && age <= KEEP_CONTENT_DAYS
         });
+        self.streams.retain(|_, stream| today.saturating_sub(stream.used) <= KEEP_GROUP_DAYS);
+        while self.streams.len() > MOST_STREAMS {
+            let oldest = self.streams.iter().min_by_key(|(_, stream)| stream.used);
+            let Some(oldest) = oldest.map(|(key, _)| *key) else { break };
+            self.streams.remove(&oldest);
+        }
         self.drop_loose_ends(today);
     }
 
@@ -160,6 +182,12 @@ impl Index {
             let whole = group.members.iter().all(|key| contents.contains(key));
             whole && today.saturating_sub(group.used) <= KEEP_GROUP_DAYS
         });
+    }
+
+    /// Gives up the streams whose rows are in a file.
+    pub(super) fn drop_streams(&mut self, rows: &Key) {
+        let has = |stream: &Stream| stream.rows.iter().flatten().any(|(key, _)| key == rows);
+        self.streams.retain(|_, stream| !has(stream));
     }
 
     /// Gives up a content.
@@ -176,6 +204,11 @@ impl Index {
             names.extend(entry.cubes.values().map(|key| format!("{key}.{CUBE}")));
         }
         names.extend(self.groups.keys().map(|key| format!("{key}.{CUBE}")));
+        for (key, stream) in &self.streams {
+            names.insert(format!("{key}.{LEFT}"));
+            let rows = stream.rows.iter().flatten();
+            names.extend(rows.map(|(key, _)| format!("{key}.{ROWS}")));
+        }
         names
     }
 }

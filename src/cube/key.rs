@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::ingest::Content;
 use crate::store;
 
-/// Grows with every change of what the rows of a file mean, or of how they are counted: what
-/// was kept by other rules is never used.
-const RULES_VERSION: u32 = 1;
+/// Grows with every change of what the rows of a file mean, of how they are counted, or of what
+/// the readers of logs hold: what was kept by other rules is never used.
+const RULES_VERSION: u32 = 2;
 
 /// A SHA-256 of what something depends on.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -8,14 +8,14 @@ use chrono_tz::Tz;
 use serde::Serialize;
 
 use super::file::{self, Sectioned};
-use super::index::{self, CUBE, Entry, FileEntry, FileKey, Index, ROWS};
+use super::index::{self, CUBE, Entry, FileEntry, FileKey, Index, LEFT, ROWS, Stream};
 use super::key::Key;
 use super::rows::Rows;
 use super::share::{self, Many};
 use super::{Cubes, Head, LOCK, Place, Trouble};
 use crate::breakdown::{
     Collector, CountError, DayCells, DayPeers, FileSeen, KeptRows, Member, MemberRows, ReadRows,
-    Room, Settlement,
+    Room, Settlement, Which,
 };
 use crate::config::Memory;
 use crate::ingest::{self, Content, Held, Identity, Known, Outline, Source, Stat};
@@ -44,6 +44,8 @@ pub struct Listed {
     pub zones: Vec<String>,
     /// Contents with which it has a message in common.
     pub shares_with: usize,
+    /// Files of the stream that ends in it, for logs, which are gone on with where they ended.
+    pub stream_of: Option<usize>,
     /// Day, UTC, on which a report last asked for it.
     pub used: Option<NaiveDate>,
 }
@@ -96,6 +98,8 @@ pub fn list(place: &Place) -> Result<Vec<Listed>, Trouble> {
         let files = if files.is_empty() { vec![None] } else { files };
         listed.extend(files.into_iter().map(|file| cubes.listed(key, entry, file)));
     }
+    let streams = cubes.index.streams.iter();
+    listed.extend(streams.filter_map(|(key, stream)| cubes.listed_stream(key, stream)));
     listed.sort_by(|a, b| (&a.file, &a.sha256).cmp(&(&b.file, &b.sha256)));
     Ok(listed)
 }
@@ -147,6 +151,7 @@ pub fn verify(place: &Place) -> Result<Verdict, Trouble> {
         cubes.verify_files(&mut verdict)?;
         cubes.verify_shares(&mut verdict);
         cubes.verify_groups(&mut verdict)?;
+        cubes.verify_streams(&mut verdict);
     }
     verdict.faults.sort();
     verdict.ok = verdict.faults.is_empty();
@@ -170,13 +175,17 @@ impl Verdict {
 
 /// A path as the index holds it.
 #[cfg(unix)]
-fn path_of(key: &FileKey) -> PathBuf {
-    PathBuf::from(<std::ffi::OsString as std::os::unix::ffi::OsStringExt>::from_vec(key.0.clone()))
+pub(super) fn path_of_bytes(path: &[u8]) -> PathBuf {
+    PathBuf::from(<std::ffi::OsString as std::os::unix::ffi::OsStringExt>::from_vec(path.to_vec()))
 }
 
 #[cfg(not(unix))]
+pub(super) fn path_of_bytes(path: &[u8]) -> PathBuf {
+    PathBuf::from(String::from_utf8_lossy(path).into_owned())
+}
+
 fn path_of(key: &FileKey) -> PathBuf {
-    PathBuf::from(String::from_utf8_lossy(&key.0).into_owned())
+    path_of_bytes(&key.0)
 }
 
 /// Knows nothing but which column tells one message from another.
@@ -226,17 +235,21 @@ fn read_again(path: &Path, entry: &Entry, room: Room) -> Option<Result<Fresh, Co
     let totals = std::mem::take(&mut reading.aggregates);
     let file = reading.files.first()?;
     let (sha256, held) = (file.sha256.clone(), Held::of(file, totals));
-    Some(collector.into_files(&names).map(|(rows, mut seen)| {
-        let seen = seen.remove(&0).unwrap_or_default();
-        Fresh { sha256, held, rows, names, seen }
+    Some(collector.into_files(&names).map(|mut files| {
+        let seen = files.seen.remove(&0).unwrap_or_default();
+        Fresh { sha256, held, rows: files.rows, names, seen }
     }))
+}
+
+/// A day as the index counts it.
+fn day(number: u64) -> Option<NaiveDate> {
+    i32::try_from(number).ok().and_then(NaiveDate::from_epoch_days)
 }
 
 impl Cubes {
     fn listed(&self, key: &Key, entry: &Entry, file: Option<(&FileKey, &FileEntry)>) -> Listed {
         let size = |path: PathBuf| path.metadata().map_or(0, |meta| meta.len());
         let cubes = entry.cubes.values().map(|cube| size(self.path(cube, CUBE)));
-        let used = i32::try_from(entry.used).ok().and_then(NaiveDate::from_epoch_days);
         Listed {
             file: file.map(|(key, _)| path_of(key)),
             unchanged: file.is_some_and(|(key, file)| Stat::of(&path_of(key)) == Some(file.stat)),
@@ -247,8 +260,30 @@ impl Cubes {
             kept_bytes: size(self.path(key, ROWS)) + cubes.sum::<u64>(),
             zones: entry.cubes.keys().cloned().collect(),
             shares_with: entry.shares.len(),
-            used,
+            stream_of: None,
+            used: day(entry.used),
         }
+    }
+
+    fn listed_stream(&self, key: &Key, stream: &Stream) -> Option<Listed> {
+        let size = |path: PathBuf| path.metadata().map_or(0, |meta| meta.len());
+        let last = stream.left.files.last()?;
+        let path = path_of_bytes(&last.path);
+        let pieces = || stream.rows.iter().flatten();
+        let kept = pieces().map(|(key, _)| size(self.path(key, ROWS))).sum::<u64>();
+        Some(Listed {
+            unchanged: Stat::of(&path).is_some_and(|stat| stat.bytes == last.bytes),
+            file: Some(path),
+            sha256: last.sha256.clone(),
+            kind: stream.left.system,
+            bytes: stream.left.bytes(),
+            rows: pieces().map(|(_, rows)| rows).sum(),
+            kept_bytes: kept + size(self.path(key, LEFT)),
+            zones: Vec::new(),
+            shares_with: 0,
+            stream_of: Some(stream.left.files.len()),
+            used: day(stream.used),
+        })
     }
 
     fn drop_unused(&mut self) -> Result<(), Trouble> {
@@ -256,6 +291,14 @@ impl Cubes {
         let current: BTreeSet<&str> =
             self.index.files.values().map(|file| file.sha256.as_str()).collect();
         self.index.contents.retain(|_, entry| current.contains(entry.recipe.sha256.as_str()));
+        // A log is not shorter than it was.
+        let goes_on = |stream: &Stream| {
+            stream.left.files.iter().all(|file| {
+                let now = Stat::of(&path_of_bytes(&file.path));
+                now.is_some_and(|now| now.bytes >= file.bytes)
+            })
+        };
+        self.index.streams.retain(|_, stream| goes_on(stream));
         Ok(self.index.write(&self.place.folder, self.today())?)
     }
 
@@ -321,7 +364,8 @@ impl Cubes {
         let rows_path = self.path(key, ROWS);
         let kept = Rows::open(&rows_path, key).ok();
         let own = names.list(&fresh.names);
-        let same = kept.map(|kept| kept.are((&fresh.rows, 0), &own)).transpose()?;
+        let same =
+            kept.map(|kept| kept.are(fresh.rows.of_file(0, Which::All), &own)).transpose()?;
         if same != Some(true) {
             verdict.fault(rows_path.to_string_lossy(), "these are not the rows of the file");
         }
@@ -379,6 +423,16 @@ impl Cubes {
             .flat_map(|(key, entry)| entry.shares.iter().map(|other| (**key, *other)));
         if found != noted.collect() && verdict.faults.is_empty() {
             verdict.fault(index::FILE_NAME, "it does not know which files share messages");
+        }
+    }
+
+    /// Looks whether what is kept of streams of logs can be read.
+    fn verify_streams(&self, verdict: &mut Verdict) {
+        for (key, stream) in &self.index.streams {
+            if !self.is_stream_whole(key, stream) {
+                verdict
+                    .fault(self.path(key, LEFT).to_string_lossy(), "it, or its rows, is damaged");
+            }
         }
     }
 

@@ -17,7 +17,7 @@ use super::columns;
 use super::file::{self, Sectioned};
 use super::key::Key;
 use crate::breakdown::{
-    CountError, FileNames, FileRows, KeptRows, NameList, Part, ReadRows, at_once,
+    CountError, FileNames, FileRows, KeptRows, NameList, OfFile, Part, at_once,
 };
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -38,17 +38,17 @@ fn bits(rows: u64) -> u32 {
     (rows / ROWS_OF_PART).checked_ilog2().unwrap_or(0).min(MOST_BITS)
 }
 
-/// Writes the rows of `key`, those of `file` among all that were read.
+/// Writes rows as those of `key`.
 ///
 /// # Errors
 /// [`Trouble`] when the file cannot be written, or rows cannot be had.
 pub(super) fn write(
     path: &Path,
     key: &Key,
-    (read, file): (&ReadRows, u32),
+    of_file: OfFile<'_>,
     names: &FileNames,
 ) -> Result<(), Trouble> {
-    let rows = read.rows_of(file);
+    let rows = of_file.rows();
     let bits = bits(rows);
     let mut parts = Part::all(bits);
     let mut made: VecDeque<Result<Vec<u8>, CountError>> = VecDeque::new();
@@ -59,7 +59,7 @@ pub(super) fn write(
         if made.is_empty() {
             let next: Vec<Part> = parts.by_ref().take(at_once::wave()).collect();
             let sections = at_once::each(&next, |part| {
-                let rows = read.part_of(file, *part, names)?;
+                let rows = of_file.part(*part, names)?;
                 Ok((distinct(&rows), columns::bytes(&rows)))
             });
             for both in sections {
@@ -110,6 +110,11 @@ impl Rows {
         self.file.lock().unwrap_or_else(PoisonError::into_inner).section(index)
     }
 
+    /// Says whether all of it can be read.
+    pub(super) fn is_whole(&self) -> bool {
+        (0..self.parts()).all(|part| self.read(part).is_some())
+    }
+
     /// Identities of a part of the file's own.
     fn keys(&self, part: usize) -> Option<Vec<u64>> {
         let bytes = self.section(1 + 2 * part)?;
@@ -138,23 +143,19 @@ impl Rows {
         columns::read(&self.keys(part)?, &self.section(2 + 2 * part)?)
     }
 
-    /// Says whether these are the rows of `file` among all that were read.
+    /// Says whether these are those rows.
     ///
     /// # Errors
     /// [`Trouble`] when the rows that were read cannot be had.
-    pub(super) fn are(
-        &self,
-        (read, file): (&ReadRows, u32),
-        names: &FileNames,
-    ) -> Result<bool, Trouble> {
-        let rows = read.rows_of(file);
+    pub(super) fn are(&self, of_file: OfFile<'_>, names: &FileNames) -> Result<bool, Trouble> {
+        let rows = of_file.rows();
         if (self.head.rows, self.head.bits) != (rows, bits(rows))
             || self.head.names != *names.list()
         {
             return Ok(false);
         }
         for (index, part) in Part::all(self.head.bits).enumerate() {
-            if self.read(index) != Some(read.part_of(file, part, names)?) {
+            if self.read(index) != Some(of_file.part(part, names)?) {
                 return Ok(false);
             }
         }

@@ -20,6 +20,8 @@ pub(super) struct Job {
     pub source: usize,
     pub sniffed: Sniffed,
     pub context: Context,
+    /// Hash of the settings.
+    pub how: String,
     year: YearRule,
     totals: Arc<AtomicUsize>,
     state: Mutex<State>,
@@ -94,8 +96,13 @@ impl Job {
             connectors: settings.connectors.clone(),
         };
         let year = year_rule(&input, settings);
+        let how = if sniffed.log.is_some() {
+            crate::store::sha256(settings.written_out().as_bytes())
+        } else {
+            String::new()
+        };
         let (totals, state) = (shared.totals.clone(), Mutex::default());
-        Self { input, source, sniffed, context, year, totals, state }
+        Self { input, source, sniffed, context, how, year, totals, state }
     }
 
     /// Reads the stamps of a log, from its first line on.
@@ -115,6 +122,16 @@ impl Job {
                 *absent = true;
             }
         });
+    }
+
+    /// What was hashed, once it was.
+    pub(super) fn digested(&self) -> open::Digested {
+        self.with_state(|state| state.digested.clone())
+    }
+
+    /// Whether it cannot be used as a whole.
+    pub(super) fn is_bad(&self) -> bool {
+        self.with_state(|state| state.bad)
     }
 
     pub(super) fn set_digested(&self, digested: open::Digested) {

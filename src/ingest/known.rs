@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::columns::Field;
 use super::files::Input;
 use super::sniff::Sniffed;
-use super::{FileNote, Identity, SourceFile};
+use super::{FileNote, Identity, Left, SourceFile};
 use crate::trace::{Aggregate, Direction, Kind, Rejects, Unit};
 
 /// Length and time of a file, by which a change is noticed without reading it.
@@ -211,6 +211,32 @@ pub trait Known: Sync {
     fn identity(&self, shared: Option<Identity>) -> Option<Identity> {
         shared
     }
+
+    /// Whether streams of logs are left so that the next reading can go on there.
+    fn leaves(&self) -> bool {
+        false
+    }
+
+    /// Streams of logs as they were left, each with a number; the longest first.
+    fn left(&self, _system: Kind) -> Vec<(usize, Left)> {
+        Vec::new()
+    }
+
+    /// What a reader held where the stream with this number was left.
+    fn left_state(&self, _number: usize) -> Option<Vec<u8>> {
+        None
+    }
+}
+
+/// A stream of logs that was read.
+#[derive(Debug)]
+pub struct StreamRead {
+    /// The stream that was gone on with: its rows were not read again.
+    pub resumed: Option<usize>,
+    /// Its files, by their indices, in the order of the stream.
+    pub files: Vec<u32>,
+    /// How it was left, and what the reader held; none where it cannot be gone on with.
+    pub left: Option<(Left, Vec<u8>)>,
 }
 
 /// Knows nothing: every file is read.

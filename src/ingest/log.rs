@@ -16,6 +16,7 @@ mod exim;
 pub(crate) mod fields;
 #[cfg(test)]
 mod harness;
+mod left;
 mod mapping;
 mod opensmtpd;
 mod postfix;
@@ -26,9 +27,11 @@ pub(super) mod stamp;
 mod stream;
 mod syslog;
 
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 pub(super) use self::detect::{LogStart, detect, start};
+pub use self::left::{Left, LeftFile};
 pub use self::mapping::{Connectors, Rule};
 pub(super) use self::stream::run;
 
@@ -36,16 +39,16 @@ use self::stamp::Stamps;
 use crate::trace::{Direction, RejectReason, Tls};
 
 /// Where a line stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Place {
-    /// Index into the list of input files.
+    /// Which file of the stream, in their order.
     pub file: u32,
     /// Line of the file, from 1.
     pub line: u64,
 }
 
 /// What a log says about the protection of one mail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Protection {
     /// The log says it.
     Known(Tls),
@@ -102,6 +105,10 @@ pub(crate) trait Reader {
     fn line(&mut self, line: &[u8], stamps: &mut Stamps, place: Place, out: &mut dyn Sink);
     /// The end of all lines: what is still open is decided now.
     fn end(&mut self, out: &mut dyn Sink);
+    /// All that is remembered of the lines so far; none where that cannot be kept.
+    fn leave(&self) -> Option<Vec<u8>>;
+    /// Goes on where a reader like this one left; says whether that can be.
+    fn resume(&mut self, left: &[u8]) -> bool;
 }
 
 /// Follows the lines of one kind of log, block after block.
@@ -119,6 +126,14 @@ pub(crate) trait Follow: Send {
     ) -> u64;
     /// The end of all lines: what is still open is decided now.
     fn end(&mut self, out: &mut dyn Sink);
+    /// All that is remembered of the lines so far; none where that cannot be kept.
+    fn leave(&self) -> Option<Vec<u8>> {
+        None
+    }
+    /// Goes on where one like this left; says whether that can be.
+    fn resume(&mut self, _left: &[u8]) -> bool {
+        false
+    }
 }
 
 /// Finds out what lines say by themselves; each thread has one of its own.
@@ -162,6 +177,14 @@ impl<R: Reader + Send + ?Sized> Follow for ByLine<R> {
 
     fn end(&mut self, out: &mut dyn Sink) {
         self.0.end(out);
+    }
+
+    fn leave(&self) -> Option<Vec<u8>> {
+        self.0.leave()
+    }
+
+    fn resume(&mut self, left: &[u8]) -> bool {
+        self.0.resume(left)
     }
 }
 

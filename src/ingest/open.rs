@@ -6,7 +6,7 @@
 mod hashing;
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 
 use encoding_rs::{CoderResult, Decoder, UTF_16BE, UTF_16LE};
 
@@ -64,6 +64,61 @@ pub(super) fn with_text<T>(
     let result = stream(input, &mut hashing, read)?;
     let digested = hashing.finish().map_err(|source| read_error(input, source))?;
     Ok((result, digested))
+}
+
+/// Calls `read` with the text of a file from `position` on, whose bytes are its text and were
+/// hashed before, up to some place behind that; then hashes what it left.
+///
+/// # Errors
+/// What `read` returns, or [`IngestError`] when the file cannot be read.
+pub(super) fn with_rest<T>(
+    input: &Input,
+    position: u64,
+    hashed: (u64, &[u8]),
+    read: impl FnOnce(&mut dyn Read) -> Result<T, IngestError>,
+) -> Result<(T, Digested), IngestError> {
+    let fail = |source| read_error(input, source);
+    let mut file = open(input)?;
+    file.seek(SeekFrom::Start(position)).map_err(fail)?;
+    let mut again = Vec::new();
+    (&file).take(hashed.0.saturating_sub(position)).read_to_end(&mut again).map_err(fail)?;
+    let hashing = Hashing::resumed(file, hashed);
+    let mut hashing =
+        hashing.ok_or_else(|| fail(std::io::Error::other("no hash to go on with")))?;
+    let result = read(&mut again.as_slice().chain(&mut hashing))?;
+    Ok((result, hashing.finish().map_err(fail)?))
+}
+
+/// Whether the bytes of a file are its text, without a mark before them.
+///
+/// # Errors
+/// [`IngestError::Read`] when the file cannot be read.
+pub(super) fn is_text(input: &Input) -> Result<bool, IngestError> {
+    let mut start = Vec::new();
+    let read = open(input)?.take(SNIFF as u64).read_to_end(&mut start);
+    read.map_err(|source| read_error(input, source))?;
+    Ok(utf16(&start).is_none() && !start.starts_with(&[0xef, 0xbb, 0xbf]))
+}
+
+/// Hashes the first bytes of the text of a file, as many as there are.
+///
+/// # Errors
+/// [`IngestError`] when it cannot be read.
+pub(super) fn beginning_of_text(input: &Input, bytes: u64) -> Result<Digested, IngestError> {
+    with_start(input, |text| {
+        let hashed = Hashing::new(text.take(bytes), |_| false).finish();
+        hashed.map_err(|source| corrupt(input, source))
+    })
+}
+
+/// Hashes the text of a file, and the file.
+///
+/// # Errors
+/// [`IngestError`] when it cannot be read.
+pub(super) fn digest_of_text(input: &Input) -> Result<(Digested, Digested), IngestError> {
+    with_text(input, |text| {
+        Hashing::new(text, |_| false).finish().map_err(|source| corrupt(input, source))
+    })
 }
 
 /// Decompresses and transcodes `raw`, the bytes of the file.

@@ -1,6 +1,7 @@
 //! Files of tables, read on one thread and parsed part by part on the others.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::sync::{Mutex, PoisonError};
 
 use super::blocks::{BLOCK, Blocks, Pool, TextBlock};
@@ -184,15 +185,33 @@ pub(super) fn read_blocks(
     pool: &Pool,
     mut send: impl FnMut(TextBlock),
 ) -> Result<open::Digested, IngestError> {
-    let ((), digested) = open::with_text(input, |reader| {
-        let mut blocks = Blocks::new(reader, quotes, pool);
-        let damaged = |source| open::corrupt(input, source);
-        while let Some(block) = blocks.next_block().map_err(damaged)? {
-            send(block);
-        }
-        Ok(())
-    })?;
-    Ok(digested)
+    let read = |reader: &mut dyn Read| each_block(input, reader, quotes, pool, &mut send);
+    Ok(open::with_text(input, read)?.1)
+}
+
+/// Cuts lines into blocks.
+pub(super) fn blocks_of(
+    input: &Input,
+    reader: &mut dyn Read,
+    pool: &Pool,
+    mut send: impl FnMut(TextBlock),
+) -> Result<(), IngestError> {
+    each_block(input, reader, false, pool, &mut send)
+}
+
+fn each_block(
+    input: &Input,
+    reader: &mut dyn Read,
+    quotes: bool,
+    pool: &Pool,
+    send: &mut dyn FnMut(TextBlock),
+) -> Result<(), IngestError> {
+    let mut blocks = Blocks::new(reader, quotes, pool);
+    let damaged = |source| open::corrupt(input, source);
+    while let Some(block) = blocks.next_block().map_err(damaged)? {
+        send(block);
+    }
+    Ok(())
 }
 
 fn parse_all(

@@ -6,9 +6,10 @@
 
 use chrono::{MappedLocalTime, NaiveDate, NaiveDateTime, TimeZone};
 use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
 
 /// Order of day and month in culture-formatted dates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DayOrder {
     /// 9/11/2026 is the 9th of November.
     DayFirst,
@@ -109,7 +110,7 @@ impl TimeReader {
 
 /// Reads the common form `2026-11-09T10:00:09.3284899Z` fast: rows of one day follow each
 /// other, so that the date is mostly the one before.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct DateMemo {
     date: [u8; 10],
     day: Option<i32>,

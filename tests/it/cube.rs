@@ -184,6 +184,10 @@ impl Office {
         Self { folder: Folder::new(), zone, unit, periods }
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Writes a file and lets it come to rest.
     pub(crate) fn put(&self, name: &str, text: &str, age_minutes: u64) -> PathBuf {
         let path = self.folder.add(&format!("traces/{name}"), text);

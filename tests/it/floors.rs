@@ -33,7 +33,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("glob", &["ingest"]),
     ("flate2", &["ingest", "sample"]),
     ("minijinja", &["render"]),
-    ("postcard", &["cube"]),
+    ("postcard", &["cube", "ingest"]),
     ("png", &["render"]),
     ("printpdf", &["render"]),
     ("lopdf", &["render"]),

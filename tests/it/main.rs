@@ -20,6 +20,7 @@ mod evidence_verify;
 mod fault_server;
 mod files;
 mod floors;
+mod grow;
 mod hostile;
 mod kinds;
 mod lake;

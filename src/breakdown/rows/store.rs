@@ -13,7 +13,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use super::{Batch, Entry, Layout, MOST_BITS, Packed, Part, Slim, bits_for};
+use super::{Batch, Entry, Layout, MOST_BITS, Origin, Packed, Part, Slim, bits_for};
 use crate::store::{Scratch, ScratchError};
 
 /// Takes in batches from several threads.
@@ -40,6 +40,7 @@ pub(in crate::breakdown) struct Kept {
 #[derive(Debug)]
 struct Section {
     file: u32,
+    origin: Origin,
     rows: u64,
     offset: u64,
     /// Where each part ends, in bytes from the offset.
@@ -107,26 +108,39 @@ impl Kept {
 
     /// Number of rows of a file.
     pub(in crate::breakdown) fn rows_of(&self, file: u32) -> u64 {
-        let (batches, sections) = self.of_file(file);
-        batches.iter().map(|batch| batch.len() as u64).sum::<u64>()
-            + sections.iter().map(|section| section.rows).sum::<u64>()
+        self.rows_from(file, &|_| true)
     }
 
-    /// Adds the rows of a part of one file.
+    /// Number of rows of a file that came from somewhere `wanted`.
+    pub(in crate::breakdown) fn rows_from(
+        &self,
+        file: u32,
+        wanted: &dyn Fn(Origin) -> bool,
+    ) -> u64 {
+        let (batches, sections) = self.of_file(file);
+        let batches = batches.iter().filter(|batch| wanted(batch.origin));
+        let sections = sections.iter().filter(|section| wanted(section.origin));
+        batches.map(|batch| batch.len() as u64).sum::<u64>()
+            + sections.map(|section| section.rows).sum::<u64>()
+    }
+
+    /// Adds the rows of a part of one file that came from somewhere `wanted`.
     ///
     /// # Errors
     /// As [`Kept::read`].
     pub(in crate::breakdown) fn read_of(
         &self,
         file: u32,
+        wanted: &dyn Fn(Origin) -> bool,
         part: Part,
         into: &mut Vec<Entry>,
     ) -> Result<(), ScratchError> {
         let (batches, sections) = self.of_file(file);
-        for batch in batches {
+        for batch in batches.iter().filter(|batch| wanted(batch.origin)) {
             batch.read(part, into);
         }
-        self.read_sections(sections.iter(), part, into)
+        let sections = sections.iter().filter(|section| wanted(section.origin));
+        self.read_sections(sections, part, into)
     }
 
     fn of_file(&self, file: u32) -> (&[Batch], &[Section]) {
@@ -156,12 +170,13 @@ impl Kept {
     fn set_aside(&mut self, folder: &Path) -> Result<(), ScratchError> {
         let mut batches = std::mem::take(&mut self.batches);
         self.bytes = 0;
-        batches.sort_by_key(|batch| batch.file);
+        batches.sort_by_key(|batch| (batch.file, batch.origin));
         let scratch = match &mut self.scratch {
             Some(scratch) => scratch,
             slot => slot.insert(Scratch::new(folder)?),
         };
-        for of_file in batches.chunk_by(|a, b| a.file == b.file) {
+        let alike = |a: &Batch, b: &Batch| (a.file, a.origin) == (b.file, b.origin);
+        for of_file in batches.chunk_by(alike) {
             self.sections.push(Section::write(of_file, scratch)?);
         }
         Ok(())
@@ -187,8 +202,9 @@ impl Section {
             ends.push(scratch.end() - offset + buffer.len() as u64);
         }
         scratch.append(&buffer)?;
-        let file = batches.first().map_or(0, |batch| batch.file);
-        Ok(Self { file, rows, offset, ends: ends.into_boxed_slice() })
+        let (file, origin) =
+            batches.first().map_or((0, Origin::Read), |batch| (batch.file, batch.origin));
+        Ok(Self { file, origin, rows, offset, ends: ends.into_boxed_slice() })
     }
 
     /// Adds its rows of a part; `bytes` is room that is used again.
@@ -367,7 +383,7 @@ mod tests {
             }
             assert_eq!(kept.rows(&|_| true), expected.len() as u64);
             let mut own: Vec<Entry> = Vec::new();
-            Part::all(4).for_each(|part| kept.read_of(1, part, &mut own).unwrap());
+            Part::all(4).for_each(|part| kept.read_of(1, &|_| true, part, &mut own).unwrap());
             own.sort_unstable();
             assert_eq!(own, all(&kept, 0, &|file| file == 1));
             assert_eq!(kept.rows_of(1), own.len() as u64);

@@ -10,11 +10,12 @@ use chrono_tz::Tz;
 use proptest::prelude::*;
 
 use super::exim::Exim;
-use super::harness::{Found, follow, read};
+use super::harness::{Found, follow, follow_with, read};
 use super::opensmtpd::OpenSmtpd;
 use super::postfix::Postfix;
 use super::sendmail::Sendmail;
-use super::stamp::YearRule;
+use super::stamp::{Stamps, YearRule};
+use super::{ByLine, Follow, Reader};
 use crate::trace::{Direction, Tls};
 
 const CAPTURES: [&str; 11] = [
@@ -43,6 +44,37 @@ fn found(name: &str, files: &[&[u8]]) -> Found {
         "opensmtpd" => read(OpenSmtpd::new(), Tz::UTC, rule, files),
         "sendmail" => read(Sendmail::new(), Tz::UTC, rule, files),
         _ => follow(Postfix::new(), Tz::UTC, rule, files),
+    }
+}
+
+/// Reads a log with a reader that is left and gone on with between blocks, as `damage` left it.
+fn left(name: &str, files: &[&[u8]], damage: &dyn Fn(&mut Vec<u8>)) -> Found {
+    fn one<F: Follow>(
+        fresh: impl Fn() -> F,
+        files: &[&[u8]],
+        harm: &dyn Fn(&mut Vec<u8>),
+    ) -> Found {
+        let rule = YearRule::Given(2026);
+        follow_with(fresh(), Tz::UTC, rule, files, |follower, stamps| {
+            let mut bytes = follower.leave().unwrap();
+            let whole = bytes.clone();
+            harm(&mut bytes);
+            *follower = fresh();
+            let resumed = follower.resume(&bytes);
+            assert!(resumed || bytes != whole);
+            let mut again = Stamps::new(Tz::UTC, rule);
+            again.resume(stamps.leave());
+            *stamps = again;
+        })
+    }
+    fn by_line(reader: impl Reader + Send + 'static) -> ByLine<dyn Reader + Send> {
+        ByLine(Box::new(reader))
+    }
+    match name.split(['/', '3', '4']).next().unwrap() {
+        "exim" => one(|| by_line(Exim::new()), files, damage),
+        "opensmtpd" => one(|| by_line(OpenSmtpd::new()), files, damage),
+        "sendmail" => one(|| by_line(Sendmail::new()), files, damage),
+        _ => one(Postfix::new, files, damage),
     }
 }
 
@@ -95,6 +127,43 @@ proptest! {
             let before = line_starts(&log).iter().filter(|start| **start <= at).count() - 1;
             check(name, &whole, &bands(&found(name, &[&log[at..]]), before as u64), at);
         }
+    }
+
+    #[test]
+    fn a_reader_that_goes_on_where_it_left_finds_the_same(
+        share in 0.02_f64..0.98,
+        of in 0..CAPTURES.len(),
+    ) {
+        let name = CAPTURES[of];
+        let log = capture(name);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a place within a small file")]
+        let at = memchr::memrchr(b'\n', &log[..(log.len() as f64 * share) as usize]);
+        let files = log.split_at(at.map_or(0, |end| end + 1));
+        let files = [files.0, files.1];
+        let (whole, left) = (found(name, &files), left(name, &files, &|_| {}));
+        prop_assert_eq!(format!("{whole:?}"), format!("{left:?}"));
+    }
+
+    #[test]
+    fn what_was_left_and_is_damaged_never_stops_a_reader(
+        of in 0..CAPTURES.len(),
+        damage in prop::collection::vec((0.0_f64..1.0, any::<u8>()), 1..4),
+        short in any::<bool>(),
+    ) {
+        let name = CAPTURES[of];
+        let log = capture(name);
+        left(name, &[&log], &|bytes| {
+            for (share, byte) in &damage {
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a place within a small file")]
+                let at = (bytes.len() as f64 * share) as usize;
+                let last = bytes.len() - 1;
+                bytes[at.min(last)] ^= byte;
+                if short {
+                    bytes.truncate(at);
+                    break;
+                }
+            }
+        });
     }
 
     #[test]

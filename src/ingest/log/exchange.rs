@@ -29,10 +29,13 @@ mod tests;
 mod texts;
 mod tracking;
 
+use serde::{Deserialize, Serialize};
+
 use self::fields::{Column, Columns, Row, after};
 use self::known::Known;
 use self::protocol::Held;
 use self::session::{Session, Side};
+use super::left;
 use super::recent::Recent;
 use super::stamp::Stamps;
 use super::{Place, Reader, Sink};
@@ -43,7 +46,7 @@ use crate::trace::RejectReason;
 const MOST_OPEN: usize = 65_536;
 
 /// What the header of a file says that it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Kind {
     Unsaid,
     Tracking,
@@ -52,7 +55,7 @@ enum Kind {
 }
 
 /// The header of the file that is being read.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Header {
     kind: Kind,
     columns: Columns,
@@ -89,7 +92,7 @@ impl Header {
 }
 
 /// Reads both kinds of logs as one stream.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Exchange {
     with_tracking: bool,
     with_protocol: bool,
@@ -150,6 +153,22 @@ impl Reader for Exchange {
 
     fn end(&mut self, out: &mut dyn Sink) {
         self.release_all(out);
+    }
+
+    fn leave(&self) -> Option<Vec<u8>> {
+        left::packed(self)
+    }
+
+    fn resume(&mut self, left: &[u8]) -> bool {
+        let Some(held) = left::unpacked::<Self>(left) else { return false };
+        let alike = held.with_tracking == self.with_tracking
+            && held.with_protocol == self.with_protocol
+            && held.sessions.is_bounded_as(&self.sessions)
+            && held.known.is_bounded_as(&self.known);
+        if alike {
+            *self = held;
+        }
+        alike
     }
 }
 

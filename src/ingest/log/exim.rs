@@ -16,10 +16,13 @@ mod clock;
 mod delivered;
 mod received;
 
+use serde::{Deserialize, Serialize};
+
 use self::clock::Clock;
 use self::delivered::{Delivered, Reading, Said};
 use self::received::{Protocol, Received};
 use super::fields::{beginning, domain, is_loopback, reason, table_key};
+use super::left;
 use super::stamp::Stamps;
 use super::syslog::{self, LineFault};
 use super::{Mail, Place, Protection, Reader, Sink, identity};
@@ -30,9 +33,10 @@ use crate::trace::{Direction, Tls};
 const NOTICE: &[u8] = b" Suggested action: use keep_environment.";
 
 /// Reads Exim's main log.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Exim {
     clock: Clock,
+    #[serde(skip)]
     reading: Reading,
     /// The file whose last line can be continued by one that a blank begins.
     continues: Option<u32>,
@@ -92,6 +96,14 @@ impl Reader for Exim {
     }
 
     fn end(&mut self, _out: &mut dyn Sink) {}
+
+    fn leave(&self) -> Option<Vec<u8>> {
+        left::packed(self)
+    }
+
+    fn resume(&mut self, left: &[u8]) -> bool {
+        left::unpacked(left).map(|held| *self = held).is_some()
+    }
 }
 
 impl Exim {

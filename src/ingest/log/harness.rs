@@ -95,11 +95,17 @@ pub(crate) fn read<R: Reader + Send + 'static>(
 }
 
 /// As [`read`], for a reader of whole blocks; each file is cut into two of them.
-pub(crate) fn follow<F: Follow>(
+pub(crate) fn follow<F: Follow>(follower: F, zone: Tz, rule: YearRule, files: &[&[u8]]) -> Found {
+    follow_with(follower, zone, rule, files, |_, _| {})
+}
+
+/// As [`follow`]; between blocks something is done with the reader and the stamps.
+pub(crate) fn follow_with<F: Follow>(
     mut follower: F,
     zone: Tz,
     rule: YearRule,
     files: &[&[u8]],
+    mut between: impl FnMut(&mut F, &mut Stamps),
 ) -> Found {
     let mut found = Found::default();
     for (file, text) in (0..).zip(files) {
@@ -110,6 +116,7 @@ pub(crate) fn follow<F: Follow>(
             let mut preparer = F::Preparer::default();
             let before = Place { file, line };
             line += follower.follow(preparer.prepare(block), &mut stamps, before, &mut found);
+            between(&mut follower, &mut stamps);
         }
     }
     follower.end(&mut found);

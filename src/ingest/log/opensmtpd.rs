@@ -16,8 +16,11 @@
 
 mod lines;
 
+use serde::{Deserialize, Serialize};
+
 use self::lines::{Delivery, Peer, Suite, client_of, hex_id, server_of, suite_of};
 use super::fields::{Words, beginning, domain, is_loopback, reason, table_key, until};
+use super::left;
 use super::recent::Recent;
 use super::stamp::Stamps;
 use super::syslog;
@@ -30,7 +33,7 @@ const REMEMBERED: usize = 1 << 16;
 const CONNECTOR: &[u8] = b"default";
 
 /// Reads the lines of `OpenSMTPD`.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct OpenSmtpd {
     /// Sessions with clients, by host and session id.
     clients: Recent<u64, Client>,
@@ -41,7 +44,7 @@ pub(crate) struct OpenSmtpd {
 }
 
 /// A session with a client.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Client {
     /// Where it was seen from its beginning.
     from: Option<Peer>,
@@ -51,7 +54,7 @@ struct Client {
 }
 
 /// A session with a server.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Server {
     /// Where it was seen from its beginning.
     to: Option<Peer>,
@@ -59,7 +62,7 @@ struct Server {
 }
 
 /// An accepted message.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Accepted {
     time_ms: i64,
     place: Place,
@@ -116,6 +119,21 @@ impl Reader for OpenSmtpd {
         for (_, mut client) in open {
             client.tell(None, out);
         }
+    }
+
+    fn leave(&self) -> Option<Vec<u8>> {
+        left::packed(self)
+    }
+
+    fn resume(&mut self, left: &[u8]) -> bool {
+        let Some(held) = left::unpacked::<Self>(left) else { return false };
+        let alike = held.clients.is_bounded_as(&self.clients)
+            && held.servers.is_bounded_as(&self.servers)
+            && held.messages.is_bounded_as(&self.messages);
+        if alike {
+            *self = held;
+        }
+        alike
     }
 }
 

@@ -22,6 +22,7 @@
 
 mod delivery;
 mod inbound;
+mod left;
 mod outbound;
 mod prepare;
 mod program;
@@ -31,6 +32,8 @@ mod text;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 pub(crate) use self::prepare::{Prepared, Preparer};
 
@@ -217,6 +220,14 @@ impl Follow for Postfix {
         }
         self.proofs.end(out);
     }
+
+    fn leave(&self) -> Option<Vec<u8>> {
+        left::leave(self)
+    }
+
+    fn resume(&mut self, left: &[u8]) -> bool {
+        left::resume(self, left)
+    }
 }
 
 /// Lines that syslog daemons and `journalctl` write about themselves, and blank ones.
@@ -241,7 +252,7 @@ fn is_no_entry(line: &[u8]) -> bool {
 }
 
 /// Names of ciphers, each held once.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Ciphers {
     names: Vec<Box<[u8]>>,
 }

@@ -3,6 +3,8 @@
 
 #![expect(clippy::disallowed_types, reason = "looked up in the hot path; who drains it sorts")]
 
+mod kept;
+
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 

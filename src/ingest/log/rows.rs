@@ -4,15 +4,18 @@
 //! which may turn out later: such rows wait, up to a bound; beyond it they go on as "without
 //! TLS", and their file and direction are decided when all lines are read.
 
+mod left;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(super) use self::left::LeftRows;
 use super::super::job::Job;
 use super::super::memo::CodeMemo;
 use super::super::row::{Output, remote_key};
 use super::super::{FileNote, IngestError};
 use super::{Mail, Place, Protection, Sink};
 use crate::trace::{
-    Block, BlockBuilder, ConnectorType, Direction, NO_NAME, RejectReason, Role, Row, Tls,
+    BeforeEnd, Block, BlockBuilder, ConnectorType, Direction, NO_NAME, RejectReason, Role, Row, Tls,
 };
 
 /// Rows that wait for a proof, at most.
@@ -25,12 +28,15 @@ const TIMES_MS: std::ops::Range<i64> = 0..49_309 * 86_400_000;
 /// Takes in the mails of one stream.
 pub(super) struct Rows<'a> {
     sink: &'a (dyn Fn(Block) + Sync),
+    /// By their place in the stream.
     files: BTreeMap<u32, FileRows<'a>>,
     waiting: BTreeMap<u64, Vec<(u32, Row)>>,
     count_waiting: usize,
     proven: BTreeSet<u64>,
     /// Loggers with rows that could wait no longer, by file and direction.
     undecided: BTreeMap<(u32, Direction), BTreeSet<u64>>,
+    /// How rows stand to the end, where the stream is left.
+    before_end: Option<BeforeEnd>,
     failed: Option<IngestError>,
 }
 
@@ -45,8 +51,8 @@ struct FileRows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    pub(super) fn new(jobs: &[&'a Job], sink: &'a (dyn Fn(Block) + Sync)) -> Self {
-        let files = jobs.iter().map(|job| {
+    pub(super) fn new(jobs: &[&'a Job], leaves: bool, sink: &'a (dyn Fn(Block) + Sync)) -> Self {
+        let files = (0..).zip(jobs).map(|(ordinal, job)| {
             let rows = FileRows {
                 job,
                 output: Output::default(),
@@ -54,7 +60,7 @@ impl<'a> Rows<'a> {
                 ciphers: CodeMemo::default(),
                 server: Vec::new(),
             };
-            (job.context.file, rows)
+            (ordinal, rows)
         });
         Self {
             sink,
@@ -63,6 +69,7 @@ impl<'a> Rows<'a> {
             count_waiting: 0,
             proven: BTreeSet::new(),
             undecided: BTreeMap::new(),
+            before_end: leaves.then_some(BeforeEnd::Settled),
             failed: None,
         }
     }
@@ -89,10 +96,7 @@ impl<'a> Rows<'a> {
                 rows.job.absent_is_no_tls(direction);
             }
         }
-        let files: Vec<u32> = self.files.keys().copied().collect();
-        for file in files {
-            self.flush(file);
-        }
+        self.flush_all();
         for (_, rows) in self.files {
             if rows.unproven {
                 rows.job.note(FileNote::TlsNotLogged);
@@ -117,6 +121,13 @@ impl<'a> Rows<'a> {
         }
     }
 
+    fn flush_all(&mut self) {
+        let files: Vec<u32> = self.files.keys().copied().collect();
+        for file in files {
+            self.flush(file);
+        }
+    }
+
     fn flush(&mut self, file: u32) {
         let Some(rows) = self.files.get_mut(&file) else { return };
         let full = rows.output.rows.len() >= FRAME;
@@ -126,8 +137,8 @@ impl<'a> Rows<'a> {
         if builder.is_empty() {
             return;
         }
-        match BlockBuilder::finish(builder, file) {
-            Ok(block) => (self.sink)(block),
+        match BlockBuilder::finish(builder, rows.job.context.file) {
+            Ok(block) => (self.sink)(Block { before_end: self.before_end, ..block }),
             Err(error) => {
                 self.failed.get_or_insert(IngestError::Frame(error));
             }

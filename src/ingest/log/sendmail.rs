@@ -12,8 +12,11 @@
 
 mod lines;
 
+use serde::{Deserialize, Serialize};
+
 use self::lines::{Event, From, Relay, To};
 use super::fields::{beginning, domain, is_loopback, reason, table_key};
+use super::left;
 use super::recent::Recent;
 use super::stamp::Stamps;
 use super::syslog;
@@ -26,7 +29,7 @@ const REMEMBERED: usize = 1 << 16;
 const SETTLED_MS: i64 = 3_600_000;
 
 /// Reads Sendmail's lines.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Sendmail {
     /// Hosts.
     hosts: Recent<u64, Host>,
@@ -43,7 +46,7 @@ pub(crate) struct Sendmail {
 }
 
 /// What is known of a host.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Host {
     /// When its log begins.
     begins_ms: i64,
@@ -52,7 +55,7 @@ struct Host {
 }
 
 /// What a handshake led to.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Handshake {
     /// Address of the client.
     address: Box<[u8]>,
@@ -65,7 +68,7 @@ struct Handshake {
 }
 
 /// What is known of a message.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 enum Message {
     /// Its arrival is to be told when a delivery shows that it was accepted.
     Offered(Box<Offer>),
@@ -76,7 +79,7 @@ enum Message {
 }
 
 /// An arrival that waits for its acceptance.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Offer {
     line: Box<[u8]>,
     time_ms: i64,
@@ -117,7 +120,7 @@ impl Reader for Sendmail {
         if !is_sendmail(&found.program) {
             return;
         }
-        self.count += 1;
+        self.count = self.count.saturating_add(1);
         let pid = found.pid.to_be_bytes();
         let (host, program) = (&*found.host, &*found.program);
         let at = At { time_ms: found.time_ms, place, host, program, pid };
@@ -157,6 +160,23 @@ impl Reader for Sendmail {
                 out.reject(RejectReason::NoAcceptance, offer.place, beginning(&offer.line));
             }
         }
+    }
+
+    fn leave(&self) -> Option<Vec<u8>> {
+        left::packed(self)
+    }
+
+    fn resume(&mut self, left: &[u8]) -> bool {
+        let Some(held) = left::unpacked::<Self>(left) else { return false };
+        let alike = held.hosts.is_bounded_as(&self.hosts)
+            && held.clients.is_bounded_as(&self.clients)
+            && held.servers.is_bounded_as(&self.servers)
+            && held.failed.is_bounded_as(&self.failed)
+            && held.messages.is_bounded_as(&self.messages);
+        if alike {
+            *self = held;
+        }
+        alike
     }
 }
 
@@ -221,7 +241,7 @@ impl Sendmail {
         if let Some(handshake) = self.clients.get(&table_key(&[at.host, &at.pid]))
             && !denied
             && *handshake.address == *from.relay.address
-            && at.time_ms - handshake.time_ms < SETTLED_MS
+            && at.time_ms.saturating_sub(handshake.time_ms) < SETTLED_MS
         {
             handshake.time_ms = at.time_ms;
             return (Protection::Known(handshake.tls), handshake.cipher.clone());
@@ -249,7 +269,7 @@ impl Sendmail {
     }
 
     fn is_settled(&mut self, at: At<'_>) -> bool {
-        at.time_ms - self.host(at).begins_ms >= SETTLED_MS
+        at.time_ms.saturating_sub(self.host(at).begins_ms) >= SETTLED_MS
     }
 
     fn delivered(&mut self, id: &[u8], to: &To<'_>, at: At<'_>, out: &mut dyn Sink) {
@@ -285,7 +305,8 @@ impl Sendmail {
         let name = to.relay.full.get(..100).unwrap_or(to.relay.full);
         if let Some(handshake) = self.servers.get(&table_key(&[at.host, &at.pid, name])) {
             // After a handshake that failed, or so long after, it may be another connection.
-            if handshake.count < failed || at.time_ms - handshake.time_ms >= SETTLED_MS {
+            let age_ms = at.time_ms.saturating_sub(handshake.time_ms);
+            if handshake.count < failed || age_ms >= SETTLED_MS {
                 return (Protection::Known(Tls::Unknown), Box::default());
             }
             handshake.time_ms = at.time_ms;

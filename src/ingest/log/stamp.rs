@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Datelike, MappedLocalTime, NaiveDate, NaiveDateTime, TimeDelta, TimeZone};
 use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
 
 use crate::ingest::time::{TimeFault, TimeReader};
 
@@ -21,6 +22,8 @@ pub(crate) enum YearRule {
 pub(crate) struct Stamps {
     zone: Tz,
     rule: YearRule,
+    /// The first year-less stamp, and the year that the rule told it.
+    first: Option<FirstYear>,
     /// The year-less stamp read last, with its year.
     last: Option<NaiveDateTime>,
     /// The head met last, and its instant.
@@ -31,7 +34,24 @@ pub(crate) struct Stamps {
     pub without_zone: bool,
 }
 
-#[derive(Debug, Default)]
+/// What the time of a file told: a file that grew has another time, which may tell otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FirstYear {
+    head: Vec<u8>,
+    found: NaiveDateTime,
+}
+
+/// The stamps of a file up to a line.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct LeftStamps {
+    first: Option<FirstYear>,
+    last: Option<NaiveDateTime>,
+    memo: Memo,
+    inferred_year: bool,
+    without_zone: bool,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Memo {
     text: Vec<u8>,
     zone: Option<Vec<u8>>,
@@ -94,11 +114,44 @@ impl Stamps {
         Self {
             zone,
             rule,
+            first: None,
             last: None,
             memo: Memo::default(),
             inferred_year: false,
             without_zone: false,
         }
+    }
+
+    /// What was read so far.
+    pub(crate) fn leave(&self) -> LeftStamps {
+        LeftStamps {
+            first: self.first.clone(),
+            last: self.last,
+            memo: self.memo.clone(),
+            inferred_year: self.inferred_year,
+            without_zone: self.without_zone,
+        }
+    }
+
+    /// Goes on with the file whose stamps were left.
+    pub(crate) fn resume(&mut self, left: LeftStamps) {
+        let LeftStamps { first, last, mut memo, inferred_year, without_zone } = left;
+        // No stamp is so far from here.
+        if memo.base_ms.unsigned_abs() > 1 << 60 {
+            memo = Memo::default();
+        }
+        *self = Self { first, last, memo, inferred_year, without_zone, ..*self };
+    }
+
+    /// The first stamp whose year the rule told.
+    pub(crate) fn first_year(&self) -> Option<FirstYear> {
+        self.first.clone()
+    }
+
+    /// Whether the rule tells that stamp the same year.
+    pub(crate) fn tells_same(&self, year: &FirstYear) -> bool {
+        let mut fresh = Self::new(self.zone, self.rule);
+        fresh.with_year(&year.head) == Some(year.found)
     }
 
     /// Whether nothing tells the year of stamps without one.
@@ -145,6 +198,16 @@ impl Stamps {
 
     /// The ten minutes that `Nov 21 16:5` begins, with their year.
     fn with_year(&mut self, head: &[u8]) -> Option<NaiveDateTime> {
+        if self.last.is_some() {
+            return self.told_year(head);
+        }
+        // A date that no year has is none whatever the rule.
+        let found = self.told_year(head)?;
+        self.first = Some(FirstYear { head: head.to_vec(), found });
+        Some(found)
+    }
+
+    fn told_year(&mut self, head: &[u8]) -> Option<NaiveDateTime> {
         let head = std::str::from_utf8(head).ok()?;
         let mut words = head.split_ascii_whitespace();
         let (month, day, clock) = (words.next()?, words.next()?, words.next()?);

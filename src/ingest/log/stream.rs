@@ -6,20 +6,23 @@
 //! Streams of several kinds follow each other.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use super::super::blocks::{LOG_BLOCK, Pool, TextBlock};
 use super::super::inbox::{Inbox, Sender, Taker};
 use super::super::job::Job;
-use super::super::parts::read_blocks;
+use super::super::known::{Known, StreamRead};
+use super::super::parts::{blocks_of, read_blocks};
 use super::super::{FileNote, IngestError, SkippedFile};
 use super::exchange::Exchange;
 use super::exim::Exim;
+use super::left::{End, Left, Next, Resumed, State, packed, read_rest, unpacked};
 use super::opensmtpd::OpenSmtpd;
 use super::postfix::Postfix;
 use super::rows::Rows;
 use super::sendmail::Sendmail;
-use super::stamp::Stamps;
+use super::stamp::{FirstYear, Stamps};
 use super::{ByLine, Follow, Place, Prepare, Reader, Sink};
 use crate::trace::{Block, Kind, RejectReason};
 
@@ -30,9 +33,10 @@ use crate::trace::{Block, Kind, RejectReason};
 pub(crate) fn run(
     jobs: &[Job],
     skip_bad_files: bool,
+    known: &dyn Known,
     sink: &(dyn Fn(Block) + Sync),
     skipped: &mut Vec<SkippedFile>,
-) -> Result<(), IngestError> {
+) -> Result<Vec<StreamRead>, IngestError> {
     let mut logs: Vec<(&Job, super::LogStart)> =
         jobs.iter().filter_map(|job| Some((job, job.sniffed.log?))).collect();
     // Sessions are read before the tracking log that refers to them.
@@ -46,10 +50,12 @@ pub(crate) fn run(
     for job in logs.iter().filter(|job| job.sniffed.kind == Kind::ExchangeTracking && without_tls) {
         job.note(FileNote::NoProtocolLog);
     }
+    let mut read = Vec::new();
     for stream in logs.chunk_by(|a, b| system(a.sniffed.kind) == system(b.sniffed.kind)) {
-        read_stream(stream, skip_bad_files, sink, skipped)?;
+        let reading = Reading { stream, skip_bad_files, known, sink };
+        read.extend(read_stream(&reading, skipped)?);
     }
-    Ok(())
+    Ok(read)
 }
 
 /// Which of the files that begin in the same second is older, by the names that logrotate
@@ -80,26 +86,34 @@ fn system(kind: Kind) -> Kind {
     if kind == Kind::ExchangeSmtp { Kind::ExchangeTracking } else { kind }
 }
 
-fn read_stream(
-    stream: &[&Job],
+/// How a stream is read.
+struct Reading<'a> {
+    stream: &'a [&'a Job],
     skip_bad_files: bool,
-    sink: &(dyn Fn(Block) + Sync),
+    known: &'a dyn Known,
+    sink: &'a (dyn Fn(Block) + Sync),
+}
+
+fn read_stream(
+    reading: &Reading<'_>,
     skipped: &mut Vec<SkippedFile>,
-) -> Result<(), IngestError> {
-    let has = |kind| stream.iter().any(|job| job.sniffed.kind == kind);
-    let reader: Box<dyn Reader + Send> = match stream.first().map(|job| system(job.sniffed.kind)) {
-        Some(Kind::Postfix) => {
-            return follow(stream, Postfix::new(), skip_bad_files, sink, skipped);
-        }
-        Some(Kind::Exim) => Box::new(Exim::new()),
-        Some(Kind::Sendmail) => Box::new(Sendmail::new()),
-        Some(Kind::OpenSmtpd) => Box::new(OpenSmtpd::new()),
-        Some(Kind::ExchangeTracking) => {
-            Box::new(Exchange::new(has(Kind::ExchangeTracking), has(Kind::ExchangeSmtp)))
-        }
-        _ => return Ok(()),
+) -> Result<Option<StreamRead>, IngestError> {
+    let has = |kind| reading.stream.iter().any(|job| job.sniffed.kind == kind);
+    let Some(system) = reading.stream.first().map(|job| system(job.sniffed.kind)) else {
+        return Ok(None);
     };
-    follow(stream, ByLine(reader), skip_bad_files, sink, skipped)
+    let reader = || -> Box<dyn Reader + Send> {
+        match system {
+            Kind::Exim => Box::new(Exim::new()),
+            Kind::Sendmail => Box::new(Sendmail::new()),
+            Kind::OpenSmtpd => Box::new(OpenSmtpd::new()),
+            _ => Box::new(Exchange::new(has(Kind::ExchangeTracking), has(Kind::ExchangeSmtp))),
+        }
+    };
+    if system == Kind::Postfix {
+        return follow(reading, system, Postfix::new, skipped);
+    }
+    follow(reading, system, || ByLine(reader()), skipped)
 }
 
 /// Threads that prepare and follow, at most: one of them follows at a time.
@@ -107,21 +121,30 @@ const WORKERS: usize = 8;
 /// Blocks that wait to be prepared, at most.
 const MOST_WAITING: usize = 6;
 
-/// A block of a file, and its place in the stream.
-type Part<'a> = (u64, &'a Job, TextBlock);
+/// What one thread after the other does, in order.
+struct Part<'a> {
+    /// Its place in the stream.
+    sequence: u64,
+    /// The file, by its place in the stream.
+    file: u32,
+    job: &'a Job,
+    /// Lines; none where the stream is left.
+    block: Option<TextBlock>,
+}
 
 /// Reads the files of a stream on this thread; prepares blocks on the others and follows them,
 /// one after the other.
 fn follow<F: Follow + 'static>(
-    stream: &[&Job],
-    follower: F,
-    skip_bad_files: bool,
-    sink: &(dyn Fn(Block) + Sync),
+    reading: &Reading<'_>,
+    system: Kind,
+    follower: impl Fn() -> F,
     skipped: &mut Vec<SkippedFile>,
-) -> Result<(), IngestError> {
+) -> Result<Option<StreamRead>, IngestError> {
+    let stream = reading.stream;
     let pool = Pool::new(LOG_BLOCK);
     let (sender, inbox) = Inbox::<Part<'_>>::new(MOST_WAITING);
-    let turn = Turn::new(Following { follower, rows: Rows::new(stream, sink), current: None });
+    let Begun { following, next, resumed, left: before } = Begun::of(reading, system, follower);
+    let turn = Turn::new(following);
     // Two more than processors, since some wait for their turn.
     let workers = std::thread::available_parallelism().map_or(1, usize::from) + 2;
     let workers = workers.min(WORKERS);
@@ -129,34 +152,122 @@ fn follow<F: Follow + 'static>(
         for _ in 0..workers {
             scope.spawn(|| work(&inbox.taker(), &turn, &pool));
         }
-        let outcome = read_all(stream, &pool, &sender, skip_bad_files, skipped);
+        let outcome = read_all(reading, &next, &pool, &sender, skipped);
         drop(sender);
         outcome
     });
+    let end = outcome?;
     // It is there: a thread that ended with it would have ended this one.
-    outcome.and(turn.end().map_or(Ok(()), Following::finish))
+    let (left, found) = turn.end().map_or((None, Ok(())), Following::finish);
+    found?;
+    let files = stream.iter().map(|job| job.context.file).collect();
+    let left = left.and_then(|state| {
+        let now = match (before, end) {
+            // The last file is as it was: it ends where it did.
+            (Some(before), None) => before.again(stream, &state.years),
+            (_, end) => Left::of(stream, system, &state.years, &end?),
+        };
+        Some((now?, packed(&state)?))
+    });
+    Ok(Some(StreamRead { resumed, files, left }))
 }
 
+/// A stream before its first line, or where another reading left it.
+struct Begun<'a, F> {
+    following: Following<'a, F>,
+    next: Vec<Next>,
+    /// What was gone on with.
+    resumed: Option<usize>,
+    left: Option<Left>,
+}
+
+impl<'a, F: Follow + 'static> Begun<'a, F> {
+    fn of(reading: &Reading<'a>, system: Kind, follower: impl Fn() -> F) -> Self {
+        let fresh = || Following::new(reading, follower());
+        for (number, left) in reading.known.left(system) {
+            let Some(Resumed { next }) = left.resumed(reading.stream) else { continue };
+            let Some(state) = reading.known.left_state(number) else { continue };
+            let mut following = fresh();
+            let Some(state) = unpacked::<State>(&state) else { continue };
+            if following.resume(state, next.len()) {
+                let resumed = Some(number);
+                return Self { following, next, resumed, left: Some(left) };
+            }
+        }
+        Self { following: fresh(), next: Vec::new(), resumed: None, left: None }
+    }
+}
+
+/// Reads the files, but for what was read before; says where the last one ends, unless it is as
+/// it was.
 fn read_all<'a>(
-    stream: &[&'a Job],
+    reading: &Reading<'a>,
+    next: &[Next],
     pool: &Pool,
     sender: &Sender<Part<'a>>,
-    skip_bad_files: bool,
     skipped: &mut Vec<SkippedFile>,
-) -> Result<(), IngestError> {
+) -> Result<Option<End>, IngestError> {
     let mut sequence = 0;
-    for job in stream {
+    let mut end = None;
+    for (file, job) in (0_u32..).zip(reading.stream) {
         // A worker is gone only when it panicked, which ends the scope with its panic.
-        let send = |block| {
-            sender.send((sequence, *job, block));
+        let mut send = |block| {
+            sender.send(Part { sequence, file, job, block });
             sequence += 1;
         };
-        let read = read_blocks(&job.input, false, pool, send);
-        if let Some(digested) = job.unless_bad(read, skip_bad_files, skipped)? {
+        let is_last = file as usize + 1 == reading.stream.len() && reading.known.leaves();
+        let rest = match next.get(file as usize) {
+            Some(Next::Same(digested)) => {
+                job.set_digested(digested.clone());
+                if is_last {
+                    send(None);
+                }
+                continue;
+            }
+            Some(Next::Rest(rest)) => Some(rest),
+            None => None,
+        };
+        let mut seen = rest.map(End::resumed).unwrap_or_default();
+        let mut held: Option<TextBlock> = None;
+        let mut each = |block: TextBlock| {
+            if !is_last {
+                return send(Some(block));
+            }
+            // Only behind the last block it is known to be the last.
+            if let Some(before) = held.replace(block) {
+                seen.saw(&before.bytes);
+                send(Some(before));
+            }
+        };
+        let read = match rest {
+            Some(rest) => read_rest(job, rest, |text| blocks_of(&job.input, text, pool, &mut each)),
+            None => read_blocks(&job.input, false, pool, &mut each),
+        };
+        if let Some(digested) = job.unless_bad(read, reading.skip_bad_files, skipped)? {
             job.set_digested(digested);
         }
+        if is_last {
+            let (whole, tail) = held.map(split).unwrap_or_default();
+            for part in [whole.map(Some), Some(None), tail.map(Some)].into_iter().flatten() {
+                if let Some(block) = &part {
+                    seen.saw(&block.bytes);
+                }
+                send(part);
+            }
+            end = Some(seen);
+        }
     }
-    Ok(())
+    Ok(end)
+}
+
+/// The whole lines of the last block of a file, and the line that is not complete.
+fn split(mut block: TextBlock) -> (Option<TextBlock>, Option<TextBlock>) {
+    let end = memchr::memrchr(b'\n', &block.bytes).map_or(0, |end| end + 1);
+    let bytes = block.bytes.split_off(end);
+    let sequence = block.sequence + 1;
+    let tail = (!bytes.is_empty()).then_some(TextBlock { bytes, sequence, skipped_lines: 0 });
+    let some = !block.bytes.is_empty() || block.skipped_lines > 0;
+    (some.then_some(block), tail)
 }
 
 fn work<'a, F: Follow + 'static>(
@@ -166,11 +277,17 @@ fn work<'a, F: Follow + 'static>(
 ) {
     let _alarm = Alarm(turn);
     let mut preparer = F::Preparer::default();
-    while let Some((sequence, job, block)) = parts.next() {
+    while let Some(Part { sequence, file, job, block }) = parts.next() {
         crate::store::may_panic("following");
+        let Some(block) = block else {
+            if turn.take(sequence, Following::leave).is_none() {
+                return;
+            }
+            continue;
+        };
         let prepared = preparer.prepare(&block.bytes);
         let followed = turn.take(sequence, |following| {
-            following.block(job, block.skipped_lines, prepared);
+            following.block((file, job), block.skipped_lines, prepared);
         });
         if followed.is_none() {
             return;
@@ -243,22 +360,77 @@ impl<T> Drop for Alarm<'_, T> {
 struct Following<'a, F> {
     follower: F,
     rows: Rows<'a>,
+    stream: &'a [&'a Job],
     /// The file that is read, its stamps, and the number of the line read last.
-    current: Option<(&'a Job, Stamps, u64)>,
+    current: Option<(u32, Stamps, u64)>,
+    /// What is to be known of files that were read.
+    notes: Vec<(u32, FileNote)>,
+    /// The first year that was told in each file.
+    years: BTreeMap<u32, FirstYear>,
+    /// All that is remembered before the end.
+    left: Option<State>,
 }
 
 impl<'a, F: Follow + 'static> Following<'a, F> {
+    fn new(reading: &Reading<'a>, follower: F) -> Self {
+        let rows = Rows::new(reading.stream, reading.known.leaves(), reading.sink);
+        let (stream, years) = (reading.stream, BTreeMap::new());
+        Self { follower, rows, stream, current: None, notes: Vec::new(), years, left: None }
+    }
+
+    /// Goes on where so many files were left; says whether that can be.
+    fn resume(&mut self, state: State, files: usize) -> bool {
+        let Some((job, last)) = files
+            .checked_sub(1)
+            .and_then(|last| Some((self.stream.get(last)?, u32::try_from(last).ok()?)))
+        else {
+            return false;
+        };
+        // No log has so many lines.
+        if state.line > 1 << 50 {
+            return false;
+        }
+        let mut stamps = job.stamps();
+        stamps.resume(state.stamps);
+        for (file, note) in &state.notes {
+            if let Some(job) = self.stream.get(*file as usize) {
+                job.note(*note);
+            }
+        }
+        self.current = Some((last, stamps, state.line));
+        (self.notes, self.years) = (state.notes, state.years);
+        self.follower.resume(&state.reader) && self.rows.resume(state.rows)
+    }
+
+    /// Remembers all, before the end.
+    fn leave(&mut self) {
+        let Some(reader) = self.follower.leave() else { return };
+        let Some((file, stamps, line)) = &self.current else { return };
+        // A last file without a whole line has not begun yet.
+        if *file as usize + 1 != self.stream.len() {
+            return;
+        }
+        self.years.extend(stamps.first_year().map(|year| (*file, year)));
+        self.left = Some(State {
+            reader,
+            rows: self.rows.leave(),
+            stamps: stamps.leave(),
+            line: *line,
+            notes: self.notes.clone(),
+            years: self.years.clone(),
+        });
+    }
+
     fn block(
         &mut self,
-        job: &'a Job,
+        (file, job): (u32, &Job),
         skipped_lines: u64,
         prepared: <F::Preparer as Prepare>::Prepared<'_>,
     ) {
-        let file = job.context.file;
-        if self.current.as_ref().is_none_or(|(held, _, _)| held.context.file != file) {
+        if self.current.as_ref().is_none_or(|(held, _, _)| *held != file) {
             self.note_stamps();
         }
-        let (_, stamps, line) = self.current.get_or_insert_with(|| (job, job.stamps(), 0));
+        let (_, stamps, line) = self.current.get_or_insert_with(|| (file, job.stamps(), 0));
         for _ in 0..skipped_lines {
             *line += 1;
             self.rows.reject(RejectReason::LineTooLong, Place { file, line: *line }, b"");
@@ -269,23 +441,29 @@ impl<'a, F: Follow + 'static> Following<'a, F> {
 
     /// The stamps of the file that was read are all known.
     fn note_stamps(&mut self) {
-        let Some((job, stamps, _)) = self.current.take() else { return };
-        if stamps.inferred_year {
-            job.note(FileNote::YearInferred);
-        }
-        if stamps.without_zone {
-            job.note(FileNote::ZoneAssumed);
+        let Some((file, stamps, _)) = self.current.take() else { return };
+        self.years.extend(stamps.first_year().map(|year| (file, year)));
+        let notes = [
+            (FileNote::YearInferred, stamps.inferred_year),
+            (FileNote::ZoneAssumed, stamps.without_zone),
+        ];
+        for (note, _) in notes.into_iter().filter(|(_, holds)| *holds) {
+            self.notes.push((file, note));
+            if let Some(job) = self.stream.get(file as usize) {
+                job.note(note);
+            }
         }
     }
 
-    fn finish(mut self) -> Result<(), IngestError> {
+    /// What was remembered before the end, and what came of it.
+    fn finish(mut self) -> (Option<State>, Result<(), IngestError>) {
         self.note_stamps();
-        let Self { mut follower, mut rows, .. } = self;
+        let Self { mut follower, mut rows, left, .. } = self;
         follower.end(&mut rows);
         // What it held of hundreds of thousands of messages is given back beside the counting;
         // where no thread is to be had, here.
         drop(std::thread::Builder::new().spawn(move || drop(follower)));
-        rows.finish()
+        (left, rows.finish())
     }
 }
 

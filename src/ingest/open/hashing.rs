@@ -4,6 +4,7 @@ use std::io::{Error, ErrorKind, Read};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
+use sha2::digest::common::hazmat::SerializableState;
 use sha2::{Digest, Sha256};
 
 use crate::clock::limit;
@@ -15,6 +16,8 @@ pub(in crate::ingest) struct Digested {
     pub sha256: String,
     /// Length in bytes.
     pub bytes: u64,
+    /// The hasher behind the last byte, to go on when there are more.
+    pub midstate: Vec<u8>,
 }
 
 /// So many bytes are hashed by the reader in any case: most files are not worth a thread.
@@ -57,6 +60,12 @@ impl<R: Read> Hashing<R> {
         Self { inner, hasher: Hasher::Here(Sha256::new()), pays, beside: false, bytes: 0 }
     }
 
+    /// Behind so many bytes that were hashed before; `None` where the midstate is none.
+    pub(super) fn resumed(inner: R, (bytes, midstate): (u64, &[u8])) -> Option<Self> {
+        let hasher = Sha256::deserialize(&midstate.try_into().ok()?).ok()?;
+        Some(Self { inner, hasher: Hasher::Here(hasher), pays: |_| false, beside: false, bytes })
+    }
+
     /// Reads and hashes what is left.
     ///
     /// # Errors
@@ -74,7 +83,9 @@ impl<R: Read> Hashing<R> {
             Hasher::Here(hasher) => hasher,
             Hasher::Beside(beside) => beside.finish()?,
         };
-        Ok(Digested { sha256: crate::store::hex(&hasher.finalize()), bytes: self.bytes })
+        let midstate = hasher.serialize().to_vec();
+        let sha256 = crate::store::hex(&hasher.finalize());
+        Ok(Digested { sha256, bytes: self.bytes, midstate })
     }
 }
 
@@ -166,7 +177,7 @@ mod tests {
         let few = usize::try_from(FEW).unwrap();
         for length in [0, 1, few, few + 1, few + PIECE, text.len()] {
             let sha256 = crate::store::hex(&Sha256::digest(&text[..length]));
-            let expected = Digested { sha256, bytes: length as u64 };
+            let expected = (sha256, length as u64);
             for (at_once, beside) in
                 [(999_983, true), (65_536, true), (4_097, true), (65_536, false)]
             {
@@ -175,8 +186,24 @@ mod tests {
                 let mut begin = vec![0; length / 2];
                 hashing.read_exact(&mut begin).unwrap();
                 assert_eq!(begin, text[..length / 2]);
-                assert_eq!(hashing.finish().unwrap(), expected, "{length} {at_once}");
+                let found = hashing.finish().unwrap();
+                assert_eq!((found.sha256, found.bytes), expected, "{length} {at_once}");
             }
+        }
+    }
+
+    #[test]
+    fn hashing_goes_on_where_it_ended() {
+        let text: Vec<u8> = (0..70_000_u32).flat_map(u32::to_le_bytes).collect();
+        let whole = Hashing::new(text.as_slice(), |_| false).finish().unwrap();
+        for at in [0, 1, 63, 64, 65, 4096, text.len() - 1, text.len()] {
+            let begun = Hashing::new(&text[..at], |_| false).finish().unwrap();
+            let before = (begun.bytes, begun.midstate.as_slice());
+            let resumed = Hashing::resumed(&text[at..], before).unwrap();
+            assert_eq!(resumed.finish().unwrap(), whole, "{at}");
+        }
+        for bad in [&[][..], &[0; 7], &[0xff; 105], &[0xff; 200]] {
+            assert!(Hashing::resumed(&text[..], (1, bad)).is_none(), "{}", bad.len());
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
 /// The columns that matter, of tracking and protocol logs alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Column {
@@ -67,7 +69,7 @@ const NAMES: [&[u8]; 26] = [
 const MOST_COLUMNS: usize = 48;
 
 /// Where the columns of a file stand.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Columns {
     at: [Option<u8>; NAMES.len()],
     /// How many the file has; 0 = its header was not seen.

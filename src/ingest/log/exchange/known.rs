@@ -11,6 +11,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::super::recent::Recent;
 use crate::ingest::log::identity;
 use crate::trace::Tls;
@@ -23,11 +25,11 @@ const MOST_SERVERS: usize = 4_096;
 const MOST_NAMES: usize = 65_536;
 
 /// A name held once for all sessions; the default is the empty name.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Name(u32);
 
 /// Names of connectors and ciphers.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Names {
     list: Vec<Box<[u8]>>,
     index: BTreeMap<Box<[u8]>, u32>,
@@ -59,7 +61,7 @@ impl Names {
 }
 
 /// How a client or a server spoke.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Facts {
     pub(super) tls: Tls,
     pub(super) connector: Name,
@@ -67,7 +69,7 @@ pub(super) struct Facts {
 }
 
 /// Who stands behind the other end of a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Via {
     /// The client or server itself.
     Direct,
@@ -82,14 +84,14 @@ pub(super) enum Via {
 }
 
 /// Facts of a session as a whole.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct SessionFacts {
     pub(super) own: Facts,
     pub(super) via: Via,
 }
 
 /// All that is held.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Known {
     pub(super) names: Names,
     receive: Recent<u64, SessionFacts>,
@@ -131,6 +133,18 @@ pub(super) fn message_to(record_id: &[u8], bare_message_id: &[u8], address: &[u8
 }
 
 impl Known {
+    /// Whether all maps have the bounds of those of another, so that it can take its place.
+    pub(super) fn is_bounded_as(&self, other: &Self) -> bool {
+        self.names.list.len() <= MOST_NAMES
+            && self.receive.is_bounded_as(&other.receive)
+            && self.send.is_bounded_as(&other.send)
+            && self.accepted.is_bounded_as(&other.accepted)
+            && self.contexts.is_bounded_as(&other.contexts)
+            && self.onward.is_bounded_as(&other.onward)
+            && self.sent.is_bounded_as(&other.sent)
+            && self.servers.is_bounded_as(&other.servers)
+    }
+
     /// The address belongs to a server of the organisation: a log of its own says so.
     pub(super) fn own_server(&mut self, address: &[u8]) {
         if !address.is_empty() {

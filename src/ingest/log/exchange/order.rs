@@ -1,5 +1,7 @@
 //! The order of a session's lines, and what is missing of them.
 
+use serde::{Deserialize, Serialize};
+
 /// How a line stands to those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Placed {
@@ -12,7 +14,7 @@ pub(super) enum Placed {
 }
 
 /// Sequence numbers of a session.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Order {
     next: u64,
     missing: u64,

@@ -1,5 +1,7 @@
 //! Lines of SMTP protocol logs: to sessions, and from them to mails or facts.
 
+use serde::{Deserialize, Serialize};
+
 use super::fields::{self, Column, Row};
 use super::known::{Facts, Name, Via, message_on, message_to};
 use super::replies::Envelope;
@@ -24,7 +26,7 @@ pub(super) const NEEDED: [Column; 7] = [
 const MOST_HELD: usize = 65_536;
 
 /// A message that a front end handed on, of which only the end of all files can tell how.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Held {
     hub: u64,
     time_ms: i64,

@@ -6,11 +6,13 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 /// Commands that may be without a reply at a time; a session with more is not followed.
 const MOST_OPEN: usize = 64;
 
 /// What the sending server knows a message by.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Record {
     /// Its record id, which tracking calls internal-message-id.
     pub(super) id: Box<[u8]>,
@@ -19,7 +21,7 @@ pub(super) struct Record {
 }
 
 /// What is known of a message on its way.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Envelope {
     /// Domain of the sender (received mail) or of the first recipient (sent mail).
     pub(super) domain: Box<[u8]>,
@@ -27,7 +29,7 @@ pub(super) struct Envelope {
     pub(super) record: Option<Record>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 enum Expected {
     /// Replies that tell nothing.
     Plain(u32),
@@ -38,7 +40,7 @@ enum Expected {
 }
 
 /// The replies that are still to come.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Replies {
     expected: VecDeque<Expected>,
 }

@@ -11,6 +11,8 @@
 //! What a client asks for is a fact only when the server agrees: a command counts with its
 //! reply. Up to two neighbouring lines may be missing: no handshake is that short.
 
+use serde::{Deserialize, Serialize};
+
 use super::fields::{self, after, session_id};
 use super::known::{Facts, Name, Names, SessionFacts, Via};
 use super::order::{Order, Placed};
@@ -19,7 +21,7 @@ use super::texts::{band, cipher, cut, hub_session, is_last_chunk, path_of, recor
 use crate::trace::Tls;
 
 /// Which side of a session the log is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(super) enum Side {
     /// A receive connector.
     Receive,
@@ -28,7 +30,7 @@ pub(super) enum Side {
 }
 
 /// A command whose reply decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Pending {
     Nothing,
     StartTls,
@@ -40,7 +42,7 @@ enum Pending {
 }
 
 /// How the session is protected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Secured {
     /// No sign of TLS.
     Clear,
@@ -66,7 +68,7 @@ pub(super) enum Outcome {
 }
 
 /// A session that is not over.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Session {
     side: Side,
     order: Order,

@@ -1,5 +1,7 @@
 //! Exim's own stamps: `2026-11-21 16:53:07[.317][ +0530][ [183]] `.
 
+use serde::{Deserialize, Serialize};
+
 use super::super::fields::Words;
 use super::super::stamp::Stamps;
 use super::super::syslog::LineFault;
@@ -10,7 +12,7 @@ const HEAD: usize = 15;
 const ZONE: usize = 6;
 
 /// Reads stamps, of which most differ from the one before in minutes and seconds only.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Clock {
     file: Option<u32>,
     head: [u8; HEAD],
@@ -63,7 +65,7 @@ impl Clock {
         if stamp.within_ms < 0 {
             return Err(LineFault::Time);
         }
-        Ok((self.base_ms + stamp.within_ms, stamp.rest))
+        Ok((self.base_ms.saturating_add(stamp.within_ms), stamp.rest))
     }
 }
 

@@ -1,10 +1,12 @@
 //! What the lines of `OpenSMTPD` say, one by one.
 
+use serde::{Deserialize, Serialize};
+
 use super::super::fields::{is_address, is_loopback, split_once, suite, until};
 use crate::trace::Tls;
 
 /// The other side.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Peer {
     /// Empty = unknown.
     pub name: Box<[u8]>,
@@ -15,7 +17,7 @@ pub(super) struct Peer {
 }
 
 /// Band and cipher.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Suite(pub Tls, pub Box<[u8]>);
 
 /// `evpid=… from=<…> to=<…> rcpt=<…> source="…" relay="192.0.2.1 (mx…)" delay=0s result="Ok"

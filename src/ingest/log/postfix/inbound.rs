@@ -6,6 +6,7 @@
 mod proxied;
 
 use memchr::memrchr_iter;
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use self::proxied::ProxySaid;
@@ -22,7 +23,7 @@ const HEADER_WITHIN_MS: i64 = 24 * 3_600_000;
 const MOST_HELD: usize = 1 << 12;
 
 /// A session of smtpd.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Server {
     /// Hash of the client.
     peer: u64,

@@ -1,5 +1,6 @@
 //! Mail that goes out: connections of smtp, and deliveries.
 
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::super::{Mail, Protection, Sink};
@@ -17,7 +18,7 @@ const STALE_MS: i64 = 60_000;
 const ROUNDING_MS: i64 = 3_000;
 
 /// The newest TLS connection of a process of smtp.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Client {
     /// Hash of `HOST[IP]`.
     server: u64,

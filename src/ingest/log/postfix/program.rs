@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::super::identity;
@@ -135,14 +136,14 @@ impl Program {
 }
 
 /// The hosts of the stream. The first stands for those that are not told apart.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Hosts {
     hosts: Vec<Host>,
     index: BTreeMap<u64, usize>,
 }
 
 /// What is known of a host.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Host {
     /// No hole in the log since then.
     since_ms: i64,
@@ -153,7 +154,7 @@ struct Host {
 }
 
 /// A first part of program names.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Instance {
     seed: u64,
     /// Whether a queue manager, cleanup or pickup has this name. A name that only services
@@ -206,7 +207,7 @@ impl Hosts {
         if begins_again || ahead_ms.abs() > HOLE_MS {
             host.since_ms = time_ms;
         }
-        host.copy += u32::from(begins_again);
+        host.copy = host.copy.saturating_add(u32::from(begins_again));
         host.last_ms = time_ms;
         host.file = file;
         host.copy

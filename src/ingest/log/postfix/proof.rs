@@ -7,6 +7,8 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use super::super::Sink;
 
 /// Servers with reused connections that are remembered.
@@ -15,7 +17,7 @@ const MOST_REUSED: usize = 1 << 16;
 const MOST_CANDIDATES: usize = 1 << 14;
 
 /// Loggers and servers, by hash.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Proofs {
     /// Servers, and the loggers that printed `established to` about them.
     candidates: BTreeSet<(u64, u64)>,

@@ -1,5 +1,6 @@
 //! Messages by queue id, from their beginning until they are removed.
 
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::super::{Protection, identity};
@@ -9,7 +10,7 @@ use super::{Event, Postfix};
 use crate::trace::Tls;
 
 /// A message in the queue.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Message {
     /// Time of its first line.
     pub begun_ms: i64,
@@ -37,7 +38,7 @@ impl Message {
 }
 
 /// What is known of a message when it is delivered.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct State {
     /// Identity.
     pub key: u64,
@@ -48,14 +49,14 @@ pub(super) struct State {
 }
 
 /// A message that is no longer in the queue.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Removed {
     state: State,
     time_ms: i64,
 }
 
 /// How a message came by SMTP.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Arrival {
     pub time_ms: i64,
     pub tls: Protection,

@@ -1,0 +1,180 @@
+//! Streams of logs: where they were left, and their rows up to there.
+//!
+//! | file | section | holds |
+//! |---|---|---|
+//! | `KEY.left` | 0 | what the reader held, compressed |
+//! | | 1 | what the rows of each file say beside their messages |
+//! | `KEY.rows` | | rows of one file that one reading found |
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+
+use super::file::{self, Sectioned};
+use super::index::{LEFT, ROWS, Stream};
+use super::key::Key;
+use super::rows::{self, Rows};
+use super::{Cubes, RACY, Trouble};
+use crate::breakdown::{Collector, FileSeen, ReadRows, Which};
+use crate::ingest::{Left, Reading, Stat, StreamRead};
+use crate::store;
+use crate::trace::Names;
+
+/// Rows of a file are kept in so many pieces, at most; then they are put together.
+const MOST_PIECES: usize = 16;
+/// What a reader holds takes no more than this.
+const MOST_STATE: u64 = 512 << 20;
+
+/// The streams that were gone on with, by the place of each in [`Reading::streams`].
+pub(super) type Resumed = BTreeMap<usize, (Key, Stream)>;
+
+impl Cubes {
+    /// What the reader of a stream held; `None` where that, or its rows, cannot be read.
+    pub(super) fn state_of(&self, number: usize) -> Option<Vec<u8>> {
+        let (key, stream) = self.index.streams.iter().nth(number)?;
+        for (rows, _) in stream.rows.iter().flatten() {
+            Rows::open(&self.path(rows, ROWS), rows).ok()?;
+        }
+        let section = self.open_left(key)?.section(0)?;
+        let mut state = Vec::new();
+        let decoder = zstd::stream::Decoder::new(section.as_slice()).ok()?;
+        decoder.take(MOST_STATE).read_to_end(&mut state).ok()?;
+        Some(state)
+    }
+
+    pub(super) fn open_left(&self, key: &Key) -> Option<Sectioned> {
+        Sectioned::open(&self.path(key, LEFT), key)
+    }
+
+    /// Takes in the rows of the streams that were gone on with.
+    pub(super) fn resume(
+        &self,
+        collector: &Collector,
+        reading: &Reading,
+        names: &Names,
+    ) -> Result<Resumed, Trouble> {
+        let mut resumed = Resumed::new();
+        for (place, read) in reading.streams.iter().enumerate() {
+            let Some(number) = read.resumed else { continue };
+            let Some((key, stream)) = self.index.streams.iter().nth(number) else { continue };
+            let damaged = || Trouble::damaged(&self.path(key, LEFT));
+            let section = self.open_left(key).and_then(|mut file| file.section(1));
+            let seen: Vec<FileSeen> =
+                section.and_then(|bytes| file::decompressed(&bytes)).ok_or_else(damaged)?;
+            for (file, seen) in read.files.iter().zip(&seen) {
+                collector.see_kept(*file, seen, names)?;
+            }
+            for (file, pieces) in read.files.iter().zip(&stream.rows) {
+                for (rows, _) in pieces {
+                    let rows = Rows::open(&self.path(rows, ROWS), rows)?;
+                    collector.push_kept(*file, &rows, names)?;
+                }
+            }
+            resumed.insert(place, (*key, stream.clone()));
+        }
+        Ok(resumed)
+    }
+
+    /// Keeps the streams as they were left.
+    pub(super) fn leave(
+        &mut self,
+        reading: &Reading,
+        mut resumed: Resumed,
+        read: (&ReadRows, &Names),
+        mut seen: BTreeMap<u32, FileSeen>,
+    ) {
+        for (place, stream) in reading.streams.iter().enumerate() {
+            let before = resumed.remove(&place);
+            let seen: Vec<FileSeen> =
+                stream.files.iter().map(|file| seen.remove(file).unwrap_or_default()).collect();
+            if let Err(trouble) = self.leave_one(stream, before.as_ref(), read, &seen) {
+                self.notes.push(format!("a log is not kept: {trouble}"));
+            }
+        }
+    }
+
+    fn leave_one(
+        &mut self,
+        stream: &StreamRead,
+        before: Option<&(Key, Stream)>,
+        read: (&ReadRows, &Names),
+        seen: &[FileSeen],
+    ) -> Result<(), Trouble> {
+        let today = self.today();
+        let Some((left, state)) = &stream.left else { return Ok(()) };
+        let left = self.trusted(left.clone());
+        if let Some((key, before)) = before
+            && before.left == left
+            && let Some(held) = self.index.streams.get_mut(key)
+        {
+            self.changed |= held.used != today;
+            held.used = today;
+            return Ok(());
+        }
+        let key = Key::of("stream", &[&store::sha256(&file::packed(&left))]);
+        let kept = before.map(|(_, stream)| stream.rows.as_slice()).unwrap_or_default();
+        let mut rows = Vec::with_capacity(stream.files.len());
+        for (ordinal, file) in stream.files.iter().enumerate() {
+            let pieces = kept.get(ordinal).cloned().unwrap_or_default();
+            rows.push(self.pieces(&key, (ordinal, *file), pieces, read)?);
+        }
+        let state = zstd::bulk::compress(state, 1).unwrap_or_default();
+        file::write(&self.path(&key, LEFT), &key, &[state, file::compressed(&seen)])?;
+        if let Some((before, _)) = before {
+            self.index.streams.remove(before);
+        }
+        self.index.streams.retain(|_, held| !left.replaces(&held.left));
+        self.index.streams.insert(key, Stream { left, rows, used: today });
+        self.changed = true;
+        Ok(())
+    }
+
+    /// The rows of a file: those that were kept, and what was found now as a further piece.
+    fn pieces(
+        &self,
+        stream: &Key,
+        (ordinal, file): (usize, u32),
+        mut pieces: Vec<(Key, u64)>,
+        (read, names): (&ReadRows, &Names),
+    ) -> Result<Vec<(Key, u64)>, Trouble> {
+        let new = read.of_file(file, Which::New);
+        if new.rows() == 0 {
+            return Ok(pieces);
+        }
+        let new = if pieces.len() < MOST_PIECES {
+            new
+        } else {
+            pieces.clear();
+            read.of_file(file, Which::Settled)
+        };
+        // Which rows are new depends on those before: a piece is never overwritten by another.
+        let mut parts = vec![stream.to_string(), ordinal.to_string()];
+        parts.extend(pieces.iter().map(|(key, _)| key.to_string()));
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        let key = Key::of("rows of a stream", &parts);
+        rows::write(&self.path(&key, ROWS), &key, new, &new.names(names)?)?;
+        pieces.push((key, new.rows()));
+        Ok(pieces)
+    }
+
+    /// The stream without the lengths and times of files that may have changed since with the
+    /// same ones.
+    fn trusted(&self, mut left: Left) -> Left {
+        for file in &mut left.files {
+            let settled = file.stat.is_some_and(|stat| {
+                stat.modified + RACY <= self.now
+                    && stat.bytes == file.bytes
+                    && Stat::of(&super::look::path_of_bytes(&file.path)) == Some(stat)
+            });
+            file.stat = file.stat.filter(|_| settled);
+        }
+        left
+    }
+
+    /// Says whether all that is kept of a stream can be read.
+    pub(super) fn is_stream_whole(&self, key: &Key, stream: &Stream) -> bool {
+        let sections = |mut file: Sectioned| (0..file.len()).all(|at| file.section(at).is_some());
+        let keys: BTreeSet<Key> = stream.rows.iter().flatten().map(|(key, _)| *key).collect();
+        let rows = |key: &Key| Rows::open(&self.path(key, ROWS), key).is_ok_and(|r| r.is_whole());
+        self.open_left(key).is_some_and(sections) && keys.iter().all(rows)
+    }
+}

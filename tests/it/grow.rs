@@ -1,0 +1,602 @@
+//! Logs that grow: a report goes on where the one before ended, and no report shows it. Whatever
+//! a log was cut into, and however its files were rotated, the same bytes as of a whole reading.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use chrono_tz::Tz;
+use intransit::cube::{self, Place};
+use intransit::ingest::Settings;
+use intransit::run::{self, Outcome};
+use intransit::trace::Unit;
+use proptest::prelude::*;
+
+use crate::cube::Office;
+
+/// A log, and what each of its files begins with.
+struct Log {
+    name: &'static str,
+    head: String,
+    text: Vec<u8>,
+}
+
+const CAPTURES: [&str; 11] = [
+    "exim/dev/mainlog.log",
+    "exim/ext-dev/mainlog.log",
+    "exim498/dev/mainlog.log",
+    "opensmtpd/dev/maillog.log",
+    "sendmail/dev/maillog.log",
+    "postfix/dev/mail.log",
+    "postfix/gateway-dev/mail.log",
+    "postfix/halflog-dev/mail.log",
+    "postfix/loglevel0-dev/mail.log",
+    "postfix/rfc3339-dev/mail.log",
+    "postfix310/dev/mail.log",
+];
+
+/// A capture with lines that cannot be read among the others.
+fn capture(name: &'static str) -> Log {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/captures");
+    let whole = std::fs::read(folder.join(name)).unwrap();
+    let mut text = Vec::new();
+    for (number, line) in whole.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        text.extend_from_slice(line);
+        if number % 97 == 50 {
+            text.extend_from_slice(b"Nov 31 10:00:00 mx1 no time at all\n\xff nonsense\r\n\n");
+        }
+    }
+    Log { name, head: String::new(), text }
+}
+
+const RECEIVE: &str = "#Software: Microsoft Exchange Server\n#Version: 15.0.0.0\n\
+    #Log-type: SMTP Receive Protocol Log\n#Date: 2026-11-21T10:00:00.000Z\n\
+    #Fields: date-time,connector-id,session-id,sequence-number,local-endpoint,\
+    remote-endpoint,event,data,context\n";
+const TRACKING: &str = "#Software: Microsoft Exchange Server\n#Version: 15.0.0.0\n\
+    #Log-type: Message Tracking Log\n#Date: 2026-11-21T10:00:00.000Z\n\
+    #Fields: date-time,client-ip,client-hostname,server-ip,server-hostname,source-context,\
+    connector-id,source,event-id,internal-message-id,message-id,network-message-id,\
+    recipient-address,recipient-status,total-bytes,recipient-count,related-recipient-address,\
+    reference,message-subject,sender-address,return-path,message-info,directionality,tenant-id,\
+    original-client-ip,original-server-ip,custom-data,transport-traffic-type,log-id,\
+    schema-version\n";
+const BULK: &str = "negotiation succeeded using bulk encryption algorithm CALG_AES_256 with \
+    strength 256 bits, MAC hash algorithm CALG_SHA_384 with strength 0 bits and key exchange \
+    algorithm CALG_ECDH_EPHEM with strength 384 bits";
+
+/// Sessions of a receive connector, whose lines stand among those of the two before.
+fn sessions(count: usize) -> String {
+    let mut lines: Vec<(usize, String)> = Vec::new();
+    for session in 0..count {
+        let mut said = vec!["+,,".to_owned(), ">,220 exch01.example.com,".to_owned()];
+        said.extend(["<,EHLO mx.example.net,", ">,250  exch01,"].map(str::to_owned));
+        if session % 3 > 0 {
+            said.extend(["<,STARTTLS,", ">,220 2.0.0 SMTP server ready,"].map(str::to_owned));
+            let version = if session % 3 == 1 { "TLS1_2" } else { "TLS1_3" };
+            said.push(format!("*,,\"TLS protocol SP_PROT_{version}_SERVER {BULK}\""));
+        }
+        said.push("<,MAIL FROM:<a@example.net> SIZE=1000,".to_owned());
+        said.push(">,250 2.1.0 Sender OK,".to_owned());
+        said.extend([
+            "<,BDAT 500 LAST,".to_owned(),
+            format!(
+                ">,\"250 2.6.0 <m{session}@example.net> [InternalId={session}, \
+             Hostname=exch01.example.com] 1000 bytes in 0.100, 9.8 KB/sec Queued mail for \
+             delivery\","
+            ),
+        ]);
+        said.extend(["<,QUIT,".to_owned(), "-,,Local".to_owned()]);
+        for (number, line) in said.iter().enumerate() {
+            let at = session * 5 + number;
+            let (minute, second) = (at / 60 % 60, at % 60);
+            let text = format!(
+                "2026-11-21T{:02}:{minute:02}:{second:02}.000Z,EXCH01\\Default Frontend EXCH01,\
+                 08D{session:013X},{number},192.0.2.1:25,198.51.100.{}:40000,{line}\n",
+                10 + at / 3600,
+                session % 200,
+            );
+            lines.push((at, text));
+        }
+    }
+    lines.sort_by_key(|(at, _)| *at);
+    lines.into_iter().map(|(_, line)| line).collect()
+}
+
+/// Rows of a tracking log: messages received and handed over.
+fn tracking(count: usize) -> String {
+    let row = |number: usize| {
+        let (event, client, server) = if number.is_multiple_of(2) {
+            ("RECEIVE", "198.51.100.7,mx.example.net", "192.0.2.1,EXCH01")
+        } else {
+            ("SENDEXTERNAL", "192.0.2.1,EXCH01", "203.0.113.5,mx.example.org")
+        };
+        let (minute, second, way) = (number / 60 % 60, number % 60, "Incoming");
+        format!(
+            "2026-11-21T1{}:{minute:02}:{second:02}.000Z,{client},{server},08D{number:013X};\
+             2026-11-21T10:00:00.000Z;1,EXCH01\\Default EXCH01,SMTP,{event},{number},\
+             <m{number}@example.net>,guid-{number},user@example.org,,1000,1,,,Hello,\
+             sender@example.net,sender@example.net,0cA: ,{way},,,,,Email,g,15.02\n",
+            number / 3600,
+        )
+    };
+    (0..count).map(row).collect()
+}
+
+fn log(index: usize) -> Log {
+    let exchange = |name, head: &str, lines: String| Log {
+        name,
+        head: head.to_owned(),
+        text: (head.to_owned() + &lines).into_bytes(),
+    };
+    match index.checked_sub(CAPTURES.len()) {
+        None => capture(CAPTURES[index]),
+        Some(0) => exchange("RECV.LOG", RECEIVE, sessions(300)),
+        Some(_) => exchange("MSGTRK.LOG", TRACKING, tracking(900)),
+    }
+}
+
+const LOGS: usize = CAPTURES.len() + 2;
+
+/// What happens to the current file when a part was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Grow,
+    /// It comes to rest, so that its length and time are trusted.
+    Rest,
+    /// The current file gets another name, and a new one is begun.
+    Rotate,
+    /// As well, and it is compressed at once.
+    Compress,
+    /// As well, and the one before it is compressed.
+    CompressLater,
+    /// It is copied, and begun anew.
+    CopyTruncate,
+    /// The whole folder is copied.
+    Copy,
+    /// The oldest file is gone.
+    Drop,
+}
+
+const TURNS: [Turn; 12] = [
+    Turn::Grow,
+    Turn::Grow,
+    Turn::Grow,
+    Turn::Rest,
+    Turn::Rest,
+    Turn::Rotate,
+    Turn::Rotate,
+    Turn::Compress,
+    Turn::CompressLater,
+    Turn::CopyTruncate,
+    Turn::Copy,
+    Turn::Drop,
+];
+
+/// A server whose log is written, and an auditor who reports on it.
+struct Server {
+    office: Office,
+    log: Log,
+    settings: Settings,
+    written: usize,
+}
+
+impl Server {
+    fn new(log: Log, settings: Settings) -> Self {
+        let office = Office::new(Tz::Asia__Kathmandu, Unit::Messages);
+        std::fs::create_dir_all(office.path().join("traces")).unwrap();
+        Self { office, log, settings, written: 0 }
+    }
+
+    fn traces(&self) -> PathBuf {
+        self.office.path().join("traces")
+    }
+
+    fn current(&self) -> PathBuf {
+        self.traces().join("mail.log")
+    }
+
+    fn rotated(&self, number: usize, packed: bool) -> PathBuf {
+        self.traces().join(format!("mail.log.{number}{}", if packed { ".gz" } else { "" }))
+    }
+
+    fn append(&self, text: &[u8]) {
+        let file = std::fs::File::options().append(true).create(true).open(self.current());
+        file.unwrap().write_all(text).unwrap();
+    }
+
+    /// Writes the log up to a place.
+    fn write_to(&mut self, end: usize) {
+        let end = end.clamp(self.written, self.log.text.len());
+        let begins = self.written > 0 && !self.current().exists();
+        if begins {
+            self.append(self.log.head.as_bytes());
+        }
+        self.append(&self.log.text[self.written..end]);
+        self.written = end;
+    }
+
+    /// Makes room for the newest of the rotated files.
+    fn shift(&self) {
+        for number in (1..20).rev() {
+            for packed in [false, true] {
+                let from = self.rotated(number, packed);
+                if from.exists() {
+                    std::fs::rename(from, self.rotated(number + 1, packed)).unwrap();
+                }
+            }
+        }
+    }
+
+    fn compress(path: &Path) {
+        let target = PathBuf::from(format!("{}.gz", path.display()));
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(&std::fs::read(path).unwrap()).unwrap();
+        overwrite(&target, &packed.finish().unwrap());
+        let time = path.metadata().unwrap().modified().unwrap();
+        std::fs::File::options().write(true).open(&target).unwrap().set_modified(time).unwrap();
+        std::fs::remove_file(path).unwrap();
+    }
+
+    fn turn(&self, turn: Turn) {
+        let current = self.current();
+        match turn {
+            Turn::Grow => {}
+            Turn::Rest => {
+                let time = SystemTime::now() - Duration::from_mins(1);
+                let file = std::fs::File::options().write(true).open(current).unwrap();
+                file.set_modified(time).unwrap();
+            }
+            Turn::Rotate | Turn::Compress | Turn::CompressLater => {
+                let before = self.rotated(1, false);
+                self.shift();
+                std::fs::rename(current, &before).unwrap();
+                if turn == Turn::Compress {
+                    Self::compress(&before);
+                }
+                let second = self.rotated(2, false);
+                if turn == Turn::CompressLater && second.exists() {
+                    Self::compress(&second);
+                }
+            }
+            Turn::CopyTruncate => {
+                self.shift();
+                std::fs::copy(&current, self.rotated(1, false)).unwrap();
+                overwrite(&current, b"");
+            }
+            Turn::Copy => {
+                for entry in std::fs::read_dir(self.traces()).unwrap() {
+                    let path = entry.unwrap().path();
+                    let bytes = std::fs::read(&path).unwrap();
+                    std::fs::remove_file(&path).unwrap();
+                    overwrite(&path, &bytes);
+                }
+            }
+            Turn::Drop => {
+                let mut all = (1..20)
+                    .rev()
+                    .flat_map(|number| [self.rotated(number, false), self.rotated(number, true)]);
+                if let Some(oldest) = all.find(|path| path.exists()) {
+                    std::fs::remove_file(oldest).unwrap();
+                }
+            }
+        }
+    }
+
+    fn report(&self, cache: Option<Place>) -> Result<Outcome, String> {
+        let mut request = self.office.request(cache);
+        request.sources[0].settings = self.settings.clone();
+        run::report(&request).map_err(|error| error.chain())
+    }
+
+    /// The report with the cache, which must be the one without. Says whether the reading went on
+    /// where another ended.
+    fn same(&self) -> bool {
+        let (plain, cached) = (self.report(None), self.report(Some(self.office.cache())));
+        let (plain, cached) = match (plain, cached) {
+            (Ok(plain), Ok(cached)) => (plain, cached),
+            (plain, cached) => {
+                assert_eq!(plain.map(|_| ()), cached.map(|_| ()), "{}", self.log.name);
+                return false;
+            }
+        };
+        assert_eq!(cached.notes, Vec::<String>::new());
+        assert_eq!(text_of(&plain), text_of(&cached), "{}", self.log.name);
+        cached.reading.streams.iter().any(|stream| stream.resumed.is_some())
+    }
+}
+
+/// Writes a file in its place, which keeps its number.
+fn overwrite(path: &Path, bytes: &[u8]) {
+    let file = std::fs::File::options().write(true).create(true).truncate(true).open(path);
+    file.unwrap().write_all(bytes).unwrap();
+}
+
+fn text_of(outcome: &Outcome) -> String {
+    serde_json::to_string_pretty(&outcome.report).unwrap()
+}
+
+fn settings(year: Option<i32>, zone: Tz) -> Settings {
+    Settings { year, zone, ..Settings::default() }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_log_that_grows_is_reported_as_if_it_were_read_as_a_whole(
+        of in 0..LOGS,
+        steps in prop::collection::vec((0.0_f64..1.0, prop::sample::select(TURNS.to_vec())), 1..7),
+        year in any::<bool>(),
+        zone in prop::sample::select(vec![Tz::UTC, Tz::America__Sao_Paulo]),
+    ) {
+        let mut server = Server::new(log(of), settings(year.then_some(2026), zone));
+        let mut cuts: Vec<f64> = steps.iter().map(|(share, _)| *share).collect();
+        cuts.sort_by(f64::total_cmp);
+        for (share, (_, turn)) in cuts.into_iter().zip(steps) {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a place within a small file")]
+            server.write_to((server.log.text.len() as f64 * share) as usize);
+            server.same();
+            server.turn(turn);
+            server.same();
+        }
+        server.write_to(usize::MAX);
+        server.same();
+        server.same();
+    }
+}
+
+/// A server that has written half of its log, which was reported on and is at rest.
+fn half(of: usize) -> Server {
+    let mut server = Server::new(log(of), settings(Some(2026), Tz::UTC));
+    server.write_to(server.log.text.len() / 2);
+    server.turn(Turn::Rest);
+    assert!(!server.same(), "nothing was read before");
+    server
+}
+
+fn path_of(server: &Server, ending: &str) -> Vec<PathBuf> {
+    let folder = server.office.cache().folder;
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    files.filter(|path| path.extension().is_some_and(|found| found == ending)).collect()
+}
+
+#[test]
+fn every_kind_of_log_goes_on_where_it_ended() {
+    // In one capture the zone of stamps changes, so that the order of its files is not theirs.
+    for of in (0..LOGS).filter(|of| CAPTURES.get(*of) != Some(&"exim/ext-dev/mainlog.log")) {
+        let mut server = half(of);
+        assert!(server.same(), "{}: nothing new", server.log.name);
+        for turn in [Turn::Grow, Turn::Rest, Turn::Rotate, Turn::Grow, Turn::CompressLater] {
+            let more = server.log.text.len() / 12;
+            server.write_to(server.written + more);
+            assert!(server.same(), "{}: more lines before {turn:?}", server.log.name);
+            server.turn(turn);
+            assert!(server.same(), "{}: {turn:?}", server.log.name);
+        }
+        // The copy is what was read.
+        server.write_to(server.written + 3000);
+        assert!(server.same(), "{}: more lines", server.log.name);
+        server.turn(Turn::CopyTruncate);
+        assert!(server.same(), "{}: begun anew", server.log.name);
+        // It grew before it was rotated, and compressed at once.
+        server.write_to(server.written + 5000);
+        server.turn(Turn::Compress);
+        assert!(server.same(), "{}: more lines, compressed", server.log.name);
+        // All of it lies elsewhere now, with other times.
+        server.turn(Turn::Copy);
+        assert!(server.same(), "{}: copied", server.log.name);
+        server.write_to(usize::MAX);
+        assert!(server.same(), "{}: the end", server.log.name);
+    }
+}
+
+/// What was read is not read again: not even a change of it is noticed, but with `--recheck`.
+#[test]
+fn bytes_that_were_read_are_not_read_again() {
+    for of in [0, 3, 4, 5, 11] {
+        let mut server = half(of);
+        server.write_to(server.log.text.len() * 3 / 4);
+        let whole = server.report(None).unwrap();
+        // Lines in the middle become ones that cannot be read.
+        let path = server.current();
+        let mut bytes = std::fs::read(&path).unwrap();
+        let middle = server.log.text.len() / 4;
+        for byte in &mut bytes[middle..middle + 4000] {
+            if *byte != b'\n' {
+                *byte = b'?';
+            }
+        }
+        let mut file = std::fs::File::options().write(true).open(&path).unwrap();
+        file.write_all(&bytes).unwrap();
+        let cached = server.report(Some(server.office.cache())).unwrap();
+        // That the file begins in a second in which it was changed is not in a report.
+        assert_eq!(text_of(&whole), text_of(&cached), "{}", server.log.name);
+        let plain = server.report(None).unwrap();
+        assert_ne!(text_of(&plain), text_of(&cached), "{}: the change matters", server.log.name);
+        let again = Place { recheck: true, ..server.office.cache() };
+        let outcome = server.report(Some(again)).unwrap();
+        assert_eq!(text_of(&plain), text_of(&outcome), "{}", server.log.name);
+        assert!(server.same(), "what was read with --recheck is gone on with");
+    }
+}
+
+#[test]
+fn what_is_not_as_it_was_left_is_read_as_a_whole() {
+    type Change = fn(&mut Server);
+    let changes: [(&str, Change); 8] = [
+        ("cut", |server| {
+            let bytes = std::fs::read(server.current()).unwrap();
+            overwrite(&server.current(), &bytes[..bytes.len() - 300]);
+        }),
+        ("begun anew in the same place, and longer", |server| {
+            let mut text = server.log.text.clone();
+            let middle = text.len() / 3;
+            text.drain(middle..middle + 3000);
+            overwrite(&server.current(), &text);
+        }),
+        ("another last line", |server| {
+            let mut bytes = std::fs::read(server.current()).unwrap();
+            let at = bytes.len() - 30;
+            bytes[at] ^= 1;
+            bytes.extend_from_slice(b"\n");
+            overwrite(&server.current(), &bytes);
+        }),
+        ("another file of that name", |server| {
+            let mut bytes = std::fs::read(server.current()).unwrap();
+            let middle = bytes.len() / 2;
+            bytes.drain(middle..middle + 400);
+            std::fs::remove_file(server.current()).unwrap();
+            overwrite(&server.current(), &bytes);
+        }),
+        ("another zone", |server| server.settings.zone = Tz::Asia__Tokyo),
+        ("another year", |server| server.settings.year = Some(2025)),
+        ("an older file", |server| {
+            let text = &server.log.text[..server.log.text.len() / 3];
+            overwrite(&server.rotated(1, false), text);
+        }),
+        ("damaged state", |server| {
+            let path = &path_of(server, "left")[0];
+            let mut bytes = std::fs::read(path).unwrap();
+            let last = bytes.len() / 2;
+            bytes[last] ^= 1;
+            overwrite(path, &bytes);
+        }),
+    ];
+    for of in [0, 3, 4, 5] {
+        for (name, change) in changes {
+            let mut server = half(of);
+            change(&mut server);
+            assert!(!server.same(), "{}: {name}", server.log.name);
+            assert!(server.same(), "{}: {name}, and then as it is", server.log.name);
+        }
+    }
+}
+
+#[test]
+fn the_oldest_file_goes() {
+    for of in [0, 3, 4, 5] {
+        let mut server = half(of);
+        server.turn(Turn::Rotate);
+        server.write_to(usize::MAX);
+        assert!(server.same());
+        server.turn(Turn::Drop);
+        assert!(!server.same(), "{}", server.log.name);
+        assert!(server.same(), "{}", server.log.name);
+    }
+}
+
+/// Rows that are found to be damaged late, when the log was already gone on with.
+#[test]
+fn damaged_rows_are_read_again() {
+    let mut server = half(5);
+    server.write_to(usize::MAX);
+    for path in path_of(&server, "rows") {
+        let mut bytes = std::fs::read(&path).unwrap();
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+        overwrite(&path, &bytes);
+    }
+    let faults = cube::verify(&server.office.cache()).unwrap().faults;
+    assert!(faults[0].what.contains("its rows"), "{faults:?}");
+    let (plain, cached) = (server.report(None), server.report(Some(server.office.cache())));
+    let (plain, cached) = (plain.unwrap(), cached.unwrap());
+    assert_eq!(text_of(&plain), text_of(&cached));
+    assert!(cached.notes[0].contains(".rows` is damaged"), "{:?}", cached.notes);
+    assert!(!server.same());
+    assert!(server.same());
+    assert!(cube::verify(&server.office.cache()).unwrap().ok);
+}
+
+/// The year of a log without years is told by the time of its file, which grows, too.
+#[test]
+fn a_file_whose_time_tells_another_year_is_read_as_a_whole() {
+    let mut server = half(5);
+    server.settings.year = None;
+    let time = |server: &Server, year: u64| {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs((year - 1970) * 31_557_600);
+        let file = std::fs::File::options().write(true).open(server.current()).unwrap();
+        file.set_modified(time).unwrap();
+    };
+    time(&server, 2025);
+    assert!(!server.same());
+    server.write_to(server.written + 5000);
+    time(&server, 2025);
+    assert!(server.same(), "the same year");
+    server.write_to(server.written + 5000);
+    time(&server, 2026);
+    assert!(!server.same(), "another one");
+    assert!(server.same());
+}
+
+#[test]
+fn the_cache_tells_of_logs_and_forgets_them() {
+    let mut server = half(0);
+    let place = server.office.cache();
+    let listed = cube::list(&place).unwrap();
+    assert_eq!((listed.len(), listed[0].stream_of, listed[0].unchanged), (1, Some(1), true));
+    assert_eq!(listed[0].bytes, server.written as u64);
+    assert!(listed[0].rows > 50 && listed[0].kept_bytes > 1000, "{listed:?}");
+    server.write_to(usize::MAX);
+    assert!(!cube::list(&place).unwrap()[0].unchanged);
+    assert!(cube::verify(&place).unwrap().ok);
+    cube::clear(&place, true).unwrap();
+    assert!(server.same(), "it may go on");
+    std::fs::rename(server.current(), server.rotated(1, false)).unwrap();
+    cube::clear(&place, true).unwrap();
+    assert!(cube::list(&place).unwrap().is_empty() && path_of(&server, "left").is_empty());
+    assert!(!server.same());
+    // What is kept of many readings is put together, and nothing is left of what it replaces.
+    for _ in 0..40 {
+        server.write_to(server.written);
+        std::fs::File::options().append(true).open(server.rotated(1, false)).unwrap()
+            .write_all(b"2026-11-21 23:59:59 1xUoKp-00002u-1O <= a@example.org H=(c) [198.51.100.4] P=esmtps X=TLS1.3:X:256 S=1\n")
+            .unwrap();
+        assert!(server.same());
+    }
+    assert_eq!(path_of(&server, "left").len(), 1);
+    assert!(path_of(&server, "rows").len() <= 17, "{:?}", path_of(&server, "rows"));
+}
+
+/// A new file may hold nothing but the beginning of a line when a report is made.
+#[test]
+fn a_new_file_without_a_whole_line() {
+    for of in [0, 3, 4, 5] {
+        let mut server = half(of);
+        let end = server.log.text[server.written..].iter().position(|byte| *byte == b'\n');
+        server.write_to(server.written + end.unwrap() + 1);
+        server.turn(Turn::Rotate);
+        for more in [90, 10, 3000] {
+            server.write_to(server.written + more);
+            server.same();
+            server.same();
+        }
+        assert!(server.same(), "{}", server.log.name);
+    }
+}
+
+/// A process may end when rows are written, and the index is not.
+#[test]
+fn what_a_process_that_ended_has_written_changes_nothing() {
+    for of in [0, 5] {
+        let mut server = half(of);
+        server.write_to(usize::MAX);
+        assert!(server.same());
+        let place = server.office.cache();
+        let copies: Vec<(PathBuf, Vec<u8>)> = ["index", "left", "rows"]
+            .iter()
+            .flat_map(|ending| match *ending {
+                "index" => vec![place.folder.join("index")],
+                ending => path_of(&server, ending),
+            })
+            .map(|path| (path.clone(), std::fs::read(path).unwrap()))
+            .collect();
+        server.report(Some(Place { recheck: true, ..place })).unwrap();
+        for (path, bytes) in copies {
+            if !path.exists() || path.ends_with("index") {
+                overwrite(&path, &bytes);
+            }
+        }
+        assert!(server.same(), "{}", server.log.name);
+    }
+}
