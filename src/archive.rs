@@ -24,6 +24,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use self::head::Head;
 use self::sign::{SignError, Signer};
+use crate::clock::limit;
 use crate::store::{self, Content, WriteError};
 
 /// Folder of the bags in the archive.
@@ -182,7 +183,8 @@ fn sig_sha256(head: &Path) -> Result<String, ArchiveError> {
 /// Writes a bag and its head; when this returns both are on the disk.
 ///
 /// # Errors
-/// [`ArchiveError`] when the bag is there already, or the disk is full or fails.
+/// [`ArchiveError`] when the bag is there already, the disk is full or fails, or the time is over
+/// before all files are written; once they are, the head follows whatever the time.
 pub fn seal(
     archive: &Path,
     bag: &Bag,
@@ -230,7 +232,7 @@ pub fn write_bag(archive: &Path, bag: &Bag) -> Result<(PathBuf, String), Archive
     store::create_own_folder(&bags)?;
     let (files, tag_manifest_sha256) = contents(bag);
     let path = bags.join(&bag.name);
-    store::write_folder(&path, &files)?;
+    store::write_folder(&path, &files, &|| limit::check("sealing"))?;
     Ok((path, tag_manifest_sha256))
 }
 

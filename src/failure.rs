@@ -127,6 +127,11 @@ impl From<RunError> for Failure {
                 let hint = "free space there, or give more memory with --memory";
                 failure.hints.push(hint.to_owned());
             }
+            RunError::Passed => {
+                let hint = "give it more with run_timeout = \"12h\" in intransit.toml, 6h where \
+                            nothing is said";
+                failure.hints.push(hint.to_owned());
+            }
             RunError::NoUsableRow { .. } => {
                 failure
                     .hints

@@ -31,6 +31,7 @@ use serde::{Deserialize, Serialize};
 use crate::breakdown::answer::{AnswerError, AnswerRow, Answered};
 use crate::breakdown::sql::{self, PeerScope};
 use crate::breakdown::{Breakdown, CountError, Counts, DayCells, DayPeers, Parts, Scope};
+use crate::clock::limit;
 use crate::ingest::sql::TableColumn;
 use crate::ingest::{self, Asked, FileNote, Identity, IngestError, Origin, Outline};
 use crate::ingest::{Reading, Settings, SourceFile};
@@ -41,6 +42,8 @@ use crate::trace::{Direction, Kind, Names, Unit};
 pub const BUILT: bool = cfg!(feature = "lake");
 /// Longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
+/// Shortest wait for one.
+const SHORTEST: Duration = Duration::from_millis(10);
 
 /// An engine that speaks Spark Connect.
 #[derive(Clone)]
@@ -87,7 +90,9 @@ impl Engine {
         let addresses = (self.host.as_str(), self.port).to_socket_addrs().map_err(away)?;
         let mut last = std::io::Error::from(std::io::ErrorKind::AddrNotAvailable);
         for address in addresses {
-            match TcpStream::connect_timeout(&address, CONNECT.min(self.time_limit)) {
+            // No time at all would be refused as a mistake.
+            let wait = limit::at_most(CONNECT.min(self.time_limit)).max(SHORTEST);
+            match TcpStream::connect_timeout(&address, wait) {
                 Ok(_) => return Ok(()),
                 Err(error) => last = error,
             }

@@ -14,6 +14,7 @@
 //! outbox     message after message to relay or folder, each outcome written down
 //! reproduce  a filed report made again and compared
 //! retention  bags that were kept long enough
+//! time       how long a run may take
 //! status     what the ledger and the schedules say together
 //! trial      a run that may end its process, made in one of its own
 //! daemon     the engine, for ever
@@ -37,6 +38,7 @@ pub mod retention;
 mod secret;
 pub mod settings;
 pub mod status;
+pub mod time;
 mod trial;
 
 use chrono::NaiveDate;
@@ -162,7 +164,7 @@ pub enum RunError {
         /// The name most like it.
         nearest: Option<String>,
     },
-    /// It took longer than it may.
+    /// It took longer than it may, or filing it did.
     #[error("making the report took too long")]
     Passed,
     /// The program is at fault.
@@ -236,7 +238,7 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 pub fn report(request: &Request) -> Result<Outcome, RunError> {
     let made = cached_or_not(request);
     // Whatever stopped then, and whatever it said: it was told to.
-    if limit::passed() { Err(RunError::Passed) } else { made }
+    if limit::passed("report made") { Err(RunError::Passed) } else { made }
 }
 
 fn cached_or_not(request: &Request) -> Result<Outcome, RunError> {
@@ -249,7 +251,7 @@ fn cached_or_not(request: &Request) -> Result<Outcome, RunError> {
     match cached(request, place) {
         Ok(outcome) => Ok(outcome),
         Err(Uncached::Run(error)) => Err(error),
-        Err(Uncached::Cache(_)) if limit::passed() => Err(RunError::Passed),
+        Err(Uncached::Cache(_)) if limit::passed("without the cache") => Err(RunError::Passed),
         Err(Uncached::Cache(trouble)) => {
             let mut outcome = uncached(request)?;
             outcome.notes.push(format!("made without the cache: {}", chain(&trouble)));
@@ -365,7 +367,7 @@ pub fn files(
 ) -> Result<Vec<(String, Vec<u8>)>, RunError> {
     let mut files = Vec::new();
     for format in formats {
-        if limit::passed() {
+        if limit::passed("rendering") {
             return Err(RunError::Passed);
         }
         files.extend(render::render(report, *format, branding)?);

@@ -279,16 +279,22 @@ pub fn sweep(folder: &Path) -> Result<(), WriteError> {
 /// Writes files into a new folder that appears under its name whole or not at all.
 ///
 /// Names may hold folders. Every file, then every folder is flushed before the folder gets
-/// its name; one that is there already is never touched.
+/// its name; one that is there already is never touched. `go_on` is asked before each file and
+/// each block of a copy, and ends the writing where it fails.
 ///
 /// # Errors
-/// [`WriteError`] when the folder is there already, the disk is full, or a right is missing.
-pub fn write_folder(path: &Path, files: &[(String, Content)]) -> Result<(), WriteError> {
+/// [`WriteError`] when the folder is there already, the disk is full, a right is missing, or
+/// `go_on` says no.
+pub fn write_folder(
+    path: &Path,
+    files: &[(String, Content)],
+    go_on: &dyn Fn() -> std::io::Result<()>,
+) -> Result<(), WriteError> {
     let write = || {
         // A name that nobody can guess, and that goes by itself where this fails.
         let unfinished = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(folder_of(path))?;
         rights::give_folder(unfinished.path(), Readers::Owner)?;
-        fill(unfinished.path(), files)?;
+        fill(unfinished.path(), files, go_on)?;
         take_name(unfinished, path)
     };
     write().map_err(|source| WriteError { path: path.to_owned(), source })
@@ -299,9 +305,14 @@ fn beside(path: &Path) -> PathBuf {
     path.with_file_name(format!("{UNFINISHED}{name}"))
 }
 
-fn fill(folder: &Path, files: &[(String, Content)]) -> std::io::Result<()> {
+fn fill(
+    folder: &Path,
+    files: &[(String, Content)],
+    go_on: &dyn Fn() -> std::io::Result<()>,
+) -> std::io::Result<()> {
     let mut folders = std::collections::BTreeSet::from([folder.to_owned()]);
     for (name, content) in files {
+        go_on()?;
         let path = folder.join(name);
         for above in path.ancestors().skip(1).take_while(|above| *above != folder) {
             folders.insert(above.to_owned());
@@ -312,7 +323,7 @@ fn fill(folder: &Path, files: &[(String, Content)]) -> std::io::Result<()> {
         let mut file = File::options().write(true).create_new(true).open(&path)?;
         match content {
             Content::Bytes(bytes) => file.write_all(bytes)?,
-            Content::Copy { from, sha256 } => copy(from, sha256, &mut file)?,
+            Content::Copy { from, sha256 } => copy(from, sha256, &mut file, go_on)?,
         }
         rights::give(&file, Readers::Owner)?;
         file.sync_all()?;
@@ -322,10 +333,16 @@ fn fill(folder: &Path, files: &[(String, Content)]) -> std::io::Result<()> {
 }
 
 /// Copies a file that must still be what it was when it was read.
-fn copy(from: &Path, sha256: &str, to: &mut File) -> std::io::Result<()> {
+fn copy(
+    from: &Path,
+    sha256: &str,
+    to: &mut File,
+    go_on: &dyn Fn() -> std::io::Result<()>,
+) -> std::io::Result<()> {
     let mut from = std::io::BufReader::with_capacity(1 << 16, File::open(from)?);
     let mut hash = Sha256::new();
     loop {
+        go_on()?;
         let block = from.fill_buf()?;
         if block.is_empty() {
             break;
@@ -439,9 +456,9 @@ mod tests {
         let bag = folder.path().join("bag");
         let content = |text: &str| Content::Bytes(text.as_bytes().to_vec());
         let files = [("a.txt".to_owned(), content("a")), ("data/b.txt".to_owned(), content("b"))];
-        write_folder(&bag, &files).unwrap();
+        write_folder(&bag, &files, &|| Ok(())).unwrap();
         assert_eq!(std::fs::read(bag.join("data/b.txt")).unwrap(), b"b");
-        let error = write_folder(&bag, &files).unwrap_err();
+        let error = write_folder(&bag, &files, &|| Ok(())).unwrap_err();
         assert_eq!(error.source.kind(), std::io::ErrorKind::AlreadyExists);
         sweep(folder.path()).unwrap();
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing unfinished");

@@ -99,7 +99,7 @@ pub(super) fn settle(rows: &dyn InParts, rules: &Rules<'_>) -> Result<Settled, C
             if index >= 1 << bits {
                 break;
             }
-            if limit::passed() {
+            if limit::passed("settling") {
                 return Err(CountError::Passed(limit::Passed));
             }
             rows.read(Part::new(index, bits), desk.fresh())?;

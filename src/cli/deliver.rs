@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -188,7 +189,7 @@ fn test(args: &TestArgs, clock: Clock) -> Result<Done, Failure> {
         let home = crate::config::Home::find(args.home.config.as_deref())?;
         let (config, file) = (&home.config, home.file_name());
         let branding = branding::read(&home, &config.branding, &file)?;
-        (Post::of(&home, &config.mail, &file)?, Arc::new(branding))
+        (Post::of(&home, &config.mail, &file, Duration::MAX)?, Arc::new(branding))
     };
     match post.test(&args.address, branding.accent, clock.now())? {
         Ok(receipt) => {

@@ -22,6 +22,7 @@ use crate::run::filing::{self, Circumstances};
 use crate::run::plan;
 use crate::run::prepare::{self, Prepared};
 use crate::run::settings::{self, Sources, one_of};
+use crate::run::time;
 use crate::run::{self, Outcome, Request, RunError};
 use crate::store;
 use crate::trace::{Direction, Kind};
@@ -157,13 +158,17 @@ pub(super) fn run(args: &Args, clock: Clock) -> Result<Done, Failure> {
         say(&format!("note: {note}"));
     }
     let looks = (formats.as_slice(), &branding);
-    let outcome = if args.archive {
-        filed(args, &home, &configs, &request, looks, clock)?
-    } else {
-        run::report(&request)?
-    };
-    tell(&outcome);
-    write(args, &outcome.report, looks)?;
+    let longest = time::longest(&time::run_timeout(&home.config, &home.file_name())?);
+    let outcome = time::within("the report", longest, || {
+        let outcome = if args.archive {
+            filed(args, &home, &configs, &request, looks, clock)?
+        } else {
+            run::report(&request)?
+        };
+        tell(&outcome);
+        write(args, &outcome.report, looks)?;
+        Ok::<_, Failure>(outcome)
+    })?;
     let worst = outcome.report.periods.iter().flat_map(|period| &period.insights);
     let worst = worst.map(|insight| insight.severity).max();
     Ok(match args.fail_on {

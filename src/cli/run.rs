@@ -16,6 +16,7 @@ use crate::render;
 use crate::run::engine::{self, Engine, EngineError, Ran};
 use crate::run::plan::Plan;
 use crate::run::prepare::{self, Beside, Prepared};
+use crate::run::time;
 use crate::schedule;
 use crate::store;
 
@@ -82,8 +83,9 @@ pub(super) fn run(args: &Args, clock: Clock) -> Result<Done, Failure> {
     };
     if args.trial {
         end_with_standard_input();
-        let files = prepared(&installation, &plan, wanted, nominal, args.revise, clock)?;
-        drop(files);
+        let what = wanted.key.to_string();
+        let files = || prepared(&installation, &plan, wanted, nominal, args.revise, clock);
+        drop(time::within(&what, plan.longest(), files)?);
         return Ok(Done::Well);
     }
     if args.dry_run {
@@ -255,8 +257,9 @@ fn dry_run(
     nominal: NaiveDateTime,
     clock: Clock,
 ) -> Result<Done, Failure> {
-    let (key, prepared, letters) =
-        prepared(installation, plan, wanted, nominal, args.revise, clock)?;
+    let what = wanted.key.to_string();
+    let work = || prepared(installation, plan, wanted, nominal, args.revise, clock);
+    let (key, prepared, letters) = time::within(&what, plan.longest(), work)?;
     let name = format!("dry-run-{}-{}", key.schedule, key.nominal.replace(':', ""));
     let folder = args.out.clone().unwrap_or_else(|| Path::new(".").join(name));
     let mut files: Vec<(PathBuf, &[u8])> = Vec::new();

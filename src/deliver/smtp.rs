@@ -38,6 +38,7 @@ pub use self::auth::Auth;
 use self::envelope::Offers;
 use self::wire::{Answer, Wire, WireError};
 use super::outcome::{Outcome, Phase, Receipt, RelayFailure, Reply};
+use crate::clock::limit;
 
 /// How much of the content is sent under one deadline, in bytes.
 const BLOCK_BYTES: usize = 64 * 1024;
@@ -45,6 +46,9 @@ const BLOCK_BYTES: usize = 64 * 1024;
 const WHOLE_BODY: Duration = Duration::from_hours(1);
 /// The longest wait for what is only courtesy: QUIT, RSET, a word after a broken connection.
 const COURTESY: Duration = Duration::from_secs(10);
+
+/// The shortest wait: with no time at all the system takes none for a limit.
+const SHORTEST: Duration = Duration::from_millis(10);
 
 /// How the connection to the relay is secured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,13 +98,21 @@ impl fmt::Debug for Relay {
 impl Relay {
     /// How long one wait may take in a phase (RFC 5321 section 4.5.3.2).
     fn wait(&self, phase: Phase) -> Duration {
-        self.capped(match phase {
+        self.wait_with(phase, limit::left())
+    }
+
+    /// The same where so much time is left for all mail.
+    fn wait_with(&self, phase: Phase, left: Option<Duration>) -> Duration {
+        let wait = self.capped(match phase {
             Phase::Connect => Duration::from_secs(30),
             Phase::Data => Duration::from_mins(2),
             Phase::Body => Duration::from_mins(3),
             Phase::FinalDot => Duration::from_mins(10),
             _ => Duration::from_mins(5),
-        })
+        });
+        // To hang up after the final dot would make a message arrive twice.
+        let left = left.filter(|_| phase != Phase::FinalDot);
+        left.map_or(wait, |left| left.min(wait).max(SHORTEST))
     }
 
     fn capped(&self, wait: Duration) -> Duration {
@@ -634,5 +646,10 @@ mod tests {
         relay.longest_wait = Some(Duration::from_secs(150));
         assert_eq!(relay.wait(Phase::Data).as_secs(), 120);
         assert_eq!(relay.wait(Phase::FinalDot).as_secs(), 150);
+        // What is left of the time for all mail cuts every wait but the one that decides.
+        let left = |seconds| Some(Duration::from_secs(seconds));
+        assert_eq!(relay.wait_with(Phase::Data, left(7)).as_secs(), 7);
+        assert_eq!(relay.wait_with(Phase::Data, left(0)), SHORTEST);
+        assert_eq!(relay.wait_with(Phase::FinalDot, left(0)).as_secs(), 150);
     }
 }

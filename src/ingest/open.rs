@@ -240,7 +240,7 @@ struct AtMost<R> {
 
 impl<R: Read> Read for AtMost<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        limit::check()?;
+        limit::check("unpacking")?;
         let length = self.inner.read(buffer)?;
         match self.left.checked_sub(u64::try_from(length).unwrap_or(u64::MAX)) {
             Some(left) => self.left = left,

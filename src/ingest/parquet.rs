@@ -109,7 +109,7 @@ fn each_frame(
     let rows = rows(input)?;
     let mut start = 0;
     while start < rows {
-        limit::check().map_err(|source| open::corrupt(input, source))?;
+        limit::check("reading Parquet").map_err(|source| open::corrupt(input, source))?;
         let frame = ParquetReader::new(open::open(input)?)
             .with_columns(used.map(<[String]>::to_vec))
             .with_slice(Some((start, SLICE)))

@@ -133,7 +133,7 @@ impl Read for Pipe {
         }
         let begun = Instant::now();
         loop {
-            limit::check()?;
+            limit::check("waiting for a pipe")?;
             match self.parts.recv_timeout(SLICE.min(self.patience)) {
                 Ok(part) => {
                     self.part = std::io::Cursor::new(part?);

@@ -15,6 +15,7 @@ use spark_connect::{DataType, SparkError, SparkSession};
 
 use super::{Engine, LakeError};
 use crate::breakdown::answer::AnswerRow;
+use crate::clock::limit;
 use crate::ingest::sql::{ColumnType, TableColumn};
 
 /// Longest wait for the first word of an engine; a cold one makes a session first.
@@ -117,7 +118,7 @@ impl Drop for Session<'_> {
     }
 }
 
-/// What `work` gives, if it does so in time. A defect in it is ours, wherever it shows.
+/// What `work` gives, if it does so in time, and within that of the whole report. A defect in it is ours, wherever it shows.
 fn within<T: Send + 'static>(
     longest: Duration,
     work: impl FnOnce() -> T + Send + 'static,
@@ -127,7 +128,7 @@ fn within<T: Send + 'static>(
         // Nobody may be left to take it.
         drop(sender.send(work()));
     });
-    match receiver.recv_timeout(longest) {
+    match receiver.recv_timeout(limit::at_most(longest)) {
         Ok(value) => Some(value),
         Err(RecvTimeoutError::Timeout) => None,
         Err(RecvTimeoutError::Disconnected) => match worker.join() {

@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
@@ -18,7 +19,7 @@ use super::plan::Plan;
 use super::post::Post;
 use super::prepare::{self, Beside, Prepared};
 use super::trial::{self, Trial};
-use super::{RunError, chain, changes};
+use super::{RunError, chain, changes, time};
 use crate::archive::sign::Signer;
 use crate::archive::{self, ArchiveError, Place, Sealed};
 use crate::clock::{Clock, limit};
@@ -37,8 +38,6 @@ use crate::store;
 const LOOK_AGAIN: TimeDelta = TimeDelta::minutes(15);
 /// Waits in minutes before a run that failed for want of the machine is tried again.
 const WAITS: [i64; 4] = [1, 5, 15, 60];
-/// Exit code of a process that cannot stop a report: that of other defects.
-const STUCK: i32 = 5;
 /// Earlier runs of which a mail may speak.
 const EARLIER: usize = 8;
 
@@ -114,6 +113,8 @@ pub struct Engine {
     ledger: Ledger,
     clock: Clock,
     trial: Trial,
+    /// How long it may take to file what no schedule made.
+    longest: Duration,
     /// When something last moved, for whoever watches.
     beat: Arc<AtomicU64>,
 }
@@ -131,18 +132,19 @@ impl Engine {
         who: &str,
         clock: Clock,
     ) -> Result<Self, EngineError> {
+        let longest = time::longest(&time::run_timeout(&home.config, &home.file_name())?);
         let lock = Lock::take(state, who)?;
         let ledger = Ledger::open(lock)?;
-        let posts = posts(home, &plans);
+        let posts = posts(home, &plans, longest);
         let trial = Trial { config: home.file.clone(), clock };
-        let mut engine = Self { plans, posts, ledger, clock, trial, beat: Arc::default() };
+        let mut engine = Self { plans, posts, ledger, clock, trial, longest, beat: Arc::default() };
         engine.recover()?;
         Ok(engine)
     }
 
     /// Puts other plans in the place of these, as after a change of settings.
     pub fn reload(&mut self, home: &Home, plans: Vec<Plan>) {
-        self.posts = posts(home, &plans);
+        self.posts = posts(home, &plans, self.longest);
         self.trial.config.clone_from(&home.file);
         self.plans = plans;
     }
@@ -152,7 +154,7 @@ impl Engine {
         &self.ledger
     }
 
-    /// Counts up whenever a run begins or comes to an end.
+    /// Counts up whenever a run begins or comes to an end, and with each message.
     pub fn beat(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.beat)
     }
@@ -258,16 +260,16 @@ impl Engine {
             }
         }
         if !suspects.is_empty() && !stop.load(Ordering::Relaxed) {
-            outbox::deliver(&mut self.ledger, &self.posts, self.clock, None, stop)?;
+            self.hand_over(None, stop)?;
         }
         for plan in suspects {
             self.run_due(plan, stop, &mut pass)?;
         }
         if !stop.load(Ordering::Relaxed) {
-            outbox::deliver(&mut self.ledger, &self.posts, self.clock, None, stop)?;
+            self.hand_over(None, stop)?;
             self.notices()?;
             // A notice made in this pass leaves in this pass.
-            outbox::deliver(&mut self.ledger, &self.posts, self.clock, None, stop)?;
+            self.hand_over(None, stop)?;
         }
         Ok(pass)
     }
@@ -339,10 +341,14 @@ impl Engine {
         stop: &AtomicBool,
     ) -> Result<Ran, EngineError> {
         let ran = self.execute(plan, run)?;
-        outbox::deliver(&mut self.ledger, &self.posts, self.clock, Some(&run.key), stop)?;
+        self.hand_over(Some(&run.key), stop)?;
         self.notices()?;
-        outbox::deliver(&mut self.ledger, &self.posts, self.clock, Some(&run.key), stop)?;
+        self.hand_over(Some(&run.key), stop)?;
         Ok(ran)
+    }
+
+    fn hand_over(&mut self, only: Option<&Key>, stop: &AtomicBool) -> Result<(), LedgerError> {
+        outbox::deliver(&mut self.ledger, &self.posts, self.clock, only, (stop, &self.beat))
     }
 
     /// Hands over what is in the outbox.
@@ -350,8 +356,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError`] when the ledger fails.
     pub fn deliver(&mut self, stop: &AtomicBool) -> Result<(), EngineError> {
-        outbox::deliver(&mut self.ledger, &self.posts, self.clock, None, stop)?;
-        Ok(())
+        Ok(self.hand_over(None, stop)?)
     }
 
     fn execute(&mut self, plan: &Plan, run: &Run) -> Result<Ran, EngineError> {
@@ -369,6 +374,19 @@ impl Engine {
             return self.failed(plan, run, reason, Fault::Internal);
         }
         self.beat.fetch_add(1, Ordering::Relaxed);
+        let what = key.to_string();
+        time::within(&what, plan.longest(), || self.make(plan, run, nominal, started))
+    }
+
+    /// Makes the report and files it, within the time that both may take together.
+    fn make(
+        &mut self,
+        plan: &Plan,
+        run: &Run,
+        nominal: NaiveDateTime,
+        started: DateTime<Utc>,
+    ) -> Result<Ran, EngineError> {
+        let key = &run.key;
         let may_wait = run.trigger == Trigger::Schedule;
         let deadline = plan.wait_for_data.as_ref().filter(|_| may_wait);
         let deadline = deadline.map(|wait| run.due_at + wait.length());
@@ -378,7 +396,8 @@ impl Engine {
             Err(error) => return self.machine_failed(plan, run, &error),
         };
         let archive = archive_report(&self.ledger, plan, key, &place, signer.as_ref())?;
-        let made = match within_time(plan, key, nominal, archive) {
+        let prepare = || prepare::prepare(plan, key, nominal, Some(archive));
+        let made = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(prepare)) {
             Ok(made) => made,
             Err(panic) => {
                 // The process ends, as for any defect, but the next one knows of it: the run
@@ -408,6 +427,10 @@ impl Engine {
             Err(error) => match self.after_failure(key, &plan.evidence)? {
                 Some(sealed) => Ok(Ran::Done { bag: sealed.path }),
                 None => match error {
+                    // Whatever stopped then, and whatever it said: it was told to.
+                    _ if limit::passed("not filed") => {
+                        self.could_not(plan, run, &RunError::Passed, None)
+                    }
                     EngineError::Run(error) if error.is_settings() => {
                         self.could_not(plan, run, &error, None)
                     }
@@ -472,7 +495,7 @@ impl Engine {
             }),
             ..Beside::default()
         };
-        prepare::letters(plan, &run.key, prepared, &rehearsal, started)?;
+        prepare::rehearse(plan, &run.key, prepared, &rehearsal, started)?;
         let circumstances = Circumstances::of(plan, run, started, self.clock);
         let (deliveries, filed) = filing::deliveries(&self.ledger)?;
         let readers = |index: usize| prepared.readers(plan, index);
@@ -499,7 +522,10 @@ impl Engine {
             earlier: earlier(&self.ledger, plan, run.due_at)?,
             filed: Some(filed(&plan.evidence, sealed)),
         };
-        Ok(prepare::letters(plan, &run.key, prepared, &beside, self.clock.now())?)
+        let now = self.clock.now();
+        // What is filed is mailed, however long it took.
+        let letters = || prepare::letters(plan, &run.key, prepared, &beside, now);
+        Ok(limit::in_any_case(letters)?)
     }
 
     fn done(
@@ -544,7 +570,12 @@ impl Engine {
         };
         self.ledger.add_run(&wanted)?;
         self.ledger.begin(&key, now)?;
-        match self.file_run(&key, evidence, build) {
+        let filed = time::within(&key.to_string(), self.longest, || {
+            let filed = self.file_run(&key, evidence, build);
+            let late = limit::passed("not filed by hand");
+            filed.map_err(|error| if late { RunError::Passed.into() } else { error })
+        });
+        match filed {
             Ok(sealed) => Ok(sealed),
             Err(error) => {
                 if let Some(sealed) = self.after_failure(&key, evidence)? {
@@ -702,24 +733,6 @@ impl Engine {
     }
 }
 
-/// Makes a report within the time that it may take; or gives the panic that ended it.
-fn within_time(
-    plan: &Plan,
-    key: &Key,
-    nominal: NaiveDateTime,
-    archive: ArchiveReport,
-) -> std::thread::Result<Result<Prepared, RunError>> {
-    let run = key.to_string();
-    let stuck = move || {
-        tracing::error!(run, "the report does not stop, long after run_timeout: the process ends");
-        #[allow(clippy::exit, reason = "no thread can be ended but with all others")]
-        std::process::exit(STUCK);
-    };
-    let prepare = || prepare::prepare(plan, key, nominal, Some(archive));
-    let prepare = std::panic::AssertUnwindSafe(prepare);
-    limit::within(plan.longest(), stuck, || std::panic::catch_unwind(prepare))
-}
-
 /// The letters that tell those of `[notify]`.
 fn notices(
     plan: &Plan,
@@ -831,11 +844,11 @@ fn undelivered(ledger: &Ledger, key: &Key) -> Result<Vec<Message>, LedgerError> 
 }
 
 /// The posts of the plans, and the installation's own for schedules that are gone.
-fn posts(home: &Home, plans: &[Plan]) -> Posts {
+fn posts(home: &Home, plans: &[Plan], longest: Duration) -> Posts {
     let mut posts: Posts =
         plans.iter().map(|plan| (Some(plan.name.clone()), plan.post.clone())).collect();
     // Where the installation has no usable [mail] of its own, each schedule has one.
-    if let Ok(own) = Post::of(home, &home.config.mail, &home.file_name()) {
+    if let Ok(own) = Post::of(home, &home.config.mail, &home.file_name(), longest) {
         posts.insert(None, own);
     }
     posts

@@ -14,12 +14,14 @@
 //! week has given up nothing.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::post::{Post, Way};
-use crate::clock::Clock;
+use super::time;
+use crate::clock::{Clock, limit};
 use crate::config::OnDoubt;
 use crate::deliver::folder;
 use crate::deliver::outcome::{Outcome, Phase, Receipt, RelayFailure};
@@ -35,6 +37,9 @@ const PERSON_WAIT: TimeDelta = TimeDelta::hours(1);
 const DOUBT_WAIT: TimeDelta = TimeDelta::minutes(5);
 /// When a message is given up.
 const EXPIRES: TimeDelta = TimeDelta::days(5);
+/// Shortest time in which a relay gets its mail in one look, however short `run_timeout` is: a
+/// slow relay may take most of it until it asks for the first message (RFC 5321 section 4.5.3.2).
+const SHORTEST: Duration = Duration::from_hours(1);
 
 /// Which post a schedule's mail goes by; `None` is for schedules that are gone.
 pub type Posts = BTreeMap<Option<String>, Post>;
@@ -63,7 +68,8 @@ pub fn recover(ledger: &Ledger, posts: &Posts, now: DateTime<Utc>) -> Result<(),
     Ok(())
 }
 
-/// Hands over what is due, of all runs or of one. `stop` ends it after the current message.
+/// Hands over what is due, of all runs or of one. `stop` ends it after the current message,
+/// `beat` counts messages. Each relay has its time; what is then left waits for the next look.
 ///
 /// # Errors
 /// [`LedgerError`] when the ledger fails.
@@ -72,7 +78,7 @@ pub fn deliver(
     posts: &Posts,
     clock: Clock,
     only: Option<&Key>,
-    stop: &AtomicBool,
+    (stop, beat): (&AtomicBool, &AtomicU64),
 ) -> Result<(), LedgerError> {
     let mut by_relay: BTreeMap<String, (&Post, Vec<Message>)> = BTreeMap::new();
     for message in ledger.ready(clock.now())? {
@@ -86,7 +92,10 @@ pub fn deliver(
         if ledger.parked(&name)?.is_some_and(|parked| parked.until > clock.now()) {
             continue;
         }
-        Round { ledger, post, clock, name: &name, session: None }.run(messages, stop)?;
+        let longest = messages.iter().filter_map(|message| post_of(posts, &message.key));
+        let longest = longest.map(|post| post.longest).max().unwrap_or_default().max(SHORTEST);
+        let round = Round { ledger, post, clock, name: &name, session: None };
+        time::within(&name, longest, || round.run(messages, stop, beat))?;
     }
     Ok(())
 }
@@ -105,10 +114,20 @@ struct Round<'a> {
 }
 
 impl Round<'_> {
-    fn run(mut self, messages: Vec<Message>, stop: &AtomicBool) -> Result<(), LedgerError> {
+    fn run(
+        mut self,
+        messages: Vec<Message>,
+        stop: &AtomicBool,
+        beat: &AtomicU64,
+    ) -> Result<(), LedgerError> {
         let mut messages = messages.into_iter();
         while let Some(mut message) = messages.next() {
+            beat.fetch_add(1, Ordering::Relaxed);
             if stop.load(Ordering::Relaxed) {
+                break;
+            }
+            if limit::passed("mail") {
+                self.next_look(std::iter::once(message).chain(messages))?;
                 break;
             }
             // At most twice: whole, and without attachments.
@@ -128,6 +147,22 @@ impl Round<'_> {
         if let Some(session) = self.session {
             session.close();
         }
+        Ok(())
+    }
+
+    /// Leaves messages for which there was no time as they are, and says so.
+    fn next_look(&self, messages: impl Iterator<Item = Message>) -> Result<(), LedgerError> {
+        let (now, why) = (self.clock.now(), "no time was left: it goes out at the next look");
+        let mut count = 0_u64;
+        for message in messages {
+            let id = &message.message_id;
+            self.ledger.put(id, message.state, Some(now), Some(why), message.doubts)?;
+            count += 1;
+        }
+        tracing::warn!(
+            relay = self.name,
+            "run_timeout is over: {count} message(s) wait for the next look"
+        );
         Ok(())
     }
 

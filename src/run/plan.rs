@@ -10,7 +10,7 @@ use chrono_tz::Tz;
 use super::evidence::Evidence;
 use super::post::Post;
 use super::settings::Sources;
-use super::{Request, branding, settings};
+use super::{Request, branding, settings, time};
 use crate::config::{Config, ConfigError, Home, Missed, RecipientConfig, ScheduleSettings, Span};
 use crate::cube::Place;
 use crate::deliver::message;
@@ -22,9 +22,6 @@ use crate::trace::Unit;
 
 /// How far back missed occurrences are made up for where nothing is said.
 const MISSED_WINDOW: TimeDelta = TimeDelta::days(35);
-
-/// How long making a report may take where nothing is said.
-const RUN_TIMEOUT_HOURS: i64 = 6;
 
 /// Runs that no schedule made have these names in the place of a schedule's.
 pub const RESERVED: [&str; 2] = ["on-demand", "closing"];
@@ -48,7 +45,7 @@ pub struct Plan {
     pub missed_window: TimeDelta,
     /// How long to wait for traces.
     pub wait_for_data: Option<Span>,
-    /// How long making a report may take.
+    /// How long a run may take.
     pub run_timeout: Span,
     /// Whether it rests.
     pub paused: bool,
@@ -108,9 +105,9 @@ impl Plan {
         }
     }
 
-    /// How long making a report may take.
+    /// How long a run may take.
     pub fn longest(&self) -> Duration {
-        self.run_timeout.length().to_std().unwrap_or(Duration::MAX)
+        time::longest(&self.run_timeout)
     }
 }
 
@@ -127,13 +124,14 @@ fn build(home: &Home, schedule: &ScheduleSettings, checks: &mut Checks) -> Optio
     let branding = checks.take(branding(home, schedule));
     let recipients = checks.take(recipients(&config.recipient, language.as_deref(), file));
     let notify = checks.take(addresses(config.notify.address.list(), file));
-    let post = checks.take(Post::of(home, &config.mail, file));
+    let run_timeout = checks.take(time::run_timeout(config, file));
+    let longest = run_timeout.as_ref().map(time::longest).unwrap_or_default();
+    let post = checks.take(Post::of(home, &config.mail, file, longest));
     let evidence = checks.take(Evidence::of(home, &config.archive, file));
     if RESERVED.contains(&schedule.name.as_str()) {
         let hint = "name the file otherwise";
         checks.faults.push(ConfigError::value(file, "name", "is taken", hint));
     }
-    let run_timeout = checks.take(run_timeout(config, file));
     let wait = config.wait_for_data.clone().or_else(|| config.mail.wait_for_data.clone());
     let (zone, sources) = (zone?, sources?);
     Some(Plan {
@@ -203,15 +201,6 @@ fn pattern(text: Option<&str>, file: &Path) -> Result<Pattern, ConfigError> {
     text.parse().map_err(|error: crate::schedule::PatternError| {
         ConfigError::value(file, "cron", format!("`{text}`: {error}"), hint)
     })
-}
-
-fn run_timeout(config: &Config, file: &Path) -> Result<Span, ConfigError> {
-    let timeout = config.run_timeout.clone().unwrap_or_else(|| Span::hours(RUN_TIMEOUT_HOURS));
-    if timeout.length() < TimeDelta::seconds(1) {
-        let hint = "write a length of time such as run_timeout = \"6h\"";
-        return Err(ConfigError::value(file, "run_timeout", "is no time at all", hint));
-    }
-    Ok(timeout)
 }
 
 fn zone(text: Option<&str>, file: &Path) -> Result<Tz, ConfigError> {

@@ -33,6 +33,8 @@ pub struct Post {
     pub on_doubt: OnDoubt,
     /// Largest message in bytes, as it travels.
     pub max_bytes: usize,
+    /// How long handing over may take in one look.
+    pub longest: Duration,
 }
 
 /// The way out.
@@ -59,11 +61,16 @@ pub struct RelaySettings {
 }
 
 impl Post {
-    /// Checks `[mail]`.
+    /// Checks `[mail]`; `longest` is how long handing over may take in one look.
     ///
     /// # Errors
     /// [`ConfigError::Value`] naming file and key.
-    pub fn of(home: &Home, mail: &MailConfig, file: &Path) -> Result<Self, ConfigError> {
+    pub fn of(
+        home: &Home,
+        mail: &MailConfig,
+        file: &Path,
+        longest: Duration,
+    ) -> Result<Self, ConfigError> {
         let way = match mail.transport {
             Transport::Folder => Way::Folder(home.path(&mail.folder)),
             Transport::Smtp => Way::Smtp(Box::new(relay(home, mail, file)?)),
@@ -86,7 +93,7 @@ impl Post {
         }
         let max_bytes = usize::try_from(mail.max_megabytes).unwrap_or(usize::MAX);
         let max_bytes = max_bytes.saturating_mul(1_000_000);
-        Ok(Self { way, from, sender, on_doubt: mail.on_doubt, max_bytes })
+        Ok(Self { way, from, sender, on_doubt: mail.on_doubt, max_bytes, longest })
     }
 
     /// A name for the relay that changes when its settings do: what is parked is this.

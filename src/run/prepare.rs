@@ -9,6 +9,7 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use super::filing::{BRANDING, RECORD, Record};
 use super::plan::{Addressee, Plan};
 use super::{RunError, files, report};
+use crate::clock::limit;
 use crate::deliver::message::{self, Letter};
 use crate::ingest::Reading;
 use crate::ledger::{Key, NewMessage, Purpose};
@@ -233,6 +234,27 @@ pub fn letters(
     now: DateTime<Utc>,
 ) -> Result<Vec<NewMessage>, RunError> {
     plan.recipients.iter().map(|reader| letter(plan, key, prepared, beside, now, reader)).collect()
+}
+
+/// Writes the letters of a run that is not filed yet and keeps none: what is wrong with them is
+/// found before anything is kept. Unlike those of a filed run they have to be written in time.
+///
+/// # Errors
+/// As [`letters`], and [`RunError::Passed`].
+pub fn rehearse(
+    plan: &Plan,
+    key: &Key,
+    prepared: &Prepared,
+    beside: &Beside,
+    now: DateTime<Utc>,
+) -> Result<(), RunError> {
+    for reader in &plan.recipients {
+        if limit::passed("letters") {
+            return Err(RunError::Passed);
+        }
+        letter(plan, key, prepared, beside, now, reader)?;
+    }
+    Ok(())
 }
 
 /// What a reader is told of earlier reports: who sees some connectors only is not told whom

@@ -148,3 +148,150 @@ fn a_run_that_meets_a_defect_waits_and_is_given_up() {
     office.ends(0, "2026-11-16T11:26:00Z", &["tick"]);
     assert!(told(&office).contains("the program found a defect in itself"), "{}", told(&office));
 }
+
+/// Every place of the source that asks whether the time is over.
+fn places() -> Vec<String> {
+    let mut found = std::collections::BTreeSet::new();
+    let mut folders = vec![std::path::PathBuf::from("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let code = std::fs::read_to_string(&path).unwrap();
+            for asked in ["limit::passed(\"", "limit::check(\""] {
+                let places = code.split(asked).skip(1).filter_map(|rest| rest.split('"').next());
+                found.extend(places.map(str::to_owned));
+            }
+        }
+    }
+    found.into_iter().collect()
+}
+
+/// What an office has whose run stops at each of the places, or where none reaches the place.
+#[test]
+fn a_run_whose_time_is_over_anywhere_is_failed_or_done_and_nothing_between() {
+    let copies = "[archive]\ninputs = \"copy\"\n";
+    let mut stopped = Vec::new();
+    for place in places() {
+        let office = Office::with(&format!("{WEEKLY}\n{copies}{NOTIFY}"));
+        office.ends(0, FIRST, &["tick"]);
+        let output = office.command(DUE, &["tick"]).env("INTRANSIT_LATE_AT", &place).output();
+        let output = output.unwrap();
+        let said = text(&output.stderr);
+        let state = states(&office).concat();
+        let left = |folder: &str| {
+            let all = walkdir(&office.path(folder));
+            all.into_iter().filter(|name| name.contains(".tmp-")).collect::<Vec<_>>()
+        };
+        assert_eq!([left("evidence"), left("outbox"), left("state")].concat(), [""; 0], "{place}");
+        match output.status.code() {
+            Some(5) => {
+                assert_eq!(state, "weekly failed", "{place}: {said}");
+                let why = "run_timeout = \"6h\": making the report took too long";
+                assert!(said.contains(why) && told(&office).contains(why), "{place}: {said}");
+                assert_eq!(office.bags(), [""; 0], "{place}");
+                stopped.push(place);
+            }
+            code => {
+                // What was no time for is mail: a test of its own.
+                let expected = if place == "mail" { Some(4) } else { Some(0) };
+                assert_eq!((code, state.as_str()), (expected, "weekly done"), "{place}: {said}");
+                assert_eq!(office.bags().len(), 1, "{place}");
+                continue;
+            }
+        }
+        // It is made when somebody asks for it, whole.
+        office.ends(0, "2026-11-16T12:00:00Z", &["run", "weekly"]);
+        assert_eq!(office.mail_to("auditor@contoso.example").len(), 1);
+        office.ends(0, "2026-11-16T12:00:00Z", &["archive", "verify"]);
+    }
+    // What only other sources or a broken cache reach is not among them.
+    let expected = ["letters", "reading", "rendering", "report made", "sealing", "settling"];
+    assert_eq!(stopped, expected);
+}
+
+fn walkdir(folder: &std::path::Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths
+        .flat_map(|path| {
+            let mut names = walkdir(&path);
+            names.push(path.display().to_string());
+            names
+        })
+        .collect()
+}
+
+/// `intransit report`, filed or not, and a dry run: nothing is written, and it is said what to do.
+#[test]
+fn a_report_on_demand_whose_time_is_over_is_none() {
+    let commands: [&[&str]; 3] = [
+        &["report", "--out", "out"],
+        &["report", "--archive", "--out", "out"],
+        &["run", "weekly", "--dry-run", "--out", "out"],
+    ];
+    for place in ["reading", "settling", "rendering", "sealing"] {
+        for args in commands {
+            let office = two("");
+            let home = std::fs::read_to_string(office.path("intransit.toml")).unwrap();
+            let home = format!("{home}\n[[source]]\npath = \"traces/*.csv\"\n");
+            office.folder.add("intransit.toml", home);
+            let output = office.command(DUE, args).env("INTRANSIT_LATE_AT", place).output();
+            let output = output.unwrap();
+            let said = text(&output.stderr);
+            if place == "sealing" && args[1] != "--archive" {
+                assert!(output.status.success(), "nothing is sealed: {said}");
+                continue;
+            }
+            assert_eq!(output.status.code(), Some(5), "{place} {args:?}: {said}");
+            let told = ["error: making the report took too long", "run_timeout = \"12h\""];
+            assert!(told.iter().all(|told| said.contains(told)), "{place} {args:?}: {said}");
+            assert!(!office.path("out").exists() && office.bags().is_empty(), "{place} {args:?}");
+            if args[1] == "--archive" {
+                // Recorded, and the next one is filed.
+                assert_eq!(states(&office), ["on-demand failed"]);
+                office.ends(0, "2026-11-16T10:00:01Z", args);
+                assert_eq!(office.bags().len(), 1);
+                office.ends(0, DUE, &["archive", "verify"]);
+            }
+        }
+    }
+}
+
+/// A report on demand obeys the settings; a pipe into which nobody writes takes too long.
+#[test]
+fn a_report_on_demand_has_the_time_of_the_settings() {
+    let office = two("");
+    assert!(Command::new("mkfifo").arg(office.path("pipe")).status().unwrap().success());
+    let home = std::fs::read_to_string(office.path("intransit.toml")).unwrap();
+    office.folder.add("intransit.toml", format!("run_timeout = \"1s\"\n{home}"));
+    let said = office.ends(5, DUE, &["report", "pipe"]);
+    assert!(said.contains("error: making the report took too long"), "{said}");
+    office.folder.add("intransit.toml", format!("run_timeout = \"0s\"\n{home}"));
+    let said = office.ends(2, DUE, &["report", "pipe"]);
+    assert!(said.contains("`run_timeout`: is no time at all"), "{said}");
+}
+
+/// Mail for which no time is left goes out at the next look, none lost and none twice.
+#[test]
+fn mail_whose_time_is_over_waits_for_the_next_look() {
+    let office = two("");
+    let late = |now: &str, args: &[&str]| {
+        let output = office.command(now, args).env("INTRANSIT_LATE_AT", "mail").output().unwrap();
+        (output.status.code(), text(&output.stderr))
+    };
+    let (code, said) = late(DUE, &["run", "weekly"]);
+    assert_eq!(code, Some(4), "{said}");
+    let why = "auditor@contoso.example: queued: no time was left: it goes out at the next look";
+    assert!(said.contains(why), "{said}");
+    assert!(said.contains("run_timeout is over: 2 message(s) wait for the next look"), "{said}");
+    assert_eq!(office.mails().len(), 0);
+    assert_eq!(office.bags().len(), 1, "the report is filed all the same");
+    office.ends(0, DUE, &["tick"]);
+    assert_eq!(office.mails().len(), 4, "two of each schedule");
+    office.ends(0, DUE, &["tick"]);
+    assert_eq!(office.mails().len(), 4);
+}

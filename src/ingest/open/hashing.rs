@@ -91,7 +91,7 @@ impl<R: Read> Hashing<R> {
 
 impl<R: Read> Read for Hashing<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        limit::check()?;
+        limit::check("reading")?;
         let length = self.inner.read(buffer)?;
         let read = buffer.get(..length).unwrap_or_default();
         match &mut self.hasher {
