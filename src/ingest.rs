@@ -322,7 +322,7 @@ pub fn read_unknown(
         files.push(file);
     }
     if names.is_full() {
-        return Err(IngestError::TooManyNames);
+        return Err(IngestError::TooManyNames { most: names.most() });
     }
     if totals.load(Ordering::Relaxed) > job::MOST_TOTALS || aggregates.len() > job::MOST_TOTALS {
         return Err(IngestError::TooManyTotals);

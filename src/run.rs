@@ -108,6 +108,11 @@ impl Request {
         let folder = folder.filter(|folder| folder.is_dir());
         Room::of(self.memory, folder.unwrap_or_else(std::env::temp_dir))
     }
+
+    /// No name yet.
+    fn names(&self) -> Names {
+        Names::at_most(self.memory.for_names(), self.memory.for_name_bytes())
+    }
 }
 
 /// A report and what was learned while making it.
@@ -283,7 +288,7 @@ impl From<RunError> for Uncached {
 }
 
 fn uncached(request: &Request) -> Result<Outcome, RunError> {
-    let names = Names::new();
+    let names = request.names();
     let collector = Collector::new(request.room());
     let reading =
         ingest::read(&request.sources, request.skip_bad_files, request.unit, &names, &|block| {
@@ -299,7 +304,7 @@ fn uncached(request: &Request) -> Result<Outcome, RunError> {
 /// As [`uncached`], without reading what is known.
 fn cached(request: &Request, place: &Place) -> Result<Outcome, Uncached> {
     let Request { sources, unit, zone, .. } = request;
-    let names = Names::new();
+    let names = request.names();
     let cubes = Cubes::open(place, *zone, request.memory)?;
     let collector = Collector::new(request.room());
     let sink = |block| collector.push(&block);

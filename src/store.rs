@@ -80,6 +80,17 @@ pub fn may_end(place: &str) {
     may_panic(place);
 }
 
+/// A bound that no test reaches in a reasonable time, or the lower one that a test asks for.
+/// Nothing in release builds.
+pub fn lowered(variable: &str, bound: usize) -> usize {
+    #[cfg(debug_assertions)]
+    if let Some(lower) = std::env::var(variable).ok().and_then(|lower| lower.parse().ok()) {
+        return bound.min(lower);
+    }
+    let _ = variable;
+    bound
+}
+
 /// A [`step`] at which the disk may fail, too: a test lets each of them fail in turn,
 /// `INTRANSIT_FAIL_AT=7` the seventh.
 fn io_step(name: &str) -> std::io::Result<()> {

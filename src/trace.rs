@@ -424,32 +424,45 @@ pub struct Names {
     bytes: Arc<AtomicUsize>,
     /// A name was refused.
     full: Arc<AtomicBool>,
+    /// Most names, and most bytes of all together.
+    most: (usize, usize),
 }
 
-/// Most names of connectors, remote domains and ciphers in one reading. With what is counted of it
-/// each takes a few hundred bytes.
-pub const MOST_NAMES: usize = 8_000_000;
+/// Most names of connectors, remote domains and ciphers in one reading, whatever the memory.
+const MOST_NAMES: usize = 8_000_000;
 /// Most bytes of all names together: 512 MiB.
 const MOST_NAME_BYTES: usize = 512 << 20;
 
 impl Names {
-    /// An empty set of names.
+    /// An empty set of as many names as are ever held.
     pub fn new() -> Self {
+        Self::at_most(MOST_NAMES, MOST_NAME_BYTES)
+    }
+
+    /// An empty set of so many names at most, and so many bytes of them.
+    pub fn at_most(names: usize, bytes: usize) -> Self {
         let categories =
             Categories::random(PlSmallStr::from_static("intransit"), CategoricalPhysical::U32);
-        Self { mapping: categories.mapping(), bytes: Arc::default(), full: Arc::default() }
+        let most = (names.min(MOST_NAMES), bytes.min(MOST_NAME_BYTES));
+        Self { mapping: categories.mapping(), bytes: Arc::default(), full: Arc::default(), most }
+    }
+
+    /// Most names that it holds.
+    pub fn most(&self) -> usize {
+        self.most.0
     }
 
     /// The code of a name, giving it one where it is new.
     ///
     /// # Errors
-    /// When there are more than [`MOST_NAMES`], or they are too long together; from then on the names [are full](Self::is_full).
+    /// When there are more than it may hold, or they are too long together; from then on the
+    /// names [are full](Self::is_full).
     pub fn code(&self, name: &str) -> PolarsResult<u32> {
         if let Some(code) = self.known(name) {
             return Ok(code);
         }
         let bytes = self.bytes.fetch_add(name.len(), Ordering::Relaxed);
-        if self.len() < MOST_NAMES && bytes < MOST_NAME_BYTES {
+        if self.len() < self.most.0 && bytes < self.most.1 {
             return self.mapping.insert_cat(name);
         }
         self.full.store(true, Ordering::Relaxed);

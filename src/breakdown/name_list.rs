@@ -1,12 +1,9 @@
 //! Names as a file keeps them. Codes of names differ from reading to reading, their places in
 //! the list of a file do not.
 
-use std::collections::BTreeSet;
-
 use polars::prelude::PolarsResult;
 use serde::{Deserialize, Serialize};
 
-use super::name;
 use super::rows::Entry;
 use crate::trace::{NO_NAME, Names};
 
@@ -60,19 +57,24 @@ pub struct FileNames {
 
 impl FileNames {
     pub(super) fn of(codes: impl Iterator<Item = u32>, names: &Names) -> Self {
-        let codes: BTreeSet<u32> = codes.collect();
-        let named = codes.into_iter().filter_map(|code| Some((name(names, code)?, code)));
-        let mut named: Vec<(String, u32)> = named.collect();
-        named.sort();
+        // There may be millions: neither a tree of them is made nor a copy of each.
+        let mut codes: Vec<u32> = codes.collect();
+        codes.sort_unstable();
+        codes.dedup();
+        let named = codes.iter().filter_map(|code| Some((names.name(*code)?, *code)));
+        let mut named: Vec<(&str, u32)> = named.collect();
+        drop(codes);
         let mut own = Self::default();
+        // Before they are sorted by name, the last code is the highest.
+        own.places.resize(named.last().map_or(0, |(_, last)| *last as usize + 1), 0);
+        named.sort_unstable();
+        own.list.text.reserve_exact(named.iter().map(|(name, _)| name.len()).sum());
+        own.list.ends.reserve_exact(named.len());
         for (place, (name, code)) in (1..).zip(named) {
-            own.list.text.push_str(&name);
+            own.list.text.push_str(name);
             own.list.ends.push(u32::try_from(own.list.text.len()).unwrap_or(u32::MAX));
-            let index = code as usize;
-            if own.places.len() <= index {
-                own.places.resize(index + 1, 0);
-            }
-            own.places[index] = place;
+            // There is a place for the last code.
+            own.places[code as usize] = place;
         }
         own
     }
@@ -84,6 +86,11 @@ impl FileNames {
     /// The names.
     pub fn list(&self) -> &NameList {
         &self.list
+    }
+
+    /// The names alone.
+    pub(super) fn into_list(self) -> NameList {
+        self.list
     }
 }
 

@@ -143,7 +143,7 @@ impl FileSeen {
             };
             seen.facts = of_file.iter().map(fact).collect();
             seen.facts.sort();
-            seen.connectors = own.list().clone();
+            seen.connectors = own.into_list();
         }
         files
     }
@@ -232,14 +232,14 @@ fn of_class(class: u8) -> Option<(Direction, Tls)> {
 impl DayCells {
     fn of(counts: &[settle::Count], names: &Names) -> Self {
         let connectors = FileNames::of(counts.iter().map(|count| count.connector), names);
-        let mut sums: BTreeMap<_, u64> = BTreeMap::new();
-        for count in counts {
+        let key = |count: &settle::Count| {
             let connector = connectors.place(count.connector);
-            let key = (count.day, class(count.direction, count.tls), connector, count.file);
-            *sums.entry(key).or_default() += count.messages;
-        }
+            (count.day, class(count.direction, count.tls), connector, count.file)
+        };
+        let all = counts.iter().map(|count| (key(count), count.messages)).collect();
         let cell = |((day, class, name, file), messages)| (day, class, name, file, messages);
-        Self { connectors: connectors.list().clone(), cells: sums.into_iter().map(cell).collect() }
+        let cells = sums(all).map(cell).collect();
+        Self { connectors: connectors.into_list(), cells }
     }
 }
 
@@ -250,16 +250,23 @@ impl DayPeers {
             let day = i32::try_from(count.period).unwrap_or(i32::MAX);
             (day, class(count.direction, count.tls), domains.place(count.peer))
         };
-        let mut all: Vec<_> = counts.iter().map(|count| (key(count), count.messages)).collect();
-        // There may be millions, a few times each: a tree of them would take longer.
-        all.sort_unstable();
-        let same = all.chunk_by(|a, b| a.0 == b.0);
-        let peers = same.filter_map(|same| {
-            let ((day, class, name), _) = *same.first()?;
-            Some((day, class, name, same.iter().map(|(_, messages)| messages).sum()))
-        });
-        Self { peers: peers.collect(), domains: domains.list().clone() }
+        let all = counts.iter().map(|count| (key(count), count.messages)).collect();
+        let peer = |((day, class, name), messages)| (day, class, name, messages);
+        let peers = sums(all).map(peer).collect();
+        Self { peers, domains: domains.into_list() }
     }
+}
+
+/// The sum of each key, in order. There may be millions, a few times each: a tree of them would
+/// take longer, and more memory.
+fn sums<K: Ord + Copy>(mut all: Vec<(K, u64)>) -> impl Iterator<Item = (K, u64)> {
+    all.sort_unstable();
+    all.dedup_by(|next, held| {
+        let same = next.0 == held.0;
+        held.1 += if same { next.1 } else { 0 };
+        same
+    });
+    all.into_iter()
 }
 
 /// All files of a reading: what they say, and what they were settled to.

@@ -226,8 +226,13 @@ impl Cubes {
         cells: &DayCells,
         peers: &DayPeers,
     ) -> Result<(), Trouble> {
-        let sections = [file::packed(head), file::packed(cells), file::compressed(peers)];
-        Ok(file::write(&self.path(key, CUBE), key, &sections)?)
+        // One after the other: where there are millions of names, each is as large as all else.
+        let section = |index| match index {
+            0 => file::packed(head),
+            1 => file::packed(cells),
+            _ => file::compressed(peers),
+        };
+        file::write_each(&self.path(key, CUBE), key, 3, |index| Ok(section(index)))
     }
 
     /// Puts files together that share messages, and settles them.

@@ -54,7 +54,8 @@ pub(super) fn write(
     let mut made: VecDeque<Result<Vec<u8>, CountError>> = VecDeque::new();
     file::write_each(path, key, 1 + 2 * (1 << bits), |index| {
         if index == 0 {
-            return Ok(file::compressed(&Head { rows, bits, names: names.list().clone() }));
+            // The fields of a `Head`, in their order: the names are not copied.
+            return Ok(file::compressed(&(rows, bits, names.list())));
         }
         if made.is_empty() {
             let next: Vec<Part> = parts.by_ref().take(at_once::wave()).collect();

@@ -10,8 +10,7 @@ use crate::ingest::blocks::MAX_LINE;
 use crate::ingest::open::{MOST_TIMES, UNPACKED_ANYWAY};
 use crate::ingest::tls_rpt::TlsRptError;
 use crate::ingest::zipped::ZipFault;
-use crate::ingest::{columns, files, job, spool};
-use crate::trace::MOST_NAMES;
+use crate::ingest::{columns, job, spool};
 
 /// Why a whole reading could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -36,13 +35,13 @@ pub enum IngestError {
     #[error("`{}` is a device, not a file", path.display())]
     Device { path: PathBuf },
     /// There are more files than can be told apart.
-    #[error("the sources hold more than {} files", files::MOST)]
-    TooManyFiles,
+    #[error("the sources hold more than {most} files")]
+    TooManyFiles { most: usize },
     /// There are more names than are held.
     #[error(
-        "the sources hold more than {MOST_NAMES} names of connectors, remote domains and ciphers, or longer ones than are held"
+        "the sources hold more than {most} names of connectors, remote domains and ciphers, or longer ones than are held"
     )]
-    TooManyNames,
+    TooManyNames { most: usize },
     /// There are more day totals than are held.
     #[error("the sources hold more than {} day totals", job::MOST_TOTALS)]
     TooManyTotals,
@@ -144,10 +143,14 @@ impl IngestError {
             }
             Self::Endless { .. } => Some("write it into a file, and give that"),
             Self::Device { .. } => Some("give `-` for standard input, or a file"),
-            Self::TooManyNames | Self::TooManyTotals => {
+            Self::TooManyNames { .. } => Some(
+                "give it more memory (--memory, `memory` in intransit.toml), or see with \
+                 `intransit inspect` which is no trace of yours",
+            ),
+            Self::TooManyTotals => {
                 Some("give fewer files, or see with `intransit inspect` which is no trace of yours")
             }
-            Self::TooManyFiles => {
+            Self::TooManyFiles { .. } => {
                 Some("name fewer, such as those of the period, or join several in one archive")
             }
             Self::Unpacked { .. } => Some(

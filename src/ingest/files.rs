@@ -38,14 +38,15 @@ impl Input {
 
 /// Most files of a reading. Places of files are kept in 23 bits; a million is where listing them
 /// takes more memory than counting their rows.
-pub(super) const MOST: usize = 1_000_000;
+const MOST: usize = 1_000_000;
 
 /// Says that there may be so many files.
 ///
 /// # Errors
 /// [`IngestError::TooManyFiles`].
 pub(super) fn check_number(files: usize) -> Result<(), IngestError> {
-    if files > MOST { Err(IngestError::TooManyFiles) } else { Ok(()) }
+    let most = crate::store::lowered("INTRANSIT_MOST_FILES", MOST);
+    if files > most { Err(IngestError::TooManyFiles { most }) } else { Ok(()) }
 }
 
 /// Expands the sources. Without a place to copy them to, pipes are named and not read.

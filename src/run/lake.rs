@@ -7,10 +7,9 @@ use super::secret::{Secret, private_file};
 use super::{Outcome, Request, RunError, build, check_usable, scope};
 use crate::breakdown::sql::PeerScope;
 use crate::config::{ConfigError, SourceConfig, Span};
-use crate::ingest;
+use crate::ingest::{self, IngestError};
 use crate::lake::{self, Answer, Engine, LakeError, Needs, Table};
 use crate::period::PeriodKind;
-use crate::trace::Names;
 
 /// The only engine that there is, by its name in settings.
 const SPARK_CONNECT: &str = "spark-connect";
@@ -263,8 +262,11 @@ pub(super) fn report(request: &Request, source: &LakeSource) -> Result<Outcome, 
         LakeSource::Asked(way) => way.ask(request)?,
         LakeSource::Filed(bytes) => Answer::from_bytes(bytes).map_err(RunError::Lake)?,
     };
-    let names = Names::new();
-    let counted = answer.counted(&names)?;
+    let names = request.names();
+    let too_many = || RunError::Ingest(IngestError::TooManyNames { most: names.most() });
+    let counted = answer
+        .counted(&names)
+        .map_err(|error| if names.is_full() { too_many() } else { error.into() })?;
     check_usable(&counted.reading)?;
     let newest = counted.default_as_of(request.zone);
     let (as_of, scope) = scope(request, &counted.reading, newest)?;

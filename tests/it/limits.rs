@@ -328,3 +328,142 @@ fn rejects_that_are_kept() {
     let found = report["rejects"][0]["found"].as_str().unwrap();
     assert!(found.chars().count() <= 61, "{found}");
 }
+
+/// Rows with a connector of its own each.
+fn of_connectors(names: impl Iterator<Item = String>) -> String {
+    let rows: Vec<String> = names
+        .map(|name| {
+            format!("2026-11-09T10:00:00Z,{name},Received,{name},TLS1.2,a@b.example,x@y.example")
+        })
+        .collect();
+    detail(&rows.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// More names than the memory holds, by their number or their length, with and without the
+/// cache: refused, and it is said what to do. More memory holds more.
+#[test]
+fn names_of_a_reading() {
+    let many = of_connectors((0..400_001).map(|n| n.to_string()));
+    let long = of_connectors((0..330).map(|n| format!("{n}{}", "x".repeat(100_000))));
+    let said = "the sources hold more than 400000 names of connectors, remote domains and ciphers";
+    let least = [&RANGE[..], &["--memory", "256MB"]].concat();
+    let refused = |folder: &Folder| {
+        let stderr = folder.failure(3, &least);
+        assert!(stderr.contains(said), "{stderr}");
+        assert!(stderr.contains("hint: give it more memory (--memory"), "{stderr}");
+    };
+    refused(&Folder::with("a.csv", many));
+    let folder = Folder::with("a.csv", long);
+    refused(&folder);
+    folder.add("intransit.toml", "");
+    refused(&folder);
+    let report = folder.report(&RANGE);
+    assert_eq!(report["periods"][0]["connectors"].as_array().unwrap().len(), 330);
+}
+
+/// Named, found in a folder, or members of archives: a million takes minutes, so ten stand for it.
+#[test]
+fn files_of_a_reading() {
+    let table = |n: usize| detail(&[&ROW.replace(",1,", &format!(",{n},"))]);
+    let folder = |files: usize| {
+        let folder = Folder::new();
+        for n in 0..files {
+            folder.add(&format!("in/{n}.csv"), table(n));
+        }
+        folder
+    };
+    let tables: Vec<(String, String)> = (0..6).map(|n| (format!("{n}.csv"), table(n))).collect();
+    let members: Vec<(&str, &[u8])> =
+        tables.iter().map(|(name, table)| (name.as_str(), table.as_bytes())).collect();
+    let archives = Folder::with("a.zip", zip(&members));
+    archives.add("b.zip", zip(&members));
+    for (folder, source) in [(folder(11), "in"), (folder(11), "in/*.csv"), (archives, ".")] {
+        let args = [&["report", source, "--json"], &RANGE[..]].concat();
+        let run = |most: &str| {
+            let mut command = crate::support::program();
+            command.current_dir(folder.path()).args(&args).env("INTRANSIT_MOST_FILES", most);
+            let output = command.output().unwrap();
+            (output.status.code(), text(&output.stderr))
+        };
+        let (code, stderr) = run("10");
+        assert_eq!(code, Some(3), "{source}: {stderr}");
+        assert!(stderr.contains("the sources hold more than 10 files"), "{source}: {stderr}");
+        assert!(stderr.contains("hint: name fewer"), "{source}: {stderr}");
+        assert_eq!(run("12").0, Some(0), "{source}");
+    }
+}
+
+/// A million day totals are those of a thousand connectors for more than two years.
+#[test]
+fn day_totals_of_a_reading() {
+    let head = "Date,Connector direction and name,No TLS,TLS 1.2,Volume\r\n";
+    let rows: Vec<String> = (0..1_000_001)
+        .map(|n| format!("2026-11-{:02},To partner - {},0,100,1\r\n", n % 30 + 1, n / 30))
+        .collect();
+    let half = rows.len() / 2;
+    let folder = Folder::with("a.csv", format!("{head}{}", rows[..half].concat()));
+    folder.add("b.csv", format!("{head}{}", rows[half..].concat()));
+    let stderr = folder.failure(3, &RANGE);
+    assert!(stderr.contains("the sources hold more than 1000000 day totals"), "{stderr}");
+    assert!(stderr.contains("hint: give fewer files"), "{stderr}");
+}
+
+/// A Parquet file of so many rows, each with a text of so many letters that packs to nothing.
+fn parquet(rows: usize, letters: usize) -> Vec<u8> {
+    use polars::prelude::*;
+    use polars_io::parquet::write::ParquetWriter;
+    let texts: Vec<String> = (0..rows).map(|n| format!("{n}{}", "x".repeat(letters))).collect();
+    let column = |name: &str, text: &str| Column::new(name.into(), vec![text; rows]);
+    let columns = vec![
+        column("date_time_utc", "2026-11-09T10:00:00Z"),
+        Column::new("network_message_id".into(), texts),
+        column("direction", "Received"),
+        column("connector_name", "F"),
+        column("tls_version", "TLS1.2"),
+        column("sender_address", "a@b.example"),
+        column("recipient_address", "x@y.example"),
+    ];
+    let mut bytes = Vec::new();
+    let mut frame = DataFrame::new(rows, columns).unwrap();
+    ParquetWriter::new(&mut bytes).finish(&mut frame).unwrap();
+    bytes
+}
+
+/// A Parquet file says in its list what it unpacks to.
+#[test]
+fn parquet_that_unpacks_to_more_than_any_trace() {
+    let bomb = parquet(300, 1 << 20);
+    assert!(bomb.len() < 1 << 20, "{} bytes", bomb.len());
+    let folder = Folder::with("a.parquet", bomb);
+    let stderr = folder.failure(3, &RANGE);
+    assert!(stderr.contains("`a.parquet` unpacks to more than 256 MiB"), "{stderr}");
+    folder.add("good.csv", detail(&[ROW]));
+    let report = folder.report(&[&RANGE[..], &["--skip-bad-files"]].concat());
+    assert_eq!(report["skipped"], serde_json::json!(["a.parquet"]));
+    let folder = Folder::with("a.parquet", parquet(24, 1 << 20));
+    assert_eq!(counts(&folder.report(&RANGE)), expected(&["inbound|F|tls1_2|24"]));
+}
+
+#[test]
+fn columns_of_parquet() {
+    use polars::prelude::*;
+    use polars_io::parquet::write::ParquetWriter;
+    let wide = |columns: usize| {
+        let head = "date_time_utc,network_message_id,direction,connector_name,tls_version";
+        let row = "2026-11-09T10:00:00Z,1,Received,F,TLS1.2";
+        let own = head.split(',').zip(row.split(','));
+        let own: Vec<Column> = own.map(|(name, text)| Column::new(name.into(), [text])).collect();
+        let more = (0..columns - own.len()).map(|n| Column::new(format!("c{n}").into(), [1_i32]));
+        let mut frame = DataFrame::new(1, own.iter().cloned().chain(more).collect()).unwrap();
+        let mut bytes = Vec::new();
+        ParquetWriter::new(&mut bytes).finish(&mut frame).unwrap();
+        bytes
+    };
+    let folder = Folder::with("a.parquet", wide(4096));
+    assert_eq!(counts(&folder.report(&RANGE)), expected(&["inbound|F|tls1_2|1"]));
+    let folder = Folder::with("a.parquet", wide(4097));
+    let output = folder.run(&[&["report", "a.parquet", "--json"], &RANGE[..]].concat());
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{stderr}");
+    assert!(stderr.contains("it has more than 4096 columns"), "{stderr}");
+}
