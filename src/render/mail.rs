@@ -362,10 +362,12 @@ impl Builder<'_> {
         let (words, report) = (self.words, self.report);
         let whole = view::build(report)?;
         let first = whole.periods.first();
-        let insights: Vec<MailInsight> = first
-            .map_or(&[][..], |period| &period.insights)
-            .iter()
-            .take(shown)
+        let foremost = report.periods.first();
+        let foremost = foremost.map(|period| view::foremost(&period.insights, shown));
+        let insights: Vec<MailInsight> = foremost
+            .into_iter()
+            .flatten()
+            .filter_map(|place| first.and_then(|period| period.insights.get(place)))
             .map(|insight| MailInsight {
                 class: if insight.level == "notice" { "info" } else { insight.level },
                 colour: severity_colour(insight.level),

@@ -107,10 +107,13 @@ fn draw_period(layout: &mut Layout, period: &PeriodView) {
         layout.paragraph(&period.no_insights, SIZE, Face::Regular, layout::INK);
     }
     layout.within(Role::List, |layout| {
-        for insight in &period.insights {
+        for insight in period.foremost.iter().filter_map(|place| period.insights.get(*place)) {
             draw_insight(layout, insight);
         }
     });
+    if !period.more_insights.is_empty() {
+        layout.paragraph(&period.more_insights, SIZE, Face::Bold, layout::INK);
+    }
     layout.keep(90.0);
     layout.heading(Heading::Section, &period.split_title);
     for split in &period.splits {

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 pub(super) use self::evidence::{SOURCE_COLUMNS, SourceColumn, source_notes};
 use self::period::Builder;
-pub(super) use self::period::round_up;
+pub(super) use self::period::{MOST_INSIGHTS, foremost, more_insights, round_up};
 use super::words::{Words, number};
 use super::{RenderError, clean};
 use crate::report::Report;
@@ -62,6 +62,10 @@ pub(super) struct PeriodView {
     pub insights_title: String,
     pub no_insights: String,
     pub insights: Vec<InsightView>,
+    /// Which of them a reader is shown, in that order.
+    pub foremost: Vec<usize>,
+    /// How many are not, and where all are; empty where all are shown.
+    pub more_insights: String,
     pub connectors_title: String,
     pub connectors: Vec<Table>,
     pub peers_title: String,

@@ -467,3 +467,56 @@ fn columns_of_parquet() {
     assert_eq!(output.status.code(), Some(3), "{stderr}");
     assert!(stderr.contains("it has more than 4096 columns"), "{stderr}");
 }
+
+/// Connectors without protection, each with a few messages more than the one before it.
+fn bare(connectors: usize) -> String {
+    let rows: Vec<String> = (0..connectors)
+        .flat_map(|n| (0..30 + n).map(move |copy| (n, copy)))
+        .map(|(n, copy)| {
+            format!(
+                "2026-11-09T10:00:00Z,{n}-{copy},Received,C{n:03},No Tls,a@b.example,x@y.example"
+            )
+        })
+        .collect();
+    detail(&rows.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// Page and document show the gravest matters with the most messages, and say in every language
+/// how many others there are and where; JSON and the workbook hold all.
+#[test]
+fn matters_beyond_twenty_are_said_not_shown() {
+    let folder = Folder::with("a.csv", bare(50));
+    let all = folder.report(&RANGE)["periods"][0]["insights"].as_array().unwrap().len();
+    assert!(all >= 50, "{all}");
+    let said = [
+        ("en", "more are in report.json, and in report.xlsx"),
+        ("fr", "autres figurent dans report.json, et dans report.xlsx"),
+        ("pt-BR", "em report.json e, se existir, em report.xlsx"),
+        ("de", "weitere Punkte stehen in report.json und"),
+        ("es", "más en report.json y, si existe, en report.xlsx"),
+    ];
+    for (language, said) in said {
+        let args = ["report", ".", "--out", language, "--lang", language, "--formats", "html,pdf"];
+        let output = folder.run(&[&args[..], &RANGE[..]].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let html = folder.path().join(language).join("report.html");
+        let html = std::fs::read_to_string(html).unwrap();
+        let matters = html.split("<ul class=\"matters\">").nth(1).unwrap();
+        let (matters, after) = matters.split_once("</ul>").unwrap();
+        assert_eq!(matters.matches("<li").count(), 20, "{language}");
+        assert!(matters.contains("C049") && !matters.contains("C000"), "{language}: the biggest");
+        let line = after.split("</section>").next().unwrap();
+        let hidden = (all - 20).to_string();
+        assert!(line.contains(said) && line.contains(&hidden), "{language}: {line}");
+        let pdf = folder.path().join(language).join("report.pdf");
+        let read = std::process::Command::new("pdftotext").arg(pdf).arg("-").output().unwrap();
+        let read = text(&read.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(read.contains(said), "{language}: {read}");
+    }
+    // As many as are shown are all there is: nothing is said.
+    let folder = Folder::with("a.csv", bare(10));
+    let args = ["report", ".", "--out", "few", "--formats", "html"];
+    assert!(folder.run(&[&args[..], &RANGE[..]].concat()).status.success());
+    let html = std::fs::read_to_string(folder.path().join("few/report.html")).unwrap();
+    assert!(!html.contains("report.xlsx where there is one"));
+}

@@ -77,6 +77,7 @@ pub(super) struct Page {
     bands: Vec<Band>,
     periods: Vec<PeriodPart>,
     matters: Vec<Matter>,
+    more_matters: String,
     places: Vec<Place>,
     choices: Vec<Choice>,
     details: Vec<Detail>,
@@ -200,6 +201,7 @@ pub(super) fn build(report: &Report, view: &View, words: &Words) -> Page {
     let maker = Maker { report, words, bands: bands(report), names, choices };
     let places = maker.places();
     let days = maker.days();
+    let (matters, hidden) = maker.matters(view);
     let most = days.iter().flat_map(|day| &day.ways).map(|way| way.messages).max().unwrap_or(0);
     let (first, last) = range(report);
     Page {
@@ -209,7 +211,8 @@ pub(super) fn build(report: &Report, view: &View, words: &Words) -> Page {
             .map(|band| Band { key: band.key(), name: maker.band(*band) })
             .collect(),
         periods: report.periods.iter().map(|period| maker.period(period, &places)).collect(),
-        matters: maker.matters(view),
+        matters,
+        more_matters: view::more_insights(hidden, words),
         details: maker.details(&places),
         places: places.keys().map(|place| maker.place(*place)).collect(),
         choices: maker.choices,
@@ -464,8 +467,10 @@ impl<'a> Maker<'a> {
         self.bands.iter().map(text).collect()
     }
 
-    /// The same rule, connector and advice in several periods is one matter.
-    fn matters(&self, view: &View) -> Vec<Matter> {
+    /// The same rule, connector and advice in several periods is one matter. Where there are more
+    /// than a reader is shown: the gravest, and of these the ones about the most messages; and
+    /// how many others there are.
+    fn matters(&self, view: &View) -> (Vec<Matter>, usize) {
         let mut found: Vec<(Severity, Vec<Said>)> = Vec::new();
         for (period, shown) in self.report.periods.iter().zip(&view.periods) {
             for (insight, text) in period.insights.iter().zip(&shown.insights) {
@@ -480,7 +485,14 @@ impl<'a> Maker<'a> {
             }
         }
         found.sort_by_key(|(gravest, _)| std::cmp::Reverse(*gravest));
-        found.iter().filter_map(|(gravest, said)| self.matter(*gravest, said)).collect()
+        let hidden = found.len().saturating_sub(view::MOST_INSIGHTS);
+        if hidden > 0 {
+            let most = |said: &[Said]| said.iter().map(|one| one.insight.messages).max();
+            found.sort_by_key(|(gravest, said)| std::cmp::Reverse((*gravest, most(said))));
+            found.truncate(view::MOST_INSIGHTS);
+        }
+        let matters = found.iter().filter_map(|(gravest, said)| self.matter(*gravest, said));
+        (matters.collect(), hidden)
     }
 
     fn matter(&self, gravest: Severity, said: &[Said]) -> Option<Matter> {

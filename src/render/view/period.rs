@@ -26,6 +26,8 @@ impl Builder<'_> {
         let directions = [Direction::Inbound, Direction::Outbound];
         let title = self.title();
         let dates = self.dates();
+        let foremost = foremost(&period.insights, MOST_INSIGHTS);
+        let hidden = period.insights.len() - foremost.len();
         PeriodView {
             id: period.id.clone(),
             line: words.fill("period.line", &[("period", &title), ("dates", &dates)]),
@@ -39,6 +41,8 @@ impl Builder<'_> {
             insights_title: words.text("insights.title"),
             no_insights: words.text("insights.none"),
             insights: period.insights.iter().map(|insight| self.insight(insight)).collect(),
+            foremost,
+            more_insights: more_insights(hidden, words),
             connectors_title: words.text("connectors.title"),
             connectors: directions.map(|direction| self.connectors(direction, &bands)).into(),
             peers_title: words.text("peers.title"),
@@ -484,6 +488,27 @@ impl Builder<'_> {
     fn name(&self, connector: Option<&str>) -> String {
         super::connector(self.report, self.words, connector)
     }
+}
+
+/// Insights that a document shows in full, per period: about two pages. A thousand connectors
+/// may have one each, on a hundred pages that nobody reads.
+pub(in crate::render) const MOST_INSIGHTS: usize = 20;
+
+/// The insights that a reader is shown, by their place: all in their order, or, where there are
+/// more than `most`, the gravest, and of these the ones about the most messages.
+pub(in crate::render) fn foremost(insights: &[Insight], most: usize) -> Vec<usize> {
+    let mut places: Vec<(usize, &Insight)> = insights.iter().enumerate().collect();
+    if places.len() > most {
+        places.sort_by_key(|(_, insight)| std::cmp::Reverse((insight.severity, insight.messages)));
+        places.truncate(most);
+    }
+    places.into_iter().map(|(place, _)| place).collect()
+}
+
+/// That so many are not shown, and where they are; empty where none is left out.
+pub(in crate::render) fn more_insights(hidden: usize, words: &Words) -> String {
+    let hidden = u64::try_from(hidden).unwrap_or(u64::MAX);
+    if hidden == 0 { String::new() } else { words.count("insights.more", hidden) }
 }
 
 /// The five usual bands, and the rare ones where there is any such message.
