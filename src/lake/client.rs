@@ -26,7 +26,7 @@ const GOODBYE: Duration = Duration::from_secs(5);
 /// A session of an engine.
 pub(super) struct Session<'a> {
     engine: &'a Engine,
-    session: SparkSession,
+    spark: SparkSession,
     begun: Instant,
 }
 
@@ -40,9 +40,8 @@ impl<'a> Session<'a> {
         let stranger = |said: String| LakeError::Stranger { engine: engine.name(), said };
         let session = SparkSession::builder().remote(&address(engine)).get_or_create();
         let session = session.map_err(|error| stranger(said(engine, &error)))?;
-        let opened = Self { engine, session, begun };
-        let session = opened.session.clone();
-        let greeting = move || session.sql("SELECT 1")?.schema();
+        let opened = Self { engine, spark: session.clone(), begun };
+        let greeting = move || Ok::<_, Box<SparkError>>(session.sql("SELECT 1")?.schema()?);
         match within(FIRST_WORD.min(engine.time_limit), greeting) {
             Some(Ok(_)) => Ok(opened),
             Some(Err(error)) => Err(stranger(said(engine, &error))),
@@ -56,8 +55,8 @@ impl<'a> Session<'a> {
     /// [`LakeError::Engine`] where there is no such table.
     pub(super) fn columns(&self, from: &str) -> Result<Vec<TableColumn>, LakeError> {
         let query = format!("SELECT * FROM {from}");
-        let session = self.session.clone();
-        let schema = self.call(move || session.sql(&query)?.schema())?;
+        let session = self.spark.clone();
+        let schema = self.call(move || Ok(session.sql(&query)?.schema()?))?;
         let DataType::Struct { fields } = schema else { return Ok(Vec::new()) };
         let column = |field: spark_connect::StructField| TableColumn {
             holds: holds(&field.data_type),
@@ -71,8 +70,8 @@ impl<'a> Session<'a> {
     /// # Errors
     /// [`LakeError`] as the engine says, or when it takes too long.
     pub(super) fn rows(&self, query: &str) -> Result<Vec<AnswerRow>, LakeError> {
-        let (session, query) = (self.session.clone(), query.to_owned());
-        let batches = self.call(move || session.sql(&query)?.collect_record_batches())?;
+        let (session, query) = (self.spark.clone(), query.to_owned());
+        let batches = self.call(move || Ok(session.sql(&query)?.collect_record_batches()?))?;
         let mut rows = Vec::new();
         for batch in &batches {
             let shape = || {
@@ -86,7 +85,7 @@ impl<'a> Session<'a> {
 
     fn call<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> Result<T, SparkError> + Send + 'static,
+        work: impl FnOnce() -> Result<T, Box<SparkError>> + Send + 'static,
     ) -> Result<T, LakeError> {
         let left = self.engine.time_limit.saturating_sub(self.begun.elapsed());
         match within(left, work) {
@@ -96,9 +95,9 @@ impl<'a> Session<'a> {
                 Err(LakeError::Engine { engine: self.engine.name(), said })
             }
             None => {
-                let session = self.session.clone();
+                let session = self.spark.clone();
                 // Whether it hears it or not, its answer is not waited for.
-                drop(within(GOODBYE, move || session.interrupt_all()));
+                drop(within(GOODBYE, move || session.interrupt_all().is_ok()));
                 let seconds = self.engine.time_limit.as_secs();
                 Err(LakeError::TooLong { engine: self.engine.name(), seconds })
             }
@@ -108,7 +107,7 @@ impl<'a> Session<'a> {
 
 impl Drop for Session<'_> {
     fn drop(&mut self) {
-        let session = self.session.clone();
+        let session = self.spark.clone();
         let (sender, receiver) = mpsc::channel();
         std::thread::spawn(move || {
             drop(sender.send(session.stop()));
