@@ -6,8 +6,9 @@
 use std::io::{ErrorKind, Read};
 use std::sync::{Mutex, PoisonError};
 
-/// A block of a table is cut when it has at least this many bytes.
-pub(super) const BLOCK: usize = 1 << 21;
+/// A block of a table is cut when it has at least this many bytes: few enough for those that are
+/// on their way to stay in the caches of the processor.
+pub(super) const BLOCK: usize = 1 << 19;
 /// A block of a log: few enough for a processor to keep it at hand with what its lines say.
 pub(super) const LOG_BLOCK: usize = 1 << 19;
 /// Bytes that are read at once: they are hashed while they are at hand.

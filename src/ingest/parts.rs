@@ -32,6 +32,9 @@ impl Part {
     }
 }
 
+/// A frame is made of at least so many rows, where a file has them.
+const FRAME_ROWS: usize = 28_000;
+
 type Work<'a> = (&'a Job, Part);
 
 /// Reads all tables on this thread and parses their parts on the others.
@@ -45,7 +48,7 @@ pub(super) fn run(
     skipped: &mut Vec<SkippedFile>,
 ) -> Result<(), IngestError> {
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let (sender, inbox) = Inbox::<Work<'_>>::new(2 * workers);
+    let (sender, inbox) = Inbox::<Work<'_>>::new(4 * workers);
     let failed: Mutex<Option<IngestError>> = Mutex::new(None);
     let pool = Pool::new(BLOCK);
     let outcome = std::thread::scope(|scope| {
@@ -172,9 +175,11 @@ fn read_text(
     pool: &Pool,
     send: &mut impl FnMut(Part),
 ) -> Result<open::Digested, IngestError> {
-    let mut start = rows_start;
+    let mut before_rows = rows_start;
     read_blocks(input, quotes, pool, |block| {
-        send(Part::Text { block, start: std::mem::take(&mut start) });
+        let start = before_rows.min(block.bytes.len());
+        before_rows -= start;
+        send(Part::Text { block, start });
     })
 }
 
@@ -219,35 +224,47 @@ fn parse_all(
     pool: &Pool,
     sink: &(dyn Fn(Block) + Sync),
 ) -> Result<(), IngestError> {
+    let give = |file: u32, rows: &mut BlockBuilder| -> Result<(), IngestError> {
+        if !rows.is_empty() {
+            sink(std::mem::take(rows).finish(file).map_err(IngestError::Frame)?);
+        }
+        Ok(())
+    };
     // What words mean is remembered from block to block of one file, codes from file to file.
-    let mut memos: Option<(u32, Memos)> = None;
+    let mut memos = Memos::default();
+    // Rows of several blocks of one file go into one frame.
+    let mut rows = BlockBuilder::default();
+    let mut of: Option<u32> = None;
     while let Some((job, part)) = works.next() {
         crate::store::may_panic("parsing");
         let file = job.context.file;
-        let memos_of = |(held, memos): (u32, Memos)| {
-            if held == file { memos } else { memos.of_all_files() }
-        };
-        let memos_now = memos.take().map(memos_of).unwrap_or_default();
-        let mut output = Output { memos: memos_now, ..Output::default() };
+        if let Some(before) = of.replace(file).filter(|before| *before != file) {
+            give(before, &mut rows)?;
+            memos = memos.of_all_files();
+        }
+        let mut output = Output { memos, rows, ..Output::default() };
         let sequence = part.sequence();
         parse(job, part, pool, &mut output);
-        memos = Some((file, std::mem::take(&mut output.memos)));
-        let rows = std::mem::take(&mut output.rows);
-        if !rows.is_empty() {
-            let context = &job.context;
-            sink(rows.finish(context.file).map_err(IngestError::Frame)?);
+        memos = std::mem::take(&mut output.memos);
+        rows = std::mem::take(&mut output.rows);
+        if rows.len() >= FRAME_ROWS {
+            give(file, &mut rows)?;
         }
         job.add(sequence, output);
     }
-    Ok(())
+    of.map_or(Ok(()), |file| give(file, &mut rows))
 }
 
 fn parse(job: &Job, part: Part, pool: &Pool, output: &mut Output) {
     let context = &job.context;
     match (part, &job.sniffed.format) {
         (Part::Text { block, start }, Format::Csv(dialect)) => {
-            // Rows of these exports are rarely shorter.
-            output.rows = BlockBuilder::with_capacity(block.bytes.len() / 150);
+            if output.rows.is_empty() {
+                // Rows of these exports are rarely shorter.
+                let of_block = block.bytes.len() / 150;
+                let rows = if of_block < BLOCK / 300 { of_block } else { FRAME_ROWS + of_block };
+                output.rows = BlockBuilder::with_capacity(rows);
+            }
             csv::map_block(context, dialect, &block, start, output);
             pool.give(block.bytes);
         }

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use chrono::{DateTime, Utc};
 
 use crate::config::ColumnMap;
-use crate::ingest::blocks::{BLOCK, MAX_LINE};
+use crate::ingest::blocks::MAX_LINE;
 use crate::ingest::columns::{self, AbsentColumn, Columns, Field};
 use crate::ingest::csv::{self, Dialect};
 use crate::ingest::files::Input;
@@ -209,12 +209,15 @@ fn format(
     }
 }
 
-/// The beginning of the text: a block, or up to the end of a longer first line. A JSON
+/// Bytes that are looked at to tell what a file is.
+const BEGINNING: usize = 1 << 21;
+
+/// The beginning of the text: so many bytes, or up to the end of a longer first line. A JSON
 /// document may be one line of any length, so its beginning is enough.
 fn beginning(input: &Input) -> Result<Vec<u8>, IngestError> {
     open::with_start(input, |reader| {
         let mut start = Vec::new();
-        for limit in [BLOCK, MAX_LINE] {
+        for limit in [BEGINNING, MAX_LINE] {
             let missing = (limit - start.len()) as u64;
             let read = Read::take(&mut *reader, missing).read_to_end(&mut start);
             read.map_err(|source| open::corrupt(input, source))?;
