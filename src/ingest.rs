@@ -29,6 +29,7 @@ mod messages;
 mod open;
 mod parquet;
 mod parts;
+mod records;
 mod row;
 mod sniff;
 mod spelling;

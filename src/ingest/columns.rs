@@ -171,6 +171,15 @@ impl Columns {
         self.positions.get(slot_of(field)).copied().flatten()
     }
 
+    /// First and last column of those that hold the fields, where no other stands between them.
+    pub(super) fn side_by_side(&self, fields: &[Field]) -> Option<(usize, usize)> {
+        let mut held: Vec<usize> = fields.iter().filter_map(|field| self.get(*field)).collect();
+        held.sort_unstable();
+        held.dedup();
+        let (first, last) = (*held.first()?, *held.last()?);
+        (last - first + 1 == held.len()).then_some((first, last))
+    }
+
     /// Says whether there is a column for the field.
     pub(super) fn has(&self, field: Field) -> bool {
         self.get(field).is_some()

@@ -11,7 +11,7 @@ use super::log::stamp::{Stamps, YearRule};
 use super::row::{Context, Fault, Identity, Output};
 use super::sniff::{Format, Sniffed, year_rule};
 use super::time::TimeReader;
-use super::{FileNote, IngestError, Settings, SkippedFile, SourceFile, open, skip};
+use super::{FileNote, IngestError, Settings, SkippedFile, SourceFile, messages, open, skip};
 use crate::trace::{Aggregate, Direction, Kind, Names, Rejects, Unit};
 
 /// One file on its way through the threads.
@@ -85,6 +85,7 @@ impl Job {
         shared: &Shared<'_>,
     ) -> Self {
         let context = Context {
+            repeated: sniffed.columns.side_by_side(&messages::REPEATED),
             file,
             kind: sniffed.kind,
             columns: sniffed.columns.clone(),

@@ -7,36 +7,34 @@
 //! | identity, connector, type, forced TLS, cipher, sender, recipient | where present |
 
 use crate::ingest::columns::Field;
-use crate::ingest::row::{Cells, Context, Output};
+use crate::ingest::row::{Cells, Context, Output, Said};
 use crate::ingest::spelling;
 use crate::trace::{
     Aggregate, ConnectorType, Direction, NO_NAME, RejectReason, Role, Row, Tls, TlsCounts, Unit,
 };
 
+/// The fields whose words most rows repeat together.
+pub(super) const REPEATED: [Field; 6] = [
+    Field::Direction,
+    Field::Connector,
+    Field::ConnectorType,
+    Field::ForcedTls,
+    Field::Tls,
+    Field::Cipher,
+];
+
 /// Maps one row.
 pub(super) fn map<C: Cells + ?Sized>(context: &Context, cells: &C, line: u64, out: &mut Output) {
     let Some(time_ms) = time_of(context, cells, line, out) else { return };
-    let word = context.bytes(cells, Field::Direction);
-    let direction = match out.memos.direction.get(&word, |word| context.direction_of(word)) {
-        Ok(direction) => direction,
-        Err(reason) => return out.reject(reason, line, &String::from_utf8_lossy(&word)),
-    };
-    let version = context.bytes(cells, Field::Tls);
-    let Some(tls) = out.memos.tls.get(&version, spelling::tls) else {
-        let found = String::from_utf8_lossy(&version);
-        return out.reject(RejectReason::TlsUnreadable, line, &found);
-    };
-    let connector = context.bytes(cells, Field::Connector);
-    let connector = context.connector_code(&connector, out);
-    let forced = context.bytes(cells, Field::ForcedTls);
+    let Some(said) = said(context, cells, line, out) else { return };
     let row = Row {
         time_ms,
-        direction,
-        connector,
-        connector_type: type_of(context, cells, connector, out),
-        forced_tls: out.memos.yes_no.get(&forced, spelling::yes_no),
-        tls,
-        cipher: context.code(some(&context.text(cells, Field::Cipher))),
+        direction: said.direction,
+        connector: said.connector,
+        connector_type: said.connector_type,
+        forced_tls: said.forced_tls,
+        tls: said.tls,
+        cipher: said.cipher,
         peer: NO_NAME,
         remote: 0,
         message_key: 0,
@@ -51,8 +49,60 @@ pub(super) fn map<C: Cells + ?Sized>(context: &Context, cells: &C, line: u64, ou
         None => (context.content_key(cells), Role::Anonymous),
     };
     out.saw_time(time_ms);
-    out.saw_tls |= tls != Tls::Unknown;
+    out.saw_tls |= said.tls != Tls::Unknown;
     push_with_peers(context, cells, Row { message_key, role, ..row }, out);
+}
+
+/// What the cells say that most rows repeat; a word that says nothing makes the row a reject.
+fn said<C: Cells + ?Sized>(
+    context: &Context,
+    cells: &C,
+    line: u64,
+    out: &mut Output,
+) -> Option<Said> {
+    let span = context.repeated.and_then(|(first, last)| cells.span(first, last));
+    let Some(span) = span else { return each_word(context, cells, line, out) };
+    match out.memos.said.find(span) {
+        Ok(said) => Some(said),
+        Err(print) => {
+            let said = each_word(context, cells, line, out)?;
+            out.memos.said.learn(print, span, said);
+            Some(said)
+        }
+    }
+}
+
+fn each_word<C: Cells + ?Sized>(
+    context: &Context,
+    cells: &C,
+    line: u64,
+    out: &mut Output,
+) -> Option<Said> {
+    let word = context.bytes(cells, Field::Direction);
+    let direction = match out.memos.direction.get(&word, |word| context.direction_of(word)) {
+        Ok(direction) => direction,
+        Err(reason) => {
+            out.reject(reason, line, &String::from_utf8_lossy(&word));
+            return None;
+        }
+    };
+    let version = context.bytes(cells, Field::Tls);
+    let Some(tls) = out.memos.tls.get(&version, spelling::tls) else {
+        let found = String::from_utf8_lossy(&version);
+        out.reject(RejectReason::TlsUnreadable, line, &found);
+        return None;
+    };
+    let connector = context.bytes(cells, Field::Connector);
+    let connector = context.connector_code(&connector, out);
+    let forced = context.bytes(cells, Field::ForcedTls);
+    Some(Said {
+        direction,
+        connector,
+        connector_type: type_of(context, cells, connector, out),
+        forced_tls: out.memos.yes_no.get(&forced, spelling::yes_no),
+        tls,
+        cipher: context.code(some(&context.text(cells, Field::Cipher))),
+    })
 }
 
 /// The time of a row; what is none is counted as a reject or noted as a fault.

@@ -12,7 +12,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::ingest::columns::{Columns, Field};
 use crate::ingest::log::Connectors;
-use crate::ingest::memo::CodeMemo;
+use crate::ingest::memo::{CodeMemo, Lately};
+use crate::ingest::records::Marks;
 use crate::ingest::spelling;
 use crate::ingest::time::{DateMemo, TimeFault, TimeReader};
 use crate::ingest::tls_rpt::TlsReport;
@@ -25,6 +26,12 @@ use crate::trace::{
 pub(super) trait Cells {
     /// The bytes of a column, unquoted; empty where the row has none. They are UTF-8.
     fn bytes(&self, column: usize) -> Cow<'_, [u8]>;
+
+    /// The bytes from one column up to another as they are written, with all between them, where
+    /// the row has them at hand: equal ones hold equal cells.
+    fn span(&self, _first: usize, _last: usize) -> Option<&[u8]> {
+        None
+    }
 
     /// The text of a column.
     fn cell(&self, column: usize) -> Cow<'_, str> {
@@ -100,6 +107,9 @@ pub(super) struct Context {
     pub identity: Identity,
     /// What is counted.
     pub unit: Unit,
+    /// First and last column of those that most rows repeat together, where they stand side by
+    /// side.
+    pub repeated: Option<(usize, usize)>,
     /// Names shared by all files.
     pub names: Names,
     /// Names of connectors for logs.
@@ -138,9 +148,28 @@ impl Memos {
     }
 }
 
+/// What the cells of a row say that most rows repeat together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Said {
+    /// Which way.
+    pub direction: Direction,
+    /// Code of the connector.
+    pub connector: u32,
+    /// Its type.
+    pub connector_type: ConnectorType,
+    /// Whether it forces TLS.
+    pub forced_tls: Option<bool>,
+    /// TLS band.
+    pub tls: Tls,
+    /// Code of the cipher.
+    pub cipher: u32,
+}
+
 /// Words and what they mean.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Memos {
+    /// Cells that most rows repeat together.
+    pub said: Lately<Said>,
     /// Directions.
     pub direction: Memo<Result<Direction, RejectReason>>,
     /// TLS spellings.
@@ -155,6 +184,24 @@ pub(super) struct Memos {
     pub peer: CodeMemo<13>,
     /// The date read last.
     pub date: DateMemo,
+    /// Room for the marks of a block, to be used again.
+    pub marks: Marks,
+}
+
+impl Default for Memos {
+    fn default() -> Self {
+        Self {
+            said: Lately::new(1 << 13),
+            direction: Memo::default(),
+            tls: Memo::default(),
+            connector_type: Memo::default(),
+            yes_no: Memo::default(),
+            connector: CodeMemo::default(),
+            peer: CodeMemo::default(),
+            date: DateMemo::default(),
+            marks: Marks::default(),
+        }
+    }
 }
 
 /// Remembers the meaning of the few words that a column repeats.
@@ -316,9 +363,7 @@ impl Context {
             seen.push(recipient);
             let peer = match direction {
                 Direction::Inbound => senders,
-                _ => domain(address)
-                    .and_then(|domain| Some(self.code(Some(std::str::from_utf8(&domain).ok()?))))
-                    .unwrap_or(NO_NAME),
+                _ => end_of_address(address).map_or(NO_NAME, |end| self.peer(end, memo)),
             };
             each(recipient, peer);
         }
@@ -350,24 +395,29 @@ impl Context {
             Direction::Internal => return,
         };
         let cell = self.bytes(cells, field);
-        if let Some(domain) = plain_domain(&cell) {
-            return each(memo.code(domain, |text| self.code(Some(text))));
-        }
-        if memchr::memchr(b';', &cell).is_none() {
-            if let Some(domain) = domain(&cell) {
-                each(memo.code(&domain, |text| self.code(Some(text))));
+        if let Some(end) = end_of_only(&cell) {
+            let peer = self.peer(end, memo);
+            if peer != NO_NAME {
+                each(peer);
             }
             return;
         }
         let mut peers: Vec<u32> = Vec::new();
         for address in cell.split(|byte| *byte == b';') {
-            let Some(domain) = domain(address) else { continue };
-            let code = memo.code(&domain, |text| self.code(Some(text)));
-            if !peers.contains(&code) {
-                peers.push(code);
-                each(code);
+            let peer = end_of_address(address).map_or(NO_NAME, |end| self.peer(end, memo));
+            if peer != NO_NAME && !peers.contains(&peer) {
+                peers.push(peer);
+                each(peer);
             }
         }
+    }
+
+    /// Code of the remote domain of an address that ends so behind its `@`, or [`NO_NAME`].
+    fn peer(&self, end: &[u8], memo: &mut CodeMemo<13>) -> u32 {
+        memo.code(end, |end| {
+            let domain = domain(end.as_bytes());
+            self.code(domain.as_deref().and_then(|domain| std::str::from_utf8(domain).ok()))
+        })
     }
 }
 
@@ -383,6 +433,12 @@ pub(super) fn remote_key(host: &str) -> u32 {
 
 /// Hash of a text without regard to the case of its ASCII letters.
 pub(super) fn hash_lower(text: &[u8]) -> u64 {
+    let words = text.as_chunks::<8>().0.iter().chain(text.last_chunk());
+    let raised = words.fold(0, |raised, word| raised | capitals(u64::from_le_bytes(*word)));
+    // Most ids are long, and in small letters.
+    if raised == 0 && text.len() >= 8 {
+        return xxh3_64(text);
+    }
     let mut lower = [0_u8; 64];
     match lower.get_mut(..text.len()) {
         Some(lower) => {
@@ -392,6 +448,25 @@ pub(super) fn hash_lower(text: &[u8]) -> u64 {
         }
         None => xxh3_64(&text.to_ascii_lowercase()),
     }
+}
+
+/// So many times the same byte.
+const fn each_byte(byte: u8) -> u64 {
+    u64::from_le_bytes([byte; 8])
+}
+
+/// The highest bit of every byte that is a capital ASCII letter.
+const fn capitals(word: u64) -> u64 {
+    let low = word & each_byte(0x7f);
+    let from_a = low + each_byte(0x80 - b'A');
+    let behind_z = low + each_byte(0x7f - b'Z');
+    (from_a ^ behind_z) & !word & each_byte(0x80)
+}
+
+/// The highest bit of every byte that is this one.
+const fn equal(word: u64, byte: u8) -> u64 {
+    let word = word ^ each_byte(byte);
+    !(((word & each_byte(0x7f)) + each_byte(0x7f)) | word | each_byte(0x7f))
 }
 
 /// Which bytes a domain is made of, and which of them are not as they are compared.
@@ -413,27 +488,40 @@ const DOMAIN_BYTES: [u8; 256] = {
     }
 };
 
-/// Domain of an address that is nothing but letters, digits, dots and one `@`, as most are.
-fn plain_domain(cell: &[u8]) -> Option<&[u8]> {
-    let mut at = None;
-    for (index, byte) in cell.iter().enumerate() {
-        match DOMAIN_BYTES[usize::from(*byte)] {
-            PLAIN => {}
-            _ if *byte == b'@' && at.is_none() => at = Some(index),
-            _ if at.is_none() && byte.is_ascii_uppercase() => {}
-            _ => return None,
+/// What stands behind the last `@` of a cell that holds one address without a status, as most do;
+/// nothing where there is no `@`.
+fn end_of_only(cell: &[u8]) -> Option<&[u8]> {
+    let Some(last) = cell.last_chunk::<8>() else {
+        let other = cell.iter().any(|byte| matches!(byte, b';' | b'#'));
+        return (!other).then(|| end_of_address(cell).unwrap_or_default());
+    };
+    let (mut others, mut end) = (0, cell.len());
+    let mut look = |start: usize, bytes: &[u8; 8]| {
+        let word = u64::from_le_bytes(*bytes);
+        others |= equal(word, b';') | equal(word, b'#');
+        let at = equal(word, b'@');
+        if at != 0 {
+            end = start + 8 - at.leading_zeros() as usize / 8;
         }
+    };
+    for (index, bytes) in cell.as_chunks().0.iter().enumerate() {
+        look(8 * index, bytes);
     }
-    let domain = cell.get(at? + 1..)?;
-    (!domain.is_empty() && domain.len() <= 253 && domain.last() != Some(&b'.')).then_some(domain)
+    look(cell.len() - 8, last);
+    if others == 0 { cell.get(end..) } else { None }
 }
 
-/// Domain of an address such as `name@example.com##Receive, Deliver`, in lower case.
-fn domain(address: &[u8]) -> Option<Cow<'_, [u8]>> {
+/// What stands behind the `@` of an address such as `name@example.com##Receive, Deliver`.
+fn end_of_address(address: &[u8]) -> Option<&[u8]> {
     let status = memchr::memmem::find(address, b"##").unwrap_or(address.len());
     let address = address.get(..status)?;
     let at = memchr::memrchr(b'@', address)?;
-    let mut domain = address.get(at + 1..)?.trim_ascii();
+    address.get(at + 1..)
+}
+
+/// The domain that an address ends with, in lower case.
+fn domain(end: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let mut domain = end.trim_ascii();
     while let [rest @ .., b'>' | b'"' | b'.' | b'\''] = domain {
         domain = rest;
     }
@@ -469,10 +557,46 @@ mod tests {
             ("a@b c", None),
         ];
         for (address, expected) in cases {
-            let expected = expected.map(str::as_bytes);
-            assert_eq!(domain(address.as_bytes()).as_deref(), expected, "{address}");
-            let plain = plain_domain(address.as_bytes());
-            assert!(plain.is_none() || plain == expected, "{address}");
+            let address = address.as_bytes();
+            let found = |end: Option<&[u8]>| Some(domain(end?)?.into_owned());
+            let expected = expected.map(|domain| domain.as_bytes().to_vec());
+            assert_eq!(found(end_of_address(address)), expected, "{address:?}");
+            if let Some(end) = end_of_only(address) {
+                assert_eq!(found(Some(end)), expected, "{address:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_end_of_an_address_is_found_wherever_its_mark_is() {
+        for length in 0..40 {
+            let plain = vec![b'a'; length];
+            assert_eq!(end_of_only(&plain), Some(&b""[..]));
+            for at in 0..length {
+                for second in 0..=at {
+                    let mut cell = plain.clone();
+                    (cell[second], cell[at]) = (b'@', b'@');
+                    assert_eq!(end_of_only(&cell), cell.get(at + 1..), "{length} {at}");
+                    for other in *b";#" {
+                        cell[second] = other;
+                        assert_eq!(end_of_only(&cell), None, "{length} {at} {second}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn identities_are_the_same_whatever_the_case_of_their_letters() {
+        for byte in 0..=u8::MAX {
+            for length in [1, 7, 8, 9, 36, 63, 64, 65, 200] {
+                for at in [0, length / 2, length - 1] {
+                    let mut text = vec![b'x'; length];
+                    text[at] = byte;
+                    let lower = xxh3_64(&text.to_ascii_lowercase());
+                    assert_eq!(hash_lower(&text), lower, "{byte} {length} {at}");
+                }
+            }
         }
     }
 }
