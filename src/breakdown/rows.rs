@@ -20,7 +20,7 @@ pub(super) use self::store::{Kept, Store};
 use crate::trace::{Direction, NO_NAME, Role, Row, Tls};
 
 /// Rows are put into at most two to this power of parts.
-pub(super) const MOST_BITS: u32 = 9;
+pub(super) const MOST_BITS: u32 = 10;
 
 /// Some identities: those whose first bits are a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

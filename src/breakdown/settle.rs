@@ -78,7 +78,7 @@ impl Windows {
 }
 
 /// Rows of a part that is settled at once: what the second cache of a processor holds.
-const ROWS_AT_ONCE: u64 = 16_384;
+const ROWS_AT_ONCE: u64 = 8_192;
 /// Bytes that the rows of all parts that are being settled may take, sorted and unsorted.
 const BYTES_AT_ONCE: u64 = 64 << 20;
 

@@ -56,6 +56,13 @@ impl Desk {
             match rows {
                 [] => {}
                 [_] => each(rows),
+                [a, b] if a.key() != b.key() => {
+                    if a.key() > b.key() {
+                        std::mem::swap(a, b);
+                    }
+                    each(std::slice::from_ref(a));
+                    each(std::slice::from_ref(b));
+                }
                 _ => {
                     rows.sort_unstable();
                     rows.chunk_by(|a, b| a.key() == b.key()).for_each(&mut each);

@@ -165,13 +165,17 @@ impl Folded {
 pub(super) struct CellColumns {
     keys: Vec<CellKey>,
     messages: Vec<u64>,
+    /// Packed keys that are still to be counted. One after the other, additions do not wait for
+    /// the memory that each of them touches.
+    pending: Vec<(u64, u64)>,
     /// Packed keys that are counted before they become rows.
     near: Near,
 }
 
 impl Default for CellColumns {
     fn default() -> Self {
-        Self { keys: Vec::new(), messages: Vec::new(), near: Near::new(16) }
+        let near = Near::new(16);
+        Self { keys: Vec::new(), messages: Vec::new(), pending: Vec::new(), near }
     }
 }
 
@@ -212,9 +216,21 @@ impl CellColumns {
             connector: message.connector,
             file,
         };
-        if !(packs && self.near.add(key.pack(), messages)) {
+        if packs {
+            self.pending.push((key.pack(), messages));
+        } else {
             self.keys.push(key);
             self.messages.push(messages);
+        }
+    }
+
+    /// Counts what was pushed of one part.
+    fn settle(&mut self) {
+        for (key, messages) in self.pending.drain(..) {
+            if !self.near.add(key, messages) {
+                self.keys.push(CellKey::unpack(key));
+                self.messages.push(messages);
+            }
         }
     }
 
@@ -325,6 +341,7 @@ impl Tally {
     /// Groups what was counted, when it is much or `all` of it is asked for.
     pub(super) fn fold(&mut self, all: bool, packs: bool) -> PolarsResult<()> {
         self.peers.settle();
+        self.cells.settle();
         if all || self.cells.keys.len() >= FOLD_AT {
             self.cells.near_to_rows();
             let columns = std::mem::take(&mut self.cells);
@@ -496,7 +513,7 @@ mod tests {
         ];
         let counts = |packs: bool| {
             let messages = vec![1, 2, 3];
-            let columns = CellColumns { keys: keys.to_vec(), messages, near: Near::new(16) };
+            let columns = CellColumns { keys: keys.to_vec(), messages, ..CellColumns::default() };
             let mut found = Vec::new();
             let frame = group(columns.into_frame(packs).unwrap()).unwrap();
             read_cells(&frame, &mut found).unwrap();
