@@ -4,14 +4,14 @@
 //! gzip (RFC 1952), Zstandard (RFC 8878), ZIP, Parquet, UTF-16 with and without BOM.
 
 mod hashing;
+mod utf16;
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
-
-use encoding_rs::{CoderResult, Decoder, UTF_16BE, UTF_16LE};
+use std::io::{BufReader, Cursor, Read, Seek, SeekFrom};
 
 pub(super) use self::hashing::Digested;
 use self::hashing::Hashing;
+use self::utf16::Transcoder;
 use crate::clock::limit;
 use crate::ingest::IngestError;
 use crate::ingest::files::Input;
@@ -60,7 +60,7 @@ pub(super) fn with_text<T>(
         return with_start(input, read).map(|result| (result, digested));
     }
     // Reading UTF-16 takes as long as parsing it.
-    let mut hashing = Hashing::new(open(input)?, |start| utf16(start).is_some());
+    let mut hashing = Hashing::new(open(input)?, |start| utf16::order(start).is_some());
     let result = stream(input, &mut hashing, read)?;
     let digested = hashing.finish().map_err(|source| read_error(input, source))?;
     Ok((result, digested))
@@ -128,23 +128,19 @@ fn stream<T>(
     read: impl FnOnce(&mut dyn Read) -> Result<T, IngestError>,
 ) -> Result<T, IngestError> {
     let damaged = |source| corrupt(input, source);
-    let container = container(input)?;
-    let read_text = |inner: &mut dyn Read| {
-        read(&mut text(inner).map_err(|source| match container {
-            Container::Gzip | Container::Zstd => damaged(source),
-            Container::Plain | Container::Zip | Container::Parquet => read_error(input, source),
-        })?)
-    };
-    match container {
+    match container(input)? {
         Container::Gzip => {
             let buffered = BufReader::with_capacity(1 << 16, raw);
-            unpack(input, flate2::bufread::MultiGzDecoder::new(buffered), read_text)
+            let decoder = flate2::bufread::MultiGzDecoder::new(buffered);
+            unpack(input, decoder, |inner| read(&mut text(inner).map_err(damaged)?))
         }
         Container::Zstd => {
             let decoder = zstd::stream::read::Decoder::new(raw).map_err(damaged)?;
-            unpack(input, decoder, read_text)
+            unpack(input, decoder, |inner| read(&mut text(inner).map_err(damaged)?))
         }
-        Container::Plain | Container::Zip | Container::Parquet => read_text(raw),
+        Container::Plain | Container::Zip | Container::Parquet => {
+            read(&mut text(raw).map_err(|source| read_error(input, source))?)
+        }
     }
 }
 
@@ -156,7 +152,9 @@ pub(super) fn with_start<T>(
     input: &Input,
     read: impl FnOnce(&mut dyn Read) -> Result<T, IngestError>,
 ) -> Result<T, IngestError> {
-    let Some(member) = &input.member else { return stream(input, &mut open(input)?, read) };
+    let Some(member) = &input.member else {
+        return stream(input, &mut open(input)?, read);
+    };
     let damaged = |source| corrupt(input, source);
     member.with_bytes(input, |inner| read(&mut text(inner).map_err(damaged)?))
 }
@@ -259,6 +257,8 @@ fn read_error(input: &Input, source: std::io::Error) -> IngestError {
     IngestError::Read { path: input.path.clone(), source }
 }
 
+/// Bytes of UTF-16 that are read at once.
+const AT_ONCE: usize = 1 << 16;
 /// How much is looked at to tell an encoding.
 const SNIFF: usize = 4096;
 
@@ -267,116 +267,15 @@ const SNIFF: usize = 4096;
 fn text<'a>(inner: &'a mut dyn Read) -> std::io::Result<Box<dyn Read + 'a>> {
     let mut start = Vec::with_capacity(SNIFF);
     inner.take(SNIFF as u64).read_to_end(&mut start)?;
-    let encoding = utf16(&start);
+    let order = utf16::order(&start);
     let bom = if start.starts_with(&[0xef, 0xbb, 0xbf]) { 3 } else { 0 };
-    let mut start = std::io::Cursor::new(start);
+    let mut start = Cursor::new(start);
     start.set_position(bom);
     let whole = start.chain(inner);
-    Ok(match encoding {
-        Some(encoding) => Box::new(Transcoder::new(whole, encoding.new_decoder())),
+    Ok(match order {
+        Some(order) => Box::new(Transcoder::new(BufReader::with_capacity(AT_ONCE, whole), order)),
         None => Box::new(whole),
     })
-}
-
-/// The order of the bytes of a text that begins so, where it is UTF-16.
-fn utf16(start: &[u8]) -> Option<&'static encoding_rs::Encoding> {
-    match start {
-        [0xff, 0xfe, ..] => Some(UTF_16LE),
-        [0xfe, 0xff, ..] => Some(UTF_16BE),
-        _ => utf16_without_bom(start),
-    }
-}
-
-/// Text in a Latin script has a NUL in every second byte as UTF-16.
-fn utf16_without_bom(start: &[u8]) -> Option<&'static encoding_rs::Encoding> {
-    let pairs = start.len() / 2;
-    if pairs < 2 {
-        return None;
-    }
-    let nuls = |offset| start.iter().skip(offset).step_by(2).filter(|byte| **byte == 0).count();
-    let (even, odd) = (nuls(0), nuls(1));
-    if odd * 10 > pairs * 6 && even * 20 < pairs {
-        Some(UTF_16LE)
-    } else if even * 10 > pairs * 6 && odd * 20 < pairs {
-        Some(UTF_16BE)
-    } else {
-        None
-    }
-}
-
-/// Reads UTF-16 and gives UTF-8.
-struct Transcoder<R> {
-    inner: R,
-    decoder: Decoder,
-    raw: Vec<u8>,
-    raw_start: usize,
-    raw_end: usize,
-    ended: bool,
-    /// The decoder has given its last byte and must not be asked again.
-    finished: bool,
-    /// Bytes decoded but not yet asked for.
-    small: [u8; 16],
-    small_start: usize,
-    small_end: usize,
-}
-
-impl<R: Read> Transcoder<R> {
-    fn new(inner: R, decoder: Decoder) -> Self {
-        Self {
-            inner,
-            decoder,
-            raw: vec![0; 1 << 16],
-            raw_start: 0,
-            raw_end: 0,
-            ended: false,
-            finished: false,
-            small: [0; 16],
-            small_start: 0,
-            small_end: 0,
-        }
-    }
-
-    fn decode(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
-        if self.finished {
-            return Ok(0);
-        }
-        loop {
-            if self.raw_start == self.raw_end && !self.ended {
-                self.raw_start = 0;
-                self.raw_end = self.inner.read(&mut self.raw)?;
-                self.ended = self.raw_end == 0;
-            }
-            let raw = self.raw.get(self.raw_start..self.raw_end).unwrap_or_default();
-            let (result, used, written, _) = self.decoder.decode_to_utf8(raw, into, self.ended);
-            self.raw_start += used;
-            self.finished = self.ended && result == CoderResult::InputEmpty;
-            if written > 0 || self.finished {
-                return Ok(written);
-            }
-        }
-    }
-}
-
-impl<R: Read> Read for Transcoder<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        // A decoder needs room for a whole character.
-        if buffer.len() >= 16 && self.small_start == self.small_end {
-            return self.decode(buffer);
-        }
-        if self.small_start == self.small_end {
-            let mut small = [0; 16];
-            self.small_end = self.decode(&mut small)?;
-            self.small = small;
-            self.small_start = 0;
-        }
-        let held = self.small.get(self.small_start..self.small_end).unwrap_or_default();
-        let length = held.len().min(buffer.len());
-        if let (Some(to), Some(from)) = (buffer.get_mut(..length), held.get(..length)) {
-            to.copy_from_slice(from);
-        }
-        self.small_start += length;
-        Ok(length)
-    }
 }
 
 #[cfg(test)]
