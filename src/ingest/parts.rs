@@ -242,7 +242,7 @@ fn parse_all(
             give(before, &mut rows)?;
             memos = memos.of_all_files();
         }
-        let mut output = Output { memos, rows, ..Output::default() };
+        let mut output = Output { rows, memos, ..Output::default() };
         let sequence = part.sequence();
         parse(job, part, pool, &mut output);
         memos = std::mem::take(&mut output.memos);

@@ -240,13 +240,11 @@ fn single_quotes(text: &[u8]) -> Cow<'_, [u8]> {
     while let Some(quote) = memchr::memchr(b'"', rest) {
         let (with_quote, after) = rest.split_at(quote + 1);
         single.extend_from_slice(with_quote);
-        match after {
-            [b'"', after @ ..] => rest = after,
-            _ => {
-                rest = after;
-                break;
-            }
-        }
+        let Some(after) = after.strip_prefix(b"\"") else {
+            rest = after;
+            break;
+        };
+        rest = after;
     }
     single.extend_from_slice(rest);
     Cow::Owned(single)
@@ -281,7 +279,7 @@ mod tests {
         let mut rest = text;
         loop {
             let blank = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-            let blank_lines = rest[..blank].iter().filter(|byte| **byte == b'\n').count() as u64;
+            let blank_lines = memchr::memchr_iter(b'\n', &rest[..blank]).count() as u64;
             rest = &rest[blank..];
             if rest.is_empty() {
                 return all;

@@ -151,13 +151,14 @@ impl State {
             *word = self.order.unit(*bytes);
         }
         let simple = self.begun && self.high.is_none();
-        if simple && let Some(into) = into.first_chunk_mut::<UNITS>() {
-            if words.iter().fold(0, |all, word| all | word) < 0x80 {
-                for (byte, word) in into.iter_mut().zip(words) {
-                    *byte = word.to_le_bytes()[0];
-                }
-                return UNITS;
+        if simple
+            && words.iter().fold(0, |all, word| all | word) < 0x80
+            && let Some(into) = into.first_chunk_mut::<UNITS>()
+        {
+            for (byte, word) in into.iter_mut().zip(words) {
+                *byte = word.to_le_bytes()[0];
             }
+            return UNITS;
         }
         let mut written = 0;
         for word in words {
