@@ -29,7 +29,6 @@ mod messages;
 mod open;
 mod parquet;
 mod parts;
-mod records;
 mod row;
 mod sniff;
 mod spelling;

@@ -1,6 +1,6 @@
 //! Delimited text (RFC 4180 and its relatives).
 //!
-//! Records are found by `records`, which takes every `"` for a quote. Real exports hold
+//! Records are found by `simd-csv`, which takes every `"` for a quote. Real exports hold
 //! stray ones (`5" disk`), which would swallow what follows; a record that looks so is read
 //! again by the strict rule that a quote opens only at the start of a field.
 
@@ -8,10 +8,11 @@ use std::borrow::Cow;
 use std::io::Read;
 use std::ops::ControlFlow;
 
+use simd_csv::{ZeroCopyByteRecord, ZeroCopyReaderBuilder};
+
 use crate::ingest::blocks::{BLOCK, Blocks, Pool, TextBlock, newlines};
 use crate::ingest::columns;
 use crate::ingest::parts::map_row;
-use crate::ingest::records::{Marks, Record, Records};
 use crate::ingest::row::{Cells, Context, Output};
 use crate::trace::RejectReason;
 
@@ -69,17 +70,24 @@ fn likely_delimiter(text: &[u8]) -> u8 {
 }
 
 /// The cells of a record as it lies in its block.
-struct RecordCells<'a>(Record<'a>);
+struct RecordCells<'a>(&'a ZeroCopyByteRecord<'a>);
 
 impl Cells for RecordCells<'_> {
     fn bytes(&self, column: usize) -> Cow<'_, [u8]> {
-        let cell = self.0.cell(column);
-        // Few cells are quoted; only those need a second look.
-        if cell.first() == Some(&b'"') { self.0.unquoted(column) } else { Cow::Borrowed(cell) }
+        match self.0.get(column) {
+            // Few cells are quoted; only those need a second look.
+            Some(cell) if cell.first() != Some(&b'"') => Cow::Borrowed(cell),
+            Some(_) => self.0.unescape(column).unwrap_or(Cow::Borrowed(b"")),
+            None => Cow::Borrowed(b""),
+        }
     }
 
     fn span(&self, first: usize, last: usize) -> Option<&[u8]> {
-        Some(self.0.span(first, last))
+        let text = self.0.as_slice();
+        let (first, last) = (self.0.get(first)?, self.0.get(last)?);
+        // Both are parts of the text.
+        let place = |cell: &[u8]| cell.as_ptr().addr().checked_sub(text.as_ptr().addr());
+        text.get(place(first)?..place(last)? + last.len())
     }
 }
 
@@ -94,32 +102,29 @@ pub(super) fn map_block(
     out.skipped_lines(block.skipped_lines);
     let before_start = block.bytes.get(..start).unwrap_or_default();
     let bytes = block.bytes.get(start..).unwrap_or_default();
-    let not_utf8 = simdutf8::basic::from_utf8(bytes).is_err();
-    // Strange as it is, some may ask for it.
-    let nul_between = dialect.delimiter == 0;
+    let doubts = Doubts::of(bytes);
     let width = context.columns.width();
-    let mut marks = std::mem::take(&mut out.memos.marks);
-    marks.find(bytes, dialect.delimiter);
-    let mut records = Records::new(bytes, dialect.delimiter, &marks);
+    let mut builder = ZeroCopyReaderBuilder::with_capacity(1 << 16);
+    let mut reader =
+        builder.delimiter(dialect.delimiter).has_headers(false).flexible(true).from_reader(bytes);
     let mut line = out.lines + 1 + newlines(before_start).count() as u64;
-    while let Some(record) = records.next() {
-        line += record.blank_lines;
-        let doubtful = record.spans_lines
-            || record.nul
-            || nul_between
-            || not_utf8 && std::str::from_utf8(record.text()).is_err();
-        if record.cells() == width && !doubtful {
+    loop {
+        let position = usize::try_from(reader.position()).unwrap_or(usize::MAX);
+        line += blank_lines(bytes.get(position..).unwrap_or_default());
+        // Reading from memory cannot fail.
+        let Ok(Some(record)) = reader.read_byte_record() else { break };
+        let raw = record.as_slice();
+        let doubtful = doubts.apply_to(raw);
+        if record.len() == width && !doubtful {
             out.rows_read += 1;
-            map_row(context, &RecordCells(record), line, out);
+            map_row(context, &RecordCells(&record), line, out);
         } else {
-            read_again(context, dialect, record.text(), line, out);
+            read_again(context, dialect, raw, line, out);
         }
         // Only a record that is doubted can hold a newline.
-        line += 1 + if doubtful { newlines(record.text()).count() as u64 } else { 0 };
+        line += 1 + if doubtful { newlines(raw).count() as u64 } else { 0 };
     }
-    line += records.blank_lines_left();
     out.lines = line - 1;
-    out.memos.marks = marks;
 }
 
 /// Calls `each` with the text of one column until it breaks, to learn how it is written, and
@@ -135,21 +140,54 @@ pub(super) fn each_cell(
 ) -> std::io::Result<ControlFlow<()>> {
     let pool = Pool::new(BLOCK);
     let mut blocks = Blocks::new(inner, true, &pool);
-    let mut marks = Marks::default();
     let mut before_rows = dialect.rows_start;
     while let Some(block) = blocks.next_block()? {
         let start = before_rows.min(block.bytes.len());
         before_rows -= start;
         let bytes = block.bytes.get(start..).unwrap_or_default();
-        marks.find(bytes, dialect.delimiter);
-        let mut records = Records::new(bytes, dialect.delimiter, &marks);
-        while let Some(record) = records.next() {
-            if each(&RecordCells(record).cell(column)).is_break() {
+        let mut builder = ZeroCopyReaderBuilder::with_capacity(1 << 16);
+        let mut reader = builder
+            .delimiter(dialect.delimiter)
+            .has_headers(false)
+            .flexible(true)
+            .from_reader(bytes);
+        while let Ok(Some(record)) = reader.read_byte_record() {
+            if each(&RecordCells(&record).cell(column)).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }
     }
     Ok(ControlFlow::Continue(()))
+}
+
+/// Newlines before the first other byte: blank lines are no records.
+fn blank_lines(bytes: &[u8]) -> u64 {
+    let blank = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
+    blank.filter(|byte| **byte == b'\n').count() as u64
+}
+
+/// What a block holds that a record must be looked at twice for.
+struct Doubts {
+    quotes: bool,
+    nul: bool,
+    not_utf8: bool,
+}
+
+impl Doubts {
+    fn of(bytes: &[u8]) -> Self {
+        Self {
+            quotes: memchr::memchr(b'"', bytes).is_some(),
+            nul: memchr::memchr(0, bytes).is_some(),
+            not_utf8: simdutf8::basic::from_utf8(bytes).is_err(),
+        }
+    }
+
+    fn apply_to(&self, record: &[u8]) -> bool {
+        let spans_lines = self.quotes && memchr::memchr(b'\n', record).is_some();
+        let nul = self.nul && memchr::memchr(0, record).is_some();
+        let not_utf8 = self.not_utf8 && std::str::from_utf8(record).is_err();
+        spans_lines || nul || not_utf8
+    }
 }
 
 /// Reads by the strict rule what the fast reader took for one record.

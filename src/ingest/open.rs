@@ -97,7 +97,7 @@ pub(super) fn is_text(input: &Input) -> Result<bool, IngestError> {
     let mut start = Vec::new();
     let read = open(input)?.take(SNIFF as u64).read_to_end(&mut start);
     read.map_err(|source| read_error(input, source))?;
-    Ok(utf16(&start).is_none() && !start.starts_with(&[0xef, 0xbb, 0xbf]))
+    Ok(utf16::order(&start).is_none() && !start.starts_with(&[0xef, 0xbb, 0xbf]))
 }
 
 /// Hashes the first bytes of the text of a file, as many as there are.

@@ -13,7 +13,6 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::ingest::columns::{Columns, Field};
 use crate::ingest::log::Connectors;
 use crate::ingest::memo::{CodeMemo, Lately};
-use crate::ingest::records::Marks;
 use crate::ingest::spelling;
 use crate::ingest::time::{DateMemo, TimeFault, TimeReader};
 use crate::ingest::tls_rpt::TlsReport;
@@ -184,8 +183,6 @@ pub(super) struct Memos {
     pub peer: CodeMemo<13>,
     /// The date read last.
     pub date: DateMemo,
-    /// Room for the marks of a block, to be used again.
-    pub marks: Marks,
 }
 
 impl Default for Memos {
@@ -199,7 +196,6 @@ impl Default for Memos {
             connector: CodeMemo::default(),
             peer: CodeMemo::default(),
             date: DateMemo::default(),
-            marks: Marks::default(),
         }
     }
 }

@@ -25,6 +25,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("polars_io", &["ingest"]),
     ("spark_connect", &["lake"]),
     ("arrow", &["lake"]),
+    ("simd_csv", &["ingest"]),
     ("encoding_rs", &["ingest"]),
     ("zip", &["archive", "ingest", "render"]),
     ("zstd", &["cube", "ingest"]),
