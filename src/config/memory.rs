@@ -59,12 +59,12 @@ impl Memory {
     /// Most names of connectors, remote domains and ciphers: with what is counted of it by day,
     /// and is kept for the next report, each took 500 bytes at most.
     pub fn for_names(self) -> usize {
-        usize::try_from(self.bytes / 640).unwrap_or(usize::MAX)
+        usize::try_from(self.bytes.max(Self::LEAST) / 640).unwrap_or(usize::MAX)
     }
 
     /// Most bytes of all names together: several lists of them are made.
     pub fn for_name_bytes(self) -> usize {
-        usize::try_from(self.bytes / 8).unwrap_or(usize::MAX)
+        usize::try_from(self.bytes.max(Self::LEAST) / 8).unwrap_or(usize::MAX)
     }
 }
 

@@ -97,7 +97,7 @@ impl<'a> Session<'a> {
             None => {
                 let session = self.spark.clone();
                 // Whether it hears it or not, its answer is not waited for.
-                drop(within(GOODBYE, move || session.interrupt_all().is_ok()));
+                let _interrupted = within(GOODBYE, move || session.interrupt_all().is_ok());
                 let seconds = self.engine.time_limit.as_secs();
                 Err(LakeError::TooLong { engine: self.engine.name(), seconds })
             }
