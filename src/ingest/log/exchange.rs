@@ -160,15 +160,12 @@ impl Reader for Exchange {
     }
 
     fn resume(&mut self, left: &[u8]) -> bool {
-        let Some(held) = left::unpacked::<Self>(left) else { return false };
-        let alike = held.with_tracking == self.with_tracking
-            && held.with_protocol == self.with_protocol
-            && held.sessions.is_bounded_as(&self.sessions)
-            && held.known.is_bounded_as(&self.known);
-        if alike {
-            *self = held;
-        }
-        alike
+        left::take_up(self, left, |held, began| {
+            held.with_tracking == began.with_tracking
+                && held.with_protocol == began.with_protocol
+                && held.sessions.is_bounded_as(&began.sessions)
+                && held.known.is_bounded_as(&began.known)
+        })
     }
 }
 

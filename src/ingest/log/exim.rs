@@ -102,7 +102,7 @@ impl Reader for Exim {
     }
 
     fn resume(&mut self, left: &[u8]) -> bool {
-        left::unpacked(left).map(|held| *self = held).is_some()
+        left::take_up(self, left, |_, _| true)
     }
 }
 

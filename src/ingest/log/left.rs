@@ -40,6 +40,16 @@ pub(super) fn unpacked<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     rest.is_empty().then_some(value)
 }
 
+/// Takes up what a reader left, where that fits the one that begins: its settings and bounds.
+pub(super) fn take_up<T: DeserializeOwned>(
+    reader: &mut T,
+    left: &[u8],
+    fits: impl Fn(&T, &T) -> bool,
+) -> bool {
+    let held = unpacked::<T>(left).filter(|held| fits(held, reader));
+    held.map(|held| *reader = held).is_some()
+}
+
 /// The files of a stream as they were read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Left {
@@ -369,4 +379,31 @@ pub(super) fn read_rest(
         }),
     };
     Ok(read?.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Reader;
+    use super::super::exchange::Exchange;
+    use super::*;
+
+    #[test]
+    fn what_was_left_by_a_reader_with_other_settings_is_not_taken_up() {
+        let left = Exchange::new(true, false).leave().unwrap();
+        for (tracking, protocol) in [(true, false), (true, true), (false, true)] {
+            let taken_up = Exchange::new(tracking, protocol).resume(&left);
+            assert_eq!(taken_up, (tracking, protocol) == (true, false), "{tracking} {protocol}");
+        }
+    }
+
+    #[test]
+    fn only_what_fits_is_taken_up() {
+        let mut number = 1_u32;
+        let left = packed(&7_u32).unwrap();
+        assert!(!take_up(&mut number, &left, |held, began| held < began));
+        assert!(!take_up(&mut number, &[left.as_slice(), b"x"].concat(), |_, _| true));
+        assert_eq!(number, 1);
+        assert!(take_up(&mut number, &left, |held, began| held > began));
+        assert_eq!(number, 7);
+    }
 }

@@ -126,14 +126,11 @@ impl Reader for OpenSmtpd {
     }
 
     fn resume(&mut self, left: &[u8]) -> bool {
-        let Some(held) = left::unpacked::<Self>(left) else { return false };
-        let alike = held.clients.is_bounded_as(&self.clients)
-            && held.servers.is_bounded_as(&self.servers)
-            && held.messages.is_bounded_as(&self.messages);
-        if alike {
-            *self = held;
-        }
-        alike
+        left::take_up(self, left, |held, began| {
+            held.clients.is_bounded_as(&began.clients)
+                && held.servers.is_bounded_as(&began.servers)
+                && held.messages.is_bounded_as(&began.messages)
+        })
     }
 }
 

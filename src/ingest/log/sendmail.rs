@@ -167,16 +167,13 @@ impl Reader for Sendmail {
     }
 
     fn resume(&mut self, left: &[u8]) -> bool {
-        let Some(held) = left::unpacked::<Self>(left) else { return false };
-        let alike = held.hosts.is_bounded_as(&self.hosts)
-            && held.clients.is_bounded_as(&self.clients)
-            && held.servers.is_bounded_as(&self.servers)
-            && held.failed.is_bounded_as(&self.failed)
-            && held.messages.is_bounded_as(&self.messages);
-        if alike {
-            *self = held;
-        }
-        alike
+        left::take_up(self, left, |held, began| {
+            held.hosts.is_bounded_as(&began.hosts)
+                && held.clients.is_bounded_as(&began.clients)
+                && held.servers.is_bounded_as(&began.servers)
+                && held.failed.is_bounded_as(&began.failed)
+                && held.messages.is_bounded_as(&began.messages)
+        })
     }
 }
 
