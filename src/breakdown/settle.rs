@@ -93,6 +93,7 @@ pub(super) fn settle(rows: &dyn InParts, rules: &Rules<'_>) -> Result<Settled, C
     let work = || -> Result<Tally, CountError> {
         let mut tally = Tally::new(rules);
         let mut desk = Desk::default();
+        let mut weighed = Weighed::default();
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             crate::store::may_panic("settling");
@@ -106,7 +107,9 @@ pub(super) fn settle(rows: &dyn InParts, rules: &Rules<'_>) -> Result<Settled, C
             if rules.windows.is_none() {
                 tally.names.mark(desk.rows());
             }
-            desk.each_identity(bits, |run| Run { rules, tally: &mut tally }.settle(run));
+            desk.each_identity(bits, |run| {
+                Run { rules, tally: &mut tally, weighed: &mut weighed }.settle(run);
+            });
             tally.fold(false, rules.packs)?;
         }
         tally.fold(true, rules.packs)?;
@@ -142,6 +145,35 @@ fn bits_at_once(rows: u64, workers: u64) -> u32 {
 struct Run<'a> {
     rules: &'a Rules<'a>,
     tally: &'a mut Tally,
+    weighed: &'a mut Weighed,
+}
+
+/// What the rows of one identity stand for; the room is used again for the next.
+#[derive(Debug, Default)]
+struct Weighed {
+    /// The messages that are counted, and those of which a better row is there.
+    kept: Vec<Message>,
+    superseded: Vec<Message>,
+    /// By row of the run.
+    places: Vec<Place>,
+    /// Rows and remote domains of one message.
+    rows: Vec<Entry>,
+    peers: Vec<u32>,
+    /// Days of the messages.
+    days: Vec<i32>,
+}
+
+/// Where a row belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// It is one of the rows of this message.
+    Of(usize),
+    /// It tells only another remote domain of this message.
+    PeerOf(usize),
+    /// It tells another remote domain of no message.
+    Nowhere,
+    /// It stands for no message of its own.
+    Left,
 }
 
 impl Run<'_> {
@@ -156,6 +188,33 @@ impl Run<'_> {
         if run.iter().any(|entry| entry.role() == Role::Anonymous) {
             return self.settle_anonymous(run);
         }
+        let mut weighed = std::mem::take(self.weighed);
+        self.weigh(run, &mut weighed);
+        let Weighed { kept, places, rows, peers, days, .. } = &mut weighed;
+        days.clear();
+        for (slot, message) in kept.iter().enumerate() {
+            rows.clear();
+            peers.clear();
+            for (entry, place) in run.iter().zip(places.iter()) {
+                let is_row = *place == Place::Of(slot);
+                if is_row {
+                    rows.push(*entry);
+                }
+                if (is_row || *place == Place::PeerOf(slot)) && !peers.contains(&entry.peer()) {
+                    peers.push(entry.peer());
+                }
+            }
+            days.extend(rows.first().map(|row| self.rules.days.of(row.time())));
+            self.count(message, rows, peers, 1);
+        }
+        days.sort_unstable();
+        days.dedup();
+        self.place_the_rest(run, &weighed);
+        *self.weighed = weighed;
+    }
+
+    /// Finds out which messages rows stand for, and which row belongs to which of them.
+    fn weigh(&self, run: &[Entry], weighed: &mut Weighed) {
         let submitted = run.iter().any(|entry| entry.role() == Role::Submission);
         let goes = |way: Direction| {
             run.iter().any(|entry| entry.role() != Role::Supposed && entry.direction() == way)
@@ -171,19 +230,21 @@ impl Run<'_> {
                 && entry.connector() == NO_NAME;
             message && !own_hop && entry.direction() != Direction::Internal
         };
-        let mut messages: Vec<Message> = Vec::new();
+        let Weighed { kept, superseded, places, .. } = weighed;
+        kept.clear();
+        superseded.clear();
+        places.clear();
         for entry in run.iter().filter(|entry| is_message(entry)) {
             let message = Message::of(entry, self.band(entry));
-            match messages.iter_mut().find(|held| held.same(&message)) {
+            match kept.iter_mut().find(|held| held.same(&message)) {
                 Some(held) => held.explicit |= message.explicit,
-                None => messages.push(message),
+                None => kept.push(message),
             }
         }
-        let (kept, superseded): (Vec<Message>, Vec<Message>) =
-            messages.iter().partition(|message| !message.superseded_by(&messages));
-        let mut left: Vec<Entry> = Vec::new();
-        let mut rows_of: Vec<Vec<Entry>> = vec![Vec::new(); kept.len()];
-        let mut peers_of: Vec<Vec<u32>> = vec![Vec::new(); kept.len()];
+        if kept.len() > 1 {
+            superseded.extend(kept.iter().filter(|message| message.superseded_by(kept)));
+            kept.retain(|message| !superseded.iter().any(|gone| gone.same(message)));
+        }
         for entry in run {
             let message = Message::of(entry, self.band(entry));
             let further = entry.role() == Role::FurtherPeer;
@@ -191,25 +252,13 @@ impl Run<'_> {
                 let alike = |held: &Message| held.same(&Message { tls: held.tls, ..message });
                 further.then(|| kept.iter().position(alike)).flatten()
             });
-            match slot {
-                Some(slot) if further || is_message(entry) => {
-                    if let Some(peers) =
-                        peers_of.get_mut(slot).filter(|p| !p.contains(&entry.peer()))
-                    {
-                        peers.push(entry.peer());
-                    }
-                    if !further && let Some(rows) = rows_of.get_mut(slot) {
-                        rows.push(*entry);
-                    }
-                }
-                _ if further => {}
-                _ => left.push(*entry),
-            }
+            places.push(match slot {
+                Some(slot) if further => Place::PeerOf(slot),
+                Some(slot) if is_message(entry) => Place::Of(slot),
+                _ if further => Place::Nowhere,
+                _ => Place::Left,
+            });
         }
-        for ((message, rows), peers) in kept.iter().zip(&rows_of).zip(&peers_of) {
-            self.count(message, rows, peers, 1);
-        }
-        self.place_the_rest(&left, &kept, &superseded, &rows_of);
     }
 
     /// Where rows are counted whose message lies on one of these days. Without windows, each
@@ -274,25 +323,18 @@ impl Run<'_> {
     }
 
     /// Rows of the identity that stand for no message of their own.
-    fn place_the_rest(
-        &mut self,
-        left: &[Entry],
-        kept: &[Message],
-        superseded: &[Message],
-        rows_of: &[Vec<Entry>],
-    ) {
-        let first_rows = rows_of.iter().filter_map(|rows| rows.first());
-        let mut days: Vec<i32> = first_rows.map(|row| self.rules.days.of(row.time())).collect();
-        days.sort_unstable();
-        days.dedup();
-        for entry in left {
-            let message = Message::of(entry, self.band(entry));
-            let was_superseded = superseded.iter().any(|held| held.same(&message));
+    fn place_the_rest(&mut self, run: &[Entry], weighed: &Weighed) {
+        let Weighed { kept, superseded, places, days, .. } = weighed;
+        let placed = || run.iter().zip(places);
+        for (entry, _) in placed().filter(|(_, place)| **place == Place::Left) {
             if entry.role() == Role::FurtherRecipient {
                 continue;
             }
-            let same_file = rows_of.iter().flatten().any(|row| row.file() == entry.file());
-            let (counts, inside) = self.place(entry.file(), &days);
+            let message = Message::of(entry, self.band(entry));
+            let was_superseded = superseded.iter().any(|held| held.same(&message));
+            let same_file = placed()
+                .any(|(row, place)| matches!(place, Place::Of(_)) && row.file() == entry.file());
+            let (counts, inside) = self.place(entry.file(), days);
             if !inside {
                 counts.outside_period += 1;
             } else if was_superseded && !same_file {

@@ -1,15 +1,20 @@
 //! What is handed from the thread that reads to those that work.
 //!
-//! The reader, once it had to wait for room, goes on when half of it is free: each wait and each
-//! wake costs a processor that stands still, and would else come with every part.
+//! The reader never waits for room: where there is none, it does a part itself. A wait and a wake
+//! cost a processor that stands still.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+/// How many threads work beside the one that reads, so that each processor has one of them.
+pub(super) fn others() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).saturating_sub(1).max(1)
+}
+
 /// Takes what is sent, once each, for several workers.
 ///
-/// Invariant: where a worker ends before everything was taken, by an error or a panic, whoever
-/// sends is not left waiting for it.
+/// Invariant: where a worker ends before everything was taken, by an error or a panic, all others
+/// find nothing more.
 pub(super) struct Inbox<T>(Arc<Shared<T>>);
 
 /// What the reader sends with; when it is dropped, nothing more comes.
@@ -22,7 +27,6 @@ struct Shared<T> {
     most: usize,
     state: Mutex<State<T>>,
     came: Condvar,
-    left: Condvar,
 }
 
 struct State<T> {
@@ -31,8 +35,8 @@ struct State<T> {
     ended: bool,
     /// Nothing more is taken.
     closed: bool,
-    /// Workers that wait, and whether the sender does.
-    waiting: (usize, bool),
+    /// Workers that wait.
+    waiting: usize,
 }
 
 impl<T> Shared<T> {
@@ -44,10 +48,8 @@ impl<T> Shared<T> {
 impl<T> Inbox<T> {
     /// One that holds so many at once.
     pub(super) fn new(most: usize) -> (Sender<T>, Self) {
-        let (parts, waiting) = (VecDeque::new(), (0, false));
-        let state = State { parts, ended: false, closed: false, waiting };
-        let (came, left) = (Condvar::new(), Condvar::new());
-        let shared = Arc::new(Shared { most, state: Mutex::new(state), came, left });
+        let state = State { parts: VecDeque::new(), ended: false, closed: false, waiting: 0 };
+        let shared = Arc::new(Shared { most, state: Mutex::new(state), came: Condvar::new() });
         (Sender(Arc::clone(&shared)), Self(shared))
     }
 
@@ -57,24 +59,22 @@ impl<T> Inbox<T> {
 }
 
 impl<T> Sender<T> {
-    /// Hands a part over, and waits while there is no room. `false` where nobody takes it.
-    pub(super) fn send(&self, part: T) -> bool {
+    /// Hands a part over. Where there is no room for it, the one that waited longest comes back,
+    /// for the sender to do it. Where a worker has given up, parts are dropped.
+    #[must_use]
+    pub(super) fn send(&self, part: T) -> Option<T> {
         let mut state = self.0.state();
-        if state.parts.len() >= self.0.most {
-            let full = |state: &mut State<T>| {
-                state.waiting.1 = state.parts.len() > self.0.most / 2 && !state.closed;
-                state.waiting.1
-            };
-            state = self.0.left.wait_while(state, full).unwrap_or_else(PoisonError::into_inner);
-        }
         if state.closed {
-            return false;
+            return None;
         }
         state.parts.push_back(part);
-        if state.waiting.0 > 0 {
+        if state.parts.len() > self.0.most {
+            return state.parts.pop_front();
+        }
+        if state.waiting > 0 {
             self.0.came.notify_one();
         }
-        true
+        None
     }
 }
 
@@ -90,15 +90,11 @@ impl<T> Taker<'_, T> {
     pub(super) fn next(&self) -> Option<T> {
         let mut state = self.0.state();
         while state.parts.is_empty() && !state.ended && !state.closed {
-            state.waiting.0 += 1;
+            state.waiting += 1;
             state = self.0.came.wait(state).unwrap_or_else(PoisonError::into_inner);
-            state.waiting.0 -= 1;
+            state.waiting -= 1;
         }
-        let part = state.parts.pop_front();
-        if state.waiting.1 && state.parts.len() <= self.0.most / 2 {
-            self.0.left.notify_one();
-        }
-        part
+        state.parts.pop_front()
     }
 }
 
@@ -109,7 +105,6 @@ impl<T> Drop for Taker<'_, T> {
         let parts = std::mem::take(&mut state.parts);
         drop(state);
         self.0.came.notify_all();
-        self.0.left.notify_all();
         drop(parts);
     }
 }
@@ -121,36 +116,49 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_sends_for_ever_to_workers_that_are_gone() {
-        let (sender, inbox) = Inbox::new(1);
-        let sent = std::thread::scope(|scope| {
-            let worker = inbox.taker();
-            scope.spawn(move || assert_eq!(worker.next(), Some(0)));
-            (0..100).take_while(|n| sender.send(*n)).count()
-        });
-        assert!((1..=3).contains(&sent), "{sent}");
+    fn nothing_is_kept_for_workers_that_are_gone() {
+        let (sender, inbox) = Inbox::new(3);
+        assert_eq!(sender.send(0), None);
+        drop(inbox.taker());
+        assert!((1..100).all(|number| sender.send(number).is_none()));
+        assert_eq!(inbox.taker().next(), None);
     }
 
     #[test]
-    fn each_part_is_taken_once_whatever_the_room() {
-        for (most, workers) in [(1, 1), (1, 4), (2, 3), (5, 2), (64, 5)] {
+    fn each_part_is_done_once_whatever_the_room() {
+        for (most, workers) in [(1, 0), (1, 1), (1, 4), (2, 3), (5, 2), (64, 5)] {
             let (sender, inbox) = Inbox::new(most);
             let (sum, count) = (AtomicUsize::new(0), AtomicUsize::new(0));
+            let does = |number: usize| {
+                sum.fetch_add(number, Ordering::Relaxed);
+                count.fetch_add(1, Ordering::Relaxed);
+            };
+            let works = || {
+                let taker = inbox.taker();
+                while let Some(number) = taker.next() {
+                    does(number);
+                }
+            };
             std::thread::scope(|scope| {
                 for _ in 0..workers {
-                    scope.spawn(|| {
-                        let taker = inbox.taker();
-                        while let Some(number) = taker.next() {
-                            sum.fetch_add(number, Ordering::Relaxed);
-                            count.fetch_add(1, Ordering::Relaxed);
-                        }
-                    });
+                    scope.spawn(works);
                 }
-                assert!((0..10_000).all(|number| sender.send(number)));
+                (0..10_000).filter_map(|number| sender.send(number)).for_each(does);
                 drop(sender);
+                works();
             });
             assert_eq!(sum.into_inner(), 9_999 * 5_000, "{most} {workers}");
             assert_eq!(count.into_inner(), 10_000, "{most} {workers}");
         }
+    }
+
+    #[test]
+    fn the_part_that_comes_back_is_the_one_that_waited_longest() {
+        let (sender, inbox) = Inbox::new(2);
+        let back: Vec<_> = (0..4).filter_map(|number| sender.send(number)).collect();
+        drop(sender);
+        let taker = inbox.taker();
+        let kept: Vec<_> = std::iter::from_fn(|| taker.next()).collect();
+        assert_eq!((back, kept), (vec![0, 1], vec![2, 3]));
     }
 }

@@ -26,6 +26,7 @@ mod sendmail;
 pub(super) mod stamp;
 mod stream;
 mod syslog;
+mod turn;
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
@@ -119,7 +120,7 @@ pub(crate) trait Follow: Send {
     /// of its lines.
     fn follow(
         &mut self,
-        prepared: <Self::Preparer as Prepare>::Prepared<'_>,
+        prepared: &<Self::Preparer as Prepare>::Prepared,
         stamps: &mut Stamps,
         before: Place,
         out: &mut dyn Sink,
@@ -138,10 +139,12 @@ pub(crate) trait Follow: Send {
 
 /// Finds out what lines say by themselves; each thread has one of its own.
 pub(crate) trait Prepare: Default + Send {
-    /// What was found out of a block.
-    type Prepared<'a>;
+    /// A block, and what was found out of it.
+    type Prepared: Send;
     /// Looks at a block of whole lines.
-    fn prepare<'a>(&mut self, text: &'a [u8]) -> Self::Prepared<'a>;
+    fn prepare(&mut self, text: Vec<u8>) -> Self::Prepared;
+    /// The block alone.
+    fn text(prepared: Self::Prepared) -> Vec<u8>;
 }
 
 /// Follows lines with a reader to which a line says nothing by itself.
@@ -152,10 +155,14 @@ pub(crate) struct ByLine<R: ?Sized>(pub Box<R>);
 pub(crate) struct Unprepared;
 
 impl Prepare for Unprepared {
-    type Prepared<'a> = &'a [u8];
+    type Prepared = Vec<u8>;
 
-    fn prepare<'a>(&mut self, text: &'a [u8]) -> &'a [u8] {
+    fn prepare(&mut self, text: Vec<u8>) -> Vec<u8> {
         text
+    }
+
+    fn text(prepared: Vec<u8>) -> Vec<u8> {
+        prepared
     }
 }
 
@@ -164,7 +171,7 @@ impl<R: Reader + Send + ?Sized> Follow for ByLine<R> {
 
     fn follow(
         &mut self,
-        text: &[u8],
+        text: &Vec<u8>,
         stamps: &mut Stamps,
         before: Place,
         out: &mut dyn Sink,

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::blocks::{BLOCK, Blocks, Pool, TextBlock};
 use super::files::Input;
-use super::inbox::{Inbox, Sender, Taker};
+use super::inbox::{Inbox, Taker, others};
 use super::job::Job;
 use super::row::{Cells, Context, Memos, Output};
 use super::sniff::Format;
@@ -47,20 +47,28 @@ pub(super) fn run(
     sink: &(dyn Fn(Block) + Sync),
     skipped: &mut Vec<SkippedFile>,
 ) -> Result<(), IngestError> {
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let (sender, inbox) = Inbox::<Work<'_>>::new(4 * workers);
+    let others = others();
+    let (sender, inbox) = Inbox::<Work<'_>>::new(8 * others);
     let failed: Mutex<Option<IngestError>> = Mutex::new(None);
+    let fails = |error| {
+        failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    };
     let pool = Pool::new(BLOCK);
     let outcome = std::thread::scope(|scope| {
-        for _ in 0..workers {
+        for _ in 0..others {
             scope.spawn(|| {
-                if let Err(error) = parse_all(&inbox.taker(), &pool, sink) {
-                    failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-                }
+                let done = Worker::new(&pool, sink).work_all(&inbox.taker());
+                done.unwrap_or_else(fails);
             });
         }
-        let outcome = read_all(jobs, skip_bad_files, &pool, &sender, skipped);
+        let mut own = Worker::new(&pool, sink);
+        let outcome = read_all(jobs, skip_bad_files, &pool, skipped, |work| {
+            if let Some(work) = sender.send(work) {
+                own.work(work).unwrap_or_else(fails);
+            }
+        });
         drop(sender);
+        own.work_all(&inbox.taker()).unwrap_or_else(fails);
         outcome
     });
     outcome?;
@@ -89,15 +97,11 @@ fn read_all<'a>(
     jobs: &'a [Job],
     skip_bad_files: bool,
     pool: &Pool,
-    sender: &Sender<Work<'a>>,
     skipped: &mut Vec<SkippedFile>,
+    mut send: impl FnMut(Work<'a>),
 ) -> Result<(), IngestError> {
     for job in tables(jobs) {
-        // A worker is gone only when it failed; its error is reported by the caller.
-        let send = |part| {
-            sender.send((job, part));
-        };
-        let read = read_file(job, pool, send);
+        let read = read_file(job, pool, |part| send((job, part)));
         if let Some(digested) = job.unless_bad(read, skip_bad_files, skipped)? {
             job.set_digested(digested);
         }
@@ -219,40 +223,62 @@ fn each_block(
     Ok(())
 }
 
-fn parse_all(
-    works: &Taker<'_, Work<'_>>,
-    pool: &Pool,
-    sink: &(dyn Fn(Block) + Sync),
-) -> Result<(), IngestError> {
-    let give = |file: u32, rows: &mut BlockBuilder| -> Result<(), IngestError> {
-        if !rows.is_empty() {
-            sink(std::mem::take(rows).finish(file).map_err(IngestError::Frame)?);
+/// Parses parts on one thread.
+struct Worker<'a> {
+    pool: &'a Pool,
+    sink: &'a (dyn Fn(Block) + Sync),
+    /// What words mean is remembered from block to block of one file, codes from file to file.
+    memos: Memos,
+    /// Rows of several blocks of one file go into one frame.
+    rows: BlockBuilder,
+    /// The file of those rows.
+    file: Option<u32>,
+}
+
+impl<'a> Worker<'a> {
+    fn new(pool: &'a Pool, sink: &'a (dyn Fn(Block) + Sync)) -> Self {
+        let (memos, rows) = (Memos::default(), BlockBuilder::default());
+        Self { pool, sink, memos, rows, file: None }
+    }
+
+    /// Parses parts until there are no more.
+    fn work_all(mut self, works: &Taker<'_, Work<'_>>) -> Result<(), IngestError> {
+        while let Some(work) = works.next() {
+            self.work(work)?;
         }
-        Ok(())
-    };
-    // What words mean is remembered from block to block of one file, codes from file to file.
-    let mut memos = Memos::default();
-    // Rows of several blocks of one file go into one frame.
-    let mut rows = BlockBuilder::default();
-    let mut of: Option<u32> = None;
-    while let Some((job, part)) = works.next() {
+        self.give()
+    }
+
+    fn work(&mut self, (job, part): Work<'_>) -> Result<(), IngestError> {
         crate::store::may_panic("parsing");
         let file = job.context.file;
-        if let Some(before) = of.replace(file).filter(|before| *before != file) {
-            give(before, &mut rows)?;
-            memos = memos.of_all_files();
+        if self.file != Some(file) {
+            self.give()?;
+            self.file = Some(file);
+            self.memos = std::mem::take(&mut self.memos).of_all_files();
         }
+        let rows = std::mem::take(&mut self.rows);
+        let memos = std::mem::take(&mut self.memos);
         let mut output = Output { rows, memos, ..Output::default() };
         let sequence = part.sequence();
-        parse(job, part, pool, &mut output);
-        memos = std::mem::take(&mut output.memos);
-        rows = std::mem::take(&mut output.rows);
-        if rows.len() >= FRAME_ROWS {
-            give(file, &mut rows)?;
+        parse(job, part, self.pool, &mut output);
+        self.memos = std::mem::take(&mut output.memos);
+        self.rows = std::mem::take(&mut output.rows);
+        if self.rows.len() >= FRAME_ROWS {
+            self.give()?;
         }
         job.add(sequence, output);
+        Ok(())
     }
-    of.map_or(Ok(()), |file| give(file, &mut rows))
+
+    /// Hands the rows on.
+    fn give(&mut self) -> Result<(), IngestError> {
+        if let Some(file) = self.file.filter(|_| !self.rows.is_empty()) {
+            let rows = std::mem::take(&mut self.rows);
+            (self.sink)(rows.finish(file).map_err(IngestError::Frame)?);
+        }
+        Ok(())
+    }
 }
 
 fn parse(job: &Job, part: Part, pool: &Pool, output: &mut Output) {

@@ -115,7 +115,8 @@ pub(crate) fn follow_with<F: Follow>(
         for block in [&text[..middle], &text[middle..]] {
             let mut preparer = F::Preparer::default();
             let before = Place { file, line };
-            line += follower.follow(preparer.prepare(block), &mut stamps, before, &mut found);
+            line +=
+                follower.follow(&preparer.prepare(block.to_vec()), &mut stamps, before, &mut found);
             between(&mut follower, &mut stamps);
         }
     }

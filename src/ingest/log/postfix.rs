@@ -178,19 +178,20 @@ impl Follow for Postfix {
 
     fn follow(
         &mut self,
-        prepared: Prepared<'_>,
+        prepared: &Prepared,
         stamps: &mut Stamps,
         before: Place,
         out: &mut dyn Sink,
     ) -> u64 {
+        let lines = prepared.lines();
         let mut head: Option<(u32, Option<i64>)> = None;
-        let mut hosts = vec![None; prepared.programs.len()];
-        for entry in &prepared.entries {
+        let mut hosts = vec![None; lines.programs.len()];
+        for entry in &lines.entries {
             let place = Place { line: before.line + u64::from(entry.number), ..before };
             let base_ms = match head {
                 Some((held, base_ms)) if held == entry.head => base_ms,
                 _ => {
-                    let base_ms = prepared.head(entry).and_then(|head| stamps.instant_ms(head));
+                    let base_ms = lines.head(entry).and_then(|head| stamps.instant_ms(head));
                     head = Some((entry.head, base_ms));
                     base_ms
                 }
@@ -198,18 +199,18 @@ impl Follow for Postfix {
             let Some(base_ms) = base_ms else {
                 // What this changes in the stamps is not known here.
                 head = None;
-                self.line(prepared.line(entry), stamps, place, out);
+                self.line(lines.line(entry), stamps, place, out);
                 continue;
             };
-            let Some((index, program)) = prepared.program(entry) else { continue };
+            let Some((index, program)) = lines.program(entry) else { continue };
             let Some(host) = hosts.get_mut(index) else { continue };
             let host = *host.get_or_insert_with(|| self.hosts.enter(program));
             let time_ms = base_ms + i64::from(entry.within_ms);
             let copy = self.hosts.saw(host, time_ms, place.file);
             let event = Event { time_ms, program, host, pid: entry.pid, copy, place };
-            self.event(&event, &entry.said, &prepared.deliveries, out);
+            self.event(&event, &entry.said, &lines.deliveries, out);
         }
-        prepared.lines
+        lines.count
     }
 
     fn end(&mut self, out: &mut dyn Sink) {

@@ -2,15 +2,14 @@
 //! a rotation.
 //!
 //! One thread reads, decompresses and hashes. The others find out what the lines of a block say
-//! by themselves, and then wait for the turn of their block to follow the sessions through it.
+//! by themselves, and one of them at a time follows the sessions through the blocks, in order.
 //! Streams of several kinds follow each other.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::sync::{Condvar, Mutex, PoisonError};
 
 use super::super::blocks::{LOG_BLOCK, Pool, TextBlock};
-use super::super::inbox::{Inbox, Sender, Taker};
+use super::super::inbox::{Inbox, Taker, others};
 use super::super::job::Job;
 use super::super::known::{Known, StreamRead};
 use super::super::parts::{blocks_of, read_blocks};
@@ -23,6 +22,7 @@ use super::postfix::Postfix;
 use super::rows::Rows;
 use super::sendmail::Sendmail;
 use super::stamp::{FirstYear, Stamps};
+use super::turn::{Alarm, Broken, Turn};
 use super::{ByLine, Follow, Place, Prepare, Reader, Sink};
 use crate::trace::{Block, Kind, RejectReason};
 
@@ -116,12 +116,10 @@ fn read_stream(
     follow(reading, system, || ByLine(reader()), skipped)
 }
 
-/// Threads that prepare and follow, at most: one of them follows at a time.
-const WORKERS: usize = 8;
 /// Blocks that wait to be prepared, at most.
-const MOST_WAITING: usize = 6;
+const MOST_WAITING: usize = 16;
 
-/// What one thread after the other does, in order.
+/// What is to be prepared.
 struct Part<'a> {
     /// Its place in the stream.
     sequence: u64,
@@ -145,15 +143,19 @@ fn follow<F: Follow + 'static>(
     let (sender, inbox) = Inbox::<Part<'_>>::new(MOST_WAITING);
     let Begun { following, next, resumed, left: before } = Begun::of(reading, system, follower);
     let turn = Turn::new(following);
-    // Two more than processors, since some wait for their turn.
-    let workers = std::thread::available_parallelism().map_or(1, usize::from) + 2;
-    let workers = workers.min(WORKERS);
     let outcome = std::thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| work(&inbox.taker(), &turn, &pool));
+        for _ in 0..others() {
+            scope.spawn(|| Worker::new(&turn, &pool).work_all(&inbox.taker()));
         }
-        let outcome = read_all(reading, &next, &pool, &sender, skipped);
+        let mut own = Worker::new(&turn, &pool);
+        let outcome = read_all(reading, &next, &pool, skipped, &mut |part| {
+            // Broken is what a panic of another thread left, which ends the scope.
+            if let Some(part) = sender.send(part) {
+                drop(own.work(part));
+            }
+        });
         drop(sender);
+        own.work_all(&inbox.taker());
         outcome
     });
     let end = outcome?;
@@ -204,15 +206,14 @@ fn read_all<'a>(
     reading: &Reading<'a>,
     next: &[Next],
     pool: &Pool,
-    sender: &Sender<Part<'a>>,
     skipped: &mut Vec<SkippedFile>,
+    hand_over: &mut dyn FnMut(Part<'a>),
 ) -> Result<Option<End>, IngestError> {
     let mut sequence = 0;
     let mut end = None;
     for (file, job) in (0_u32..).zip(reading.stream) {
-        // A worker is gone only when it panicked, which ends the scope with its panic.
         let mut send = |block| {
-            sender.send(Part { sequence, file, job, block });
+            hand_over(Part { sequence, file, job, block });
             sequence += 1;
         };
         let is_last = file as usize + 1 == reading.stream.len() && reading.known.leaves();
@@ -270,89 +271,55 @@ fn split(mut block: TextBlock) -> (Option<TextBlock>, Option<TextBlock>) {
     (some.then_some(block), tail)
 }
 
-fn work<'a, F: Follow + 'static>(
-    parts: &Taker<'_, Part<'a>>,
-    turn: &Turn<Following<'a, F>>,
-    pool: &Pool,
-) {
-    let _alarm = Alarm(turn);
-    let mut preparer = F::Preparer::default();
-    while let Some(Part { sequence, file, job, block }) = parts.next() {
-        crate::store::may_panic("following");
-        let Some(block) = block else {
-            if turn.take(sequence, Following::leave).is_none() {
+/// What is followed, in order.
+enum Piece<'a, P> {
+    Block {
+        file: u32,
+        job: &'a Job,
+        skipped_lines: u64,
+        prepared: P,
+    },
+    /// The stream is left here.
+    Leave,
+}
+
+type PieceOf<'a, F> = Piece<'a, <<F as Follow>::Preparer as Prepare>::Prepared>;
+
+/// Prepares blocks on one thread, and follows them where it is their turn.
+struct Worker<'w, 'a, F: Follow> {
+    turn: &'w Turn<Following<'a, F>, PieceOf<'a, F>>,
+    pool: &'w Pool,
+    preparer: F::Preparer,
+}
+
+impl<'w, 'a, F: Follow + 'static> Worker<'w, 'a, F> {
+    fn new(turn: &'w Turn<Following<'a, F>, PieceOf<'a, F>>, pool: &'w Pool) -> Self {
+        Self { turn, pool, preparer: F::Preparer::default() }
+    }
+
+    fn work_all(mut self, parts: &Taker<'_, Part<'a>>) {
+        while let Some(part) = parts.next() {
+            if self.work(part).is_err() {
                 return;
             }
-            continue;
-        };
-        let prepared = preparer.prepare(&block.bytes);
-        let followed = turn.take(sequence, |following| {
-            following.block((file, job), block.skipped_lines, prepared);
+        }
+    }
+
+    fn work(&mut self, part: Part<'a>) -> Result<(), Broken> {
+        let _alarm = Alarm(self.turn);
+        crate::store::may_panic("following");
+        let Part { sequence, file, job, block } = part;
+        let piece = block.map_or(Piece::Leave, |block| {
+            let prepared = self.preparer.prepare(block.bytes);
+            Piece::Block { file, job, skipped_lines: block.skipped_lines, prepared }
         });
-        if followed.is_none() {
-            return;
-        }
-        pool.give(block.bytes);
-    }
-}
-
-/// What is done by one thread at a time, in the order of the blocks.
-struct Turn<T> {
-    state: Mutex<TurnState<T>>,
-    /// Where the threads wait, each by the number of its block.
-    waiting: [Condvar; WORKERS],
-}
-
-struct TurnState<T> {
-    next: u64,
-    /// A thread ended without having had its turn.
-    broken: bool,
-    /// None while it is used, so that those who come to wait need not wait for that as well.
-    value: Option<T>,
-}
-
-impl<T> Turn<T> {
-    fn new(value: T) -> Self {
-        let state = TurnState { next: 0, broken: false, value: Some(value) };
-        Self { state: Mutex::new(state), waiting: Default::default() }
-    }
-
-    /// Waits for the turn of a block, and then uses the value. `None` where that turn never
-    /// comes.
-    fn take<R>(&self, sequence: u64, work: impl FnOnce(&mut T) -> R) -> Option<R> {
-        let state = self.state.lock().ok()?;
-        let waits = |state: &mut TurnState<T>| state.next != sequence && !state.broken;
-        let mut state = self.place(sequence)?.wait_while(state, waits).ok()?;
-        let mut value = state.value.take().filter(|_| !state.broken)?;
-        drop(state);
-        let result = work(&mut value);
-        let mut state = self.state.lock().ok()?;
-        state.value = Some(value);
-        state.next += 1;
-        drop(state);
-        self.place(sequence + 1)?.notify_one();
-        Some(result)
-    }
-
-    /// No two of the workers' blocks have the same.
-    fn place(&self, sequence: u64) -> Option<&Condvar> {
-        self.waiting.get(usize::try_from(sequence % WORKERS as u64).ok()?)
-    }
-
-    fn end(self) -> Option<T> {
-        self.state.into_inner().unwrap_or_else(PoisonError::into_inner).value
-    }
-}
-
-/// Tells the threads that wait that they wait in vain, where this one ends by a panic.
-struct Alarm<'a, T>(&'a Turn<T>);
-
-impl<T> Drop for Alarm<'_, T> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.state.lock().unwrap_or_else(PoisonError::into_inner).broken = true;
-            self.0.waiting.iter().for_each(Condvar::notify_all);
-        }
+        self.turn.bring(sequence, piece, |following, piece| match piece {
+            Piece::Block { file, job, skipped_lines, prepared } => {
+                following.block((file, job), skipped_lines, &prepared);
+                self.pool.give(F::Preparer::text(prepared));
+            }
+            Piece::Leave => following.leave(),
+        })
     }
 }
 
@@ -425,7 +392,7 @@ impl<'a, F: Follow + 'static> Following<'a, F> {
         &mut self,
         (file, job): (u32, &Job),
         skipped_lines: u64,
-        prepared: <F::Preparer as Prepare>::Prepared<'_>,
+        prepared: &<F::Preparer as Prepare>::Prepared,
     ) {
         if self.current.as_ref().is_none_or(|(held, _, _)| *held != file) {
             self.note_stamps();

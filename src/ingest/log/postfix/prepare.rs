@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use ouroboros::self_referencing;
+
 use super::super::stamp::Head;
 use super::super::syslog::{Tagged, behind_host, stamp, tagged};
 use super::super::{Prepare, each_line};
@@ -69,9 +71,26 @@ pub(super) struct Entry<'a> {
     pub said: Said<'a>,
 }
 
+/// A block with what its lines say: whichever thread follows it, it goes there as a whole.
+#[self_referencing]
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    text: Vec<u8>,
+    #[borrows(text)]
+    #[covariant]
+    lines: Lines<'this>,
+}
+
+impl Prepared {
+    /// What the lines say.
+    pub(super) fn lines(&self) -> &Lines<'_> {
+        self.borrow_lines()
+    }
+}
+
 /// The lines of a block.
 #[derive(Debug)]
-pub(crate) struct Prepared<'a> {
+pub(super) struct Lines<'a> {
     text: &'a [u8],
     heads: Vec<Head<'a>>,
     pub(super) programs: Vec<Arc<Program>>,
@@ -80,7 +99,7 @@ pub(crate) struct Prepared<'a> {
     /// How the line read last began.
     beginning: Option<Beginning<'a>>,
     /// Number of lines, whether they are among the entries or not.
-    pub(super) lines: u64,
+    pub(super) count: u64,
 }
 
 /// Stamp and host of a line, which the next one often shares.
@@ -93,7 +112,7 @@ struct Beginning<'a> {
     stamp: (u32, u32),
 }
 
-impl<'a> Prepared<'a> {
+impl<'a> Lines<'a> {
     /// The head of an entry's stamp.
     pub(super) fn head(&self, entry: &Entry<'_>) -> Option<&Head<'a>> {
         self.heads.get(entry.head as usize)
@@ -186,23 +205,33 @@ pub(crate) struct Preparer {
     block: u64,
 }
 
-impl Prepare for Preparer {
-    type Prepared<'a> = Prepared<'a>;
-
-    fn prepare<'a>(&mut self, text: &'a [u8]) -> Prepared<'a> {
-        let mut prepared = Prepared {
+impl Preparer {
+    fn lines<'a>(&mut self, text: &'a [u8]) -> Lines<'a> {
+        let mut lines = Lines {
             text,
             heads: Vec::new(),
             programs: Vec::new(),
             entries: Vec::with_capacity(text.len() / 128),
             deliveries: Deliveries::default(),
             beginning: None,
-            lines: 0,
+            count: 0,
         };
         self.block += 1;
-        prepared.lines = each_line(text, |number, start, line| {
-            prepared.add(&mut self.programs, (self.block, number), start, line);
+        lines.count = each_line(text, |number, start, line| {
+            lines.add(&mut self.programs, (self.block, number), start, line);
         });
-        prepared
+        lines
+    }
+}
+
+impl Prepare for Preparer {
+    type Prepared = Prepared;
+
+    fn prepare(&mut self, text: Vec<u8>) -> Prepared {
+        Prepared::new(text, |text| self.lines(text))
+    }
+
+    fn text(prepared: Prepared) -> Vec<u8> {
+        prepared.into_heads().text
     }
 }

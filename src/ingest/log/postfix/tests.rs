@@ -79,7 +79,7 @@ fn read(files: &[Vec<String>]) -> Words {
         let text = lines.join("\n").into_bytes();
         let mut preparer = Preparer::default();
         let before = Place { file, line: 0 };
-        reader.follow(preparer.prepare(&text), &mut stamps, before, &mut words);
+        reader.follow(&preparer.prepare(text), &mut stamps, before, &mut words);
     }
     reader.end(&mut words);
     words
@@ -310,8 +310,8 @@ fn what_is_held_is_bounded() {
         };
         let line = format!("Nov 21 16:53:10 mx1 postfix/{line}");
         let before = Place { file: 0, line: u64::from(number) };
-        let prepared = preparer.prepare(line.as_bytes());
-        assert_eq!(reader.follow(prepared, &mut stamps, before, &mut words), 1);
+        let prepared = preparer.prepare(line.into_bytes());
+        assert_eq!(reader.follow(&prepared, &mut stamps, before, &mut words), 1);
     }
     assert_eq!((reader.held.len(), reader.ciphers.names.len()), (4096, 1));
     reader.end(&mut words);
