@@ -66,24 +66,13 @@ pub(super) struct Blocks<'a> {
     ended: bool,
     /// Whether `"` can hide a newline; in JSON Lines it cannot.
     quotes: bool,
-    /// How many quotes the pending text has, counted while it is at hand.
-    pending_quotes: usize,
 }
 
 impl<'a> Blocks<'a> {
     /// Cuts `inner`; with `quotes`, newlines within double quotes do not end a record.
     pub(super) fn new(inner: &'a mut dyn Read, quotes: bool, pool: &'a Pool) -> Self {
         let buffer = pool.take();
-        Self {
-            pool,
-            inner,
-            buffer,
-            filled: 0,
-            sequence: 0,
-            ended: false,
-            quotes,
-            pending_quotes: 0,
-        }
+        Self { pool, inner, buffer, filled: 0, sequence: 0, ended: false, quotes }
     }
 
     /// The next block; `None` at the end.
@@ -132,12 +121,7 @@ impl<'a> Blocks<'a> {
                     self.ended = true;
                     return Ok(());
                 }
-                Ok(length) => {
-                    if self.quotes {
-                        self.pending_quotes += quotes(free.get(..length).unwrap_or_default());
-                    }
-                    self.filled += length;
-                }
+                Ok(length) => self.filled += length,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
@@ -154,10 +138,10 @@ impl<'a> Blocks<'a> {
         if !self.quotes {
             return memchr::memrchr(b'\n', text).map(|last| last + 1);
         }
-        let mut quotes_before = self.pending_quotes;
+        let mut quotes_before = memchr::memchr_iter(b'"', text).count();
         let mut end = text.len();
         while let Some(newline) = memchr::memrchr(b'\n', text.get(..end)?) {
-            quotes_before -= quotes(text.get(newline..end)?);
+            quotes_before -= memchr::memchr_iter(b'"', text.get(newline..end)?).count();
             if quotes_before.is_multiple_of(2) {
                 return Some(newline + 1);
             }
@@ -176,7 +160,6 @@ impl<'a> Blocks<'a> {
             *to = *from;
         }
         self.filled = rest.len();
-        self.pending_quotes = if self.quotes { quotes(rest) } else { 0 };
         let mut bytes = std::mem::replace(&mut self.buffer, next);
         bytes.truncate(end);
         let sequence = self.sequence;
@@ -190,21 +173,15 @@ impl<'a> Blocks<'a> {
             if let Some(end) = memchr::memchr(b'\n', self.pending()) {
                 self.buffer.copy_within(end + 1..self.filled, 0);
                 self.filled -= end + 1;
-                self.pending_quotes = quotes(self.pending());
                 return Ok(());
             }
             self.filled = 0;
-            self.pending_quotes = 0;
             if self.ended {
                 return Ok(());
             }
             self.fill()?;
         }
     }
-}
-
-fn quotes(bytes: &[u8]) -> usize {
-    memchr::memchr_iter(b'"', bytes).count()
 }
 
 /// Positions of the newlines.

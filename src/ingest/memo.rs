@@ -26,7 +26,7 @@ struct Slot<T> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Print {
     length: u32,
-    /// The first and the last eight bytes of a short text, else a hash and the last.
+    /// The first and the last eight bytes of a short text, else two hashes.
     words: [u64; 2],
 }
 
@@ -137,16 +137,16 @@ impl Print {
         let words = match first.zip(last) {
             None => [text.iter().fold(0, |all, byte| all << 8 | u64::from(*byte)), 0],
             Some((first, last)) if text.len() <= Self::SHORT => [word(*first), word(*last)],
-            // Pieces by themselves, so that none waits for the one before it.
             Some((_, last)) => {
-                let mut all = 0;
-                for (piece, seed) in text.as_chunks::<16>().0.iter().zip(1_u64..) {
+                let (mut one, mut other) = (word(*last), 0);
+                for piece in text.as_chunks::<16>().0 {
                     if let [a, b] = piece.as_chunks::<8>().0 {
-                        all ^= mix(word(*a) ^ seed << 56, word(*b));
+                        one = mix(one ^ word(*a), word(*b));
+                        other = one ^ u64::rotate_left(other, 32);
                     }
                 }
                 let end = text.last_chunk::<16>().and_then(|end| end.first_chunk::<8>());
-                [mix(all ^ end.map_or(0, |end| word(*end)), word(*last)), word(*last)]
+                [mix(one ^ end.map_or(0, |end| word(*end)), word(*last)), other]
             }
         };
         Self { length, words }
