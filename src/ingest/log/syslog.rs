@@ -9,6 +9,7 @@
 
 use std::borrow::Cow;
 
+use super::fields::near;
 use super::stamp::{Head, Stamps};
 
 /// One line, taken apart.
@@ -173,7 +174,7 @@ fn journal(line: &[u8]) -> Result<Line<'_>, LineFault> {
 
 /// The bytes up to the first blank, and what follows it.
 fn word(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = memchr::memchr(b' ', text)?;
+    let end = near(b' ', text)?;
     Some((text.get(..end)?, text.get(end + 1..)?))
 }
 

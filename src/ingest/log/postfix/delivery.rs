@@ -1,7 +1,8 @@
 //! `to=` lines: `to=<…>, relay=HOST[IP]:PORT, delay=…, delays=a/b/c/d, dsn=…, status=sent (…)`.
 
-use memchr::{memchr, memchr_iter, memrchr};
+use memchr::memrchr;
 
+use super::super::fields::near;
 use super::text::{Peer, address};
 use crate::trace::Tls;
 
@@ -64,11 +65,10 @@ impl<'a> Delivery<'a> {
         loop {
             let field = rest.strip_prefix(b", ")?;
             // Names are short.
-            let (key, value) =
-                field.split_at_checked(field.iter().position(|byte| *byte == b'=')? + 1)?;
+            let (key, value) = field.split_at_checked(near(b'=', field)? + 1)?;
             if key == b"status=" {
                 delivery.sent = value.starts_with(b"sent (");
-                let whole = delivery.sent || memchr(b' ', value).is_some();
+                let whole = delivery.sent || near(b' ', value).is_some();
                 return whole.then_some(delivery);
             }
             let (value, behind) =
@@ -106,13 +106,16 @@ fn recipient(text: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// What stands before `, `, and the rest from there on.
 fn until_comma(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = memchr_iter(b',', text).find(|end| text.get(end + 1) == Some(&b' '))?;
+    let mut end = near(b',', text)?;
+    while text.get(end + 1) != Some(&b' ') {
+        end += 1 + near(b',', text.get(end + 1..)?)?;
+    }
     text.split_at_checked(end)
 }
 
 /// Milliseconds of `0.02`, `8.3`, `63350`.
 fn seconds_ms(text: &[u8]) -> Option<i64> {
-    let point = memchr(b'.', text).unwrap_or(text.len());
+    let point = near(b'.', text).unwrap_or(text.len());
     let (whole, fraction) = text.split_at_checked(point)?;
     if whole.is_empty() || whole.len() > 9 {
         return None;

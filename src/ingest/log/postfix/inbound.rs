@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use self::proxied::ProxySaid;
+use super::super::fields::near;
 use super::super::{Mail, Place, Protection, Sink};
 use super::program::Program;
 use super::queue::{Arrival, Id, Met};
@@ -93,7 +94,7 @@ impl<'a> ServerSaid<'a> {
                 Self::Nothing
             }
         } else if let Some(client) = text.strip_prefix(b"connect from ") {
-            let end = memchr::memchr(b']', client).map_or(0, |end| end + 1);
+            let end = near(b']', client).map_or(0, |end| end + 1);
             Self::Connect(xxh3_64(client.get(..end).unwrap_or_default()))
         } else if text.starts_with(b"disconnect from ") {
             Self::Disconnect

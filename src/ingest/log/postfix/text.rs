@@ -1,8 +1,9 @@
 //! Parts of lines: queue ids, `HOST[IP]:PORT`, addresses, TLS lines.
 
-use memchr::{memchr, memmem, memrchr};
+use memchr::{memmem, memrchr};
 
 use super::super::band;
+use super::super::fields::near;
 use crate::trace::Tls;
 
 /// The longest `HOST[IP]:PORT`.
@@ -34,7 +35,7 @@ pub(super) fn queue_id(text: &[u8]) -> Option<(&[u8], &[u8])> {
     if !text.get(..5)?.iter().all(of_id) {
         return None;
     }
-    let end = memchr(b':', text.get(..text.len().min(40))?)?;
+    let end = near(b':', text.get(..text.len().min(40))?)?;
     let (id, rest) = text.split_at_checked(end)?;
     let is_id = id.iter().all(of_id);
     Some((id, rest.strip_prefix(b": ").filter(|_| is_id)?))
@@ -63,13 +64,13 @@ impl<'a> Peer<'a> {
 
     fn maybe_bare(text: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let text_start = text.get(..text.len().min(LONGEST_PEER))?;
-        let open = memchr(b'[', text_start)?;
+        let open = near(b'[', text_start)?;
         // All of it, without a way out: several bytes at once.
         let no_host = |bad, byte: &u8| bad | matches!(byte, b' ' | b',' | b'<' | b'>');
         if text.get(..open)?.iter().fold(false, no_host) {
             return None;
         }
-        let close = open + text_start.get(open..)?.iter().position(|byte| *byte == b']')?;
+        let close = open + near(b']', text_start.get(open..)?)?;
         let mut end = close + 1;
         if let Some(behind) = text.get(end..)?.strip_prefix(b":") {
             let digits = behind.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -132,7 +133,7 @@ pub(super) fn is_loopback(host: &[u8], address: &[u8]) -> bool {
 /// An address behind its `<`, and what follows its `>`. A quoted local part may hold anything.
 pub(super) fn address(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let quoted = if text.first() == Some(&b'"') { quoted_length(text)? } else { 0 };
-    let end = quoted + memchr(b'>', text.get(quoted..)?)?;
+    let end = quoted + near(b'>', text.get(quoted..)?)?;
     Some((text.get(..end)?, text.get(end + 1..)?))
 }
 
@@ -178,7 +179,7 @@ impl<'a> TlsLine<'a> {
         const NAME: &[u8] = b"TLS connection ";
         // What is known of the peer's certificate is one word; old versions have none.
         let rest = text.strip_prefix(NAME).or_else(|| {
-            let word = text.iter().take(16).position(|byte| *byte == b' ')?;
+            let word = near(b' ', text.get(..text.len().min(16))?)?;
             text.get(word + 1..)?.strip_prefix(NAME)
         })?;
         let (usage, rest) = if let Some(rest) = rest.strip_prefix(b"established from ") {
@@ -191,12 +192,12 @@ impl<'a> TlsLine<'a> {
         let (peer, mut rest) = Peer::parse(rest)?;
         // The name that the client asked for.
         if let Some(asked) = rest.strip_prefix(b" to ") {
-            rest = asked.get(memchr(b':', asked)?..)?;
+            rest = asked.get(near(b':', asked)?..)?;
         }
         let rest = rest.strip_prefix(b": ")?;
-        let (version, rest) = rest.split_at_checked(memchr(b' ', rest)?)?;
+        let (version, rest) = rest.split_at_checked(near(b' ', rest)?)?;
         let cipher = rest.strip_prefix(b" with cipher ")?;
-        let cipher = cipher.get(..memchr(b' ', cipher)?)?;
+        let cipher = cipher.get(..near(b' ', cipher)?)?;
         let named = version.starts_with(b"TLS") || version.starts_with(b"SSL");
         // A protocol that has no band here is still an encrypted one.
         let tls = band(version).filter(|_| named).unwrap_or(Tls::Unspecified);
