@@ -108,7 +108,7 @@ pub(super) fn settle(rows: &dyn InParts, rules: &Rules<'_>) -> Result<Settled, C
                 tally.names.mark(desk.rows());
             }
             desk.each_identity(bits, |run| {
-                Run { rules, tally: &mut tally, weighed: &mut weighed }.settle(run);
+                Run { rules, tally: &mut tally }.settle(run, &mut weighed);
             });
             tally.fold(false, rules.packs)?;
         }
@@ -145,7 +145,6 @@ fn bits_at_once(rows: u64, workers: u64) -> u32 {
 struct Run<'a> {
     rules: &'a Rules<'a>,
     tally: &'a mut Tally,
-    weighed: &'a mut Weighed,
 }
 
 /// What the rows of one identity stand for; the room is used again for the next.
@@ -177,7 +176,7 @@ enum Place {
 }
 
 impl Run<'_> {
-    fn settle(&mut self, run: &[Entry]) {
+    fn settle(&mut self, run: &[Entry], weighed: &mut Weighed) {
         if let Some(message) = plain(run) {
             match run {
                 [only] => self.count(&message, run, &[only.peer()], 1),
@@ -188,9 +187,8 @@ impl Run<'_> {
         if run.iter().any(|entry| entry.role() == Role::Anonymous) {
             return self.settle_anonymous(run);
         }
-        let mut weighed = std::mem::take(self.weighed);
-        self.weigh(run, &mut weighed);
-        let Weighed { kept, places, rows, peers, days, .. } = &mut weighed;
+        self.weigh(run, weighed);
+        let Weighed { kept, places, rows, peers, days, .. } = weighed;
         days.clear();
         for (slot, message) in kept.iter().enumerate() {
             rows.clear();
@@ -209,8 +207,7 @@ impl Run<'_> {
         }
         days.sort_unstable();
         days.dedup();
-        self.place_the_rest(run, &weighed);
-        *self.weighed = weighed;
+        self.place_the_rest(run, weighed);
     }
 
     /// Finds out which messages rows stand for, and which row belongs to which of them.
