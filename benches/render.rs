@@ -12,12 +12,11 @@ use std::hint::black_box;
 use std::path::PathBuf;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use intransit::period::PeriodKind;
+use intransit::ingest;
 use intransit::render::branding::Branding;
 use intransit::render::{Format, render};
 use intransit::report::Report;
 use intransit::run::{Request, report};
-use intransit::{ingest, trace};
 
 const CONNECTORS: u64 = 40;
 
@@ -51,32 +50,12 @@ fn table() -> String {
 fn of_forty_connectors() -> Report {
     let folder = tempfile::tempdir().expect("a folder for the trace");
     std::fs::write(folder.path().join("trace.csv"), table()).expect("the trace is written");
-    let request = Request {
-        sources: vec![ingest::Source {
-            path: folder.path().to_string_lossy().into_owned(),
-            root: PathBuf::new(),
-            archived: None,
-            settings: ingest::Settings::default(),
-        }],
-        lake: None,
-        skip_bad_files: false,
-        zone: chrono_tz::UTC,
-        periods: vec![PeriodKind::Week, PeriodKind::Days(30)],
-        range: None,
-        as_of: None,
-        organisation: "Contoso".to_owned(),
-        language: "en".to_owned(),
-        only: Vec::new(),
-        named: Vec::new(),
-        unit: trace::Unit::Messages,
-        insights: intransit::config::InsightsConfig::default(),
-        connectors: Vec::new(),
-        run: None,
-        archive: None,
-        expects_whole: false,
-        cache: None,
-        memory: intransit::config::Memory::default(),
-    };
+    let request = Request::of(vec![ingest::Source {
+        path: folder.path().to_string_lossy().into_owned(),
+        root: PathBuf::new(),
+        archived: None,
+        settings: ingest::Settings::default(),
+    }]);
     report(&request).expect("the report is made").report
 }
 

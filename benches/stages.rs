@@ -155,25 +155,10 @@ fn cubes(criterion: &mut Criterion) {
         source(folder.path(), &format!("day-{day:02}.csv"), text.as_bytes())
     });
     let request = Request {
-        sources: sources.collect(),
-        skip_bad_files: false,
         zone: Tz::Europe__Paris,
         periods: vec![PeriodKind::Days(30)],
-        range: None,
-        as_of: None,
-        organisation: "Contoso".to_owned(),
-        language: "en".to_owned(),
-        only: Vec::new(),
-        named: Vec::new(),
-        unit: Unit::Messages,
-        insights: intransit::config::InsightsConfig::default(),
-        connectors: Vec::new(),
-        run: None,
-        archive: None,
-        expects_whole: false,
         cache: Some(Place::of(state.path(), false)),
-        memory: Memory::default(),
-        lake: None,
+        ..Request::of(sources.collect())
     };
     // A file is recognised by its time once that is two seconds past.
     std::thread::sleep(std::time::Duration::from_millis(2_500));

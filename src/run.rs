@@ -101,6 +101,33 @@ pub struct Request {
 }
 
 impl Request {
+    /// A report over these traces and no more than that: the last week and 30 days in UTC, in
+    /// English, of messages, with nothing kept.
+    #[must_use]
+    pub fn of(sources: Vec<Source>) -> Self {
+        Self {
+            sources,
+            lake: None,
+            skip_bad_files: false,
+            zone: Tz::UTC,
+            periods: vec![PeriodKind::Week, PeriodKind::Days(30)],
+            range: None,
+            as_of: None,
+            organisation: settings::ORGANISATION.to_owned(),
+            language: settings::LANGUAGE.to_owned(),
+            only: Vec::new(),
+            named: Vec::new(),
+            unit: Unit::Messages,
+            insights: InsightsConfig::default(),
+            connectors: Vec::new(),
+            run: None,
+            archive: None,
+            expects_whole: false,
+            cache: None,
+            memory: Memory::default(),
+        }
+    }
+
     /// Where rows are until they are counted: beside the cache, or in the system's folder for
     /// temporary files.
     fn room(&self) -> Room {

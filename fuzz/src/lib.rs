@@ -14,14 +14,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use chrono::NaiveDate;
 use chrono_tz::Tz;
 use intransit::archive::sign::Signer;
-use intransit::config::{ColumnMap, InsightsConfig, Memory};
+use intransit::config::ColumnMap;
 use intransit::ingest::{DayOrder, FileNote, Settings, Source};
-use intransit::period::PeriodKind;
 use intransit::run::{self, Outcome, Request, RunError};
-use intransit::trace::{Direction, Kind, Tls, Unit};
+use intransit::trace::{Direction, Kind, Tls};
 
 /// The folder of this process: that of `fuzz/run`, which removes it, else one that stays.
 pub fn folder() -> PathBuf {
@@ -99,27 +97,8 @@ pub fn report(files: &[(&str, &[u8])], settings: &Settings) -> Result<Outcome, R
         archived: None,
         settings: settings.clone(),
     };
-    run::report(&Request {
-        sources: files.iter().map(source).collect(),
-        skip_bad_files: false,
-        zone: Tz::America__Sao_Paulo,
-        periods: vec![PeriodKind::Week, PeriodKind::Days(30)],
-        range: None,
-        as_of: None::<NaiveDate>,
-        organisation: "Contoso".to_owned(),
-        language: "en".to_owned(),
-        only: Vec::new(),
-        named: Vec::new(),
-        unit: Unit::Messages,
-        insights: InsightsConfig::default(),
-        connectors: Vec::new(),
-        run: None,
-        archive: None,
-        expects_whole: false,
-        memory: Memory::default(),
-        cache: None,
-        lake: None,
-    })
+    let sources = files.iter().map(source).collect();
+    run::report(&Request { zone: Tz::America__Sao_Paulo, ..Request::of(sources) })
 }
 
 /// [`check_all`] of one file.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use chrono_tz::Tz;
-use intransit::config::{ColumnMap, InsightsConfig, Memory};
+use intransit::config::ColumnMap;
 use intransit::cube::Place;
 use intransit::ingest::{Settings, Source};
 use intransit::period::PeriodKind;
@@ -196,31 +196,19 @@ impl Office {
     }
 
     pub(crate) fn request(&self, cache: Option<Place>) -> Request {
+        let source = Source {
+            path: "traces".to_owned(),
+            root: self.folder.path().to_owned(),
+            archived: None,
+            settings: Settings::default(),
+        };
         Request {
-            sources: vec![Source {
-                path: "traces".to_owned(),
-                root: self.folder.path().to_owned(),
-                archived: None,
-                settings: Settings::default(),
-            }],
-            lake: None,
             skip_bad_files: true,
             zone: self.zone,
             periods: self.periods.clone(),
-            range: None,
-            as_of: None,
-            organisation: "Contoso".to_owned(),
-            language: "en".to_owned(),
-            only: Vec::new(),
-            named: Vec::new(),
             unit: self.unit,
-            insights: InsightsConfig::default(),
-            connectors: Vec::new(),
-            run: None,
-            archive: None,
-            expects_whole: false,
             cache,
-            memory: Memory::default(),
+            ..Request::of(vec![source])
         }
     }
 
