@@ -38,6 +38,8 @@ pub enum Which {
     Settled,
     /// Of these, those that were not kept of an earlier reading.
     New,
+    /// Those that are what they are only because their log ended.
+    Open,
 }
 
 impl Which {
@@ -46,6 +48,7 @@ impl Which {
             Self::All => true,
             Self::Settled => origin != Origin::Open,
             Self::New => origin == Origin::Read,
+            Self::Open => origin == Origin::Open,
         }
     }
 }
@@ -132,8 +135,8 @@ pub trait KeptRows: Sync {
 pub enum MemberRows<'a> {
     /// It was read: among the rows of all files, and its index.
     Read(&'a ReadRows, u32),
-    /// They were kept.
-    Kept(&'a dyn KeptRows),
+    /// They were kept, in one piece or several.
+    Kept(&'a [&'a dyn KeptRows]),
 }
 
 /// What one file has to be settled.
@@ -229,8 +232,10 @@ impl<'a> Together<'a> {
         for (place, member) in (0..).zip(members) {
             match member.rows {
                 MemberRows::Read(of_all, file) => read.push((place, of_all, file)),
-                MemberRows::Kept(kept) => {
-                    push(kept, names, (place, Origin::Read), &mut rows, &store)?;
+                MemberRows::Kept(pieces) => {
+                    for kept in pieces {
+                        push(*kept, names, (place, Origin::Read), &mut rows, &store)?;
+                    }
                 }
             }
         }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::file::{self, Sectioned};
 use super::key::Key;
 use crate::config::ColumnMap;
-use crate::ingest::{DayOrder, Identity, Left, Outline, Settings, Stat};
+use crate::ingest::{DayOrder, Identity, Left, LeftFile, Outline, Settings, Stat};
 use crate::store::{self, WriteError};
 use crate::trace::{Direction, Kind, Unit};
 
@@ -53,6 +53,8 @@ pub(super) struct Stream {
     pub left: Left,
     /// Rows of each file, in pieces as they were read: key and number.
     pub rows: Vec<Vec<(Key, u64)>>,
+    /// Each file as a content, with what the end decided; none where that is not kept.
+    pub contents: Vec<Key>,
     pub used: u64,
 }
 
@@ -67,7 +69,10 @@ pub(super) struct FileEntry {
 /// A content that was read.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Entry {
-    pub recipe: Recipe,
+    /// How it was read; none of a log, which means something only in its stream.
+    pub recipe: Option<Recipe>,
+    /// The pieces in which its rows are kept; of a table, one.
+    pub pieces: Vec<Key>,
     /// Rows read, whether used or not.
     pub rows: u64,
     /// Day on which a report last asked for it.
@@ -101,6 +106,13 @@ pub(super) struct Group {
     pub members: Vec<Key>,
     pub zone: String,
     pub used: u64,
+}
+
+impl Entry {
+    /// The content, and how it is read by itself, where it can be.
+    pub(super) fn table(&self) -> Option<(&Self, &Recipe)> {
+        Some((self, self.recipe.as_ref()?))
+    }
 }
 
 impl Recipe {
@@ -158,10 +170,10 @@ impl Index {
     fn tidy(&mut self, today: u64) {
         let current: BTreeSet<&str> =
             self.files.values().map(|file| file.sha256.as_str()).collect();
-        self.contents.retain(|_, entry| {
-            let current = current.contains(entry.recipe.sha256.as_str());
-            let age = today.saturating_sub(entry.used);
-            age == 0 || current && age <= KEEP_CONTENT_DAYS
+        self.contents.retain(|_, Entry { recipe, used, .. }| {
+            let is_current = |recipe: &Recipe| current.contains(recipe.sha256.as_str());
+            let age = today.saturating_sub(*used);
+            age == 0 || recipe.as_ref().is_none_or(is_current) && age <= KEEP_CONTENT_DAYS
         });
         self.streams.retain(|_, stream| today.saturating_sub(stream.used) <= KEEP_GROUP_DAYS);
         while self.streams.len() > MOST_STREAMS {
@@ -172,8 +184,11 @@ impl Index {
         self.drop_loose_ends(today);
     }
 
-    /// Drops what refers to contents that are gone.
-    fn drop_loose_ends(&mut self, today: u64) {
+    /// Drops what refers to contents that are gone, and logs that no stream has.
+    pub(super) fn drop_loose_ends(&mut self, today: u64) {
+        let logs: BTreeSet<Key> =
+            self.streams.values().flat_map(|stream| stream.contents.iter().copied()).collect();
+        self.contents.retain(|key, entry| entry.recipe.is_some() || logs.contains(key));
         let contents: BTreeSet<Key> = self.contents.keys().copied().collect();
         for entry in self.contents.values_mut() {
             entry.shares.retain(|key| contents.contains(key));
@@ -184,23 +199,27 @@ impl Index {
         });
     }
 
-    /// Gives up the streams whose rows are in a file.
-    pub(super) fn drop_streams(&mut self, rows: &Key) {
-        let has = |stream: &Stream| stream.rows.iter().flatten().any(|(key, _)| key == rows);
+    /// Gives up the contents and streams of which rows are in the file with this stem.
+    pub(super) fn drop_rows(&mut self, stem: &str) {
+        let is_there = |key: &Key| key.to_string() == stem;
+        self.contents.retain(|_, entry| !entry.pieces.iter().any(is_there));
+        let has = |stream: &Stream| stream.rows.iter().flatten().any(|(key, _)| is_there(key));
         self.streams.retain(|_, stream| !has(stream));
+        self.drop_loose_ends(0);
     }
 
-    /// Gives up a content.
-    pub(super) fn drop_content(&mut self, key: &Key) {
-        self.contents.remove(key);
-        self.drop_loose_ends(0);
+    /// The logs of all streams, by path and hash of their settings.
+    pub(super) fn logs(&self) -> BTreeMap<(Vec<u8>, String), LeftFile> {
+        let files = self.streams.values().flat_map(|stream| &stream.left.files);
+        let trusted = files.filter(|file| file.stat.is_some());
+        trusted.map(|file| ((file.path.clone(), file.how().to_owned()), file.clone())).collect()
     }
 
     /// Names of the files that belong to it.
     fn names(&self) -> BTreeSet<String> {
         let mut names: BTreeSet<String> = BTreeSet::new();
-        for (key, entry) in &self.contents {
-            names.insert(format!("{key}.{ROWS}"));
+        for entry in self.contents.values() {
+            names.extend(entry.pieces.iter().map(|key| format!("{key}.{ROWS}")));
             names.extend(entry.cubes.values().map(|key| format!("{key}.{CUBE}")));
         }
         names.extend(self.groups.keys().map(|key| format!("{key}.{CUBE}")));

@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
+use super::count::Node;
 use super::file::{self, Sectioned};
 use super::index::{LEFT, ROWS, Stream};
 use super::key::Key;
@@ -24,8 +25,9 @@ const MOST_PIECES: usize = 16;
 /// What a reader holds takes no more than this.
 const MOST_STATE: u64 = 512 << 20;
 
-/// The streams that were gone on with, by the place of each in [`Reading::streams`].
-pub(super) type Resumed = BTreeMap<usize, (Key, Stream)>;
+/// The streams that were gone on with, or are as they were, by the place of each in
+/// [`Reading::streams`].
+pub(super) type Before = BTreeMap<usize, (Key, Stream)>;
 
 impl Cubes {
     /// What the reader of a stream held; `None` where that, or its rows, cannot be read.
@@ -51,11 +53,16 @@ impl Cubes {
         collector: &Collector,
         reading: &Reading,
         names: &Names,
-    ) -> Result<Resumed, Trouble> {
-        let mut resumed = Resumed::new();
+    ) -> Result<Before, Trouble> {
+        let mut before = Before::new();
         for (place, read) in reading.streams.iter().enumerate() {
-            let Some(number) = read.resumed else { continue };
+            let held = read.held.as_ref().map(|(number, _)| *number);
+            let Some(number) = read.resumed.or(held) else { continue };
             let Some((key, stream)) = self.index.streams.iter().nth(number) else { continue };
+            before.insert(place, (*key, stream.clone()));
+            if held.is_some() {
+                continue;
+            }
             let damaged = || Trouble::damaged(&self.path(key, LEFT));
             let section = self.open_left(key).and_then(|mut file| file.section(1));
             let seen: Vec<FileSeen> =
@@ -69,24 +76,33 @@ impl Cubes {
                     collector.push_kept(*file, &rows, names)?;
                 }
             }
-            resumed.insert(place, (*key, stream.clone()));
         }
-        Ok(resumed)
+        Ok(before)
     }
 
     /// Keeps the streams as they were left.
     pub(super) fn leave(
         &mut self,
         reading: &Reading,
-        mut resumed: Resumed,
+        mut before: Before,
         read: (&ReadRows, &Names),
         mut seen: BTreeMap<u32, FileSeen>,
+        (nodes, new): (&mut [Node], &mut BTreeSet<Key>),
     ) {
         for (place, stream) in reading.streams.iter().enumerate() {
-            let before = resumed.remove(&place);
+            let before = before.remove(&place);
+            if let (Some((_, left)), Some((key, _))) = (&stream.held, &before) {
+                self.stays(key, left);
+                continue;
+            }
             let seen: Vec<FileSeen> =
                 stream.files.iter().map(|file| seen.remove(file).unwrap_or_default()).collect();
-            if let Err(trouble) = self.leave_one(stream, before.as_ref(), read, &seen) {
+            let left = self.leave_one(stream, before.as_ref(), read, &seen);
+            let kept = left.and_then(|key| match key {
+                Some(key) => self.keep_logs(key, stream, read, (nodes, new)),
+                None => Ok(()),
+            });
+            if let Err(trouble) = kept {
                 self.notes.push(format!("a log is not kept: {trouble}"));
             }
         }
@@ -98,9 +114,9 @@ impl Cubes {
         before: Option<&(Key, Stream)>,
         read: (&ReadRows, &Names),
         seen: &[FileSeen],
-    ) -> Result<(), Trouble> {
+    ) -> Result<Option<Key>, Trouble> {
         let today = self.today();
-        let Some((left, state)) = &stream.left else { return Ok(()) };
+        let Some((left, state)) = &stream.left else { return Ok(None) };
         let left = self.trusted(left.clone());
         if let Some((key, before)) = before
             && before.left == left
@@ -108,7 +124,7 @@ impl Cubes {
         {
             self.changed |= held.used != today;
             held.used = today;
-            return Ok(());
+            return Ok(Some(*key));
         }
         let key = Key::of("stream", &[&store::sha256(&file::packed(&left))]);
         let kept = before.map(|(_, stream)| stream.rows.as_slice()).unwrap_or_default();
@@ -123,9 +139,10 @@ impl Cubes {
             self.index.streams.remove(before);
         }
         self.index.streams.retain(|_, held| !left.replaces(&held.left));
-        self.index.streams.insert(key, Stream { left, rows, used: today });
+        self.index.streams.insert(key, Stream { left, rows, contents: Vec::new(), used: today });
+        self.index.drop_loose_ends(0);
         self.changed = true;
-        Ok(())
+        Ok(Some(key))
     }
 
     /// The rows of a file: those that were kept, and what was found now as a further piece.
@@ -158,7 +175,7 @@ impl Cubes {
 
     /// The stream without the lengths and times of files that may have changed since with the
     /// same ones.
-    fn trusted(&self, mut left: Left) -> Left {
+    pub(super) fn trusted(&self, mut left: Left) -> Left {
         for file in &mut left.files {
             let settled = file.stat.is_some_and(|stat| {
                 stat.modified + RACY <= self.now

@@ -12,7 +12,7 @@ use intransit::run::{self, Outcome};
 use intransit::trace::Unit;
 use proptest::prelude::*;
 
-use crate::cube::Office;
+use crate::cube::{Office, any_file};
 
 /// A log, and what each of its files begins with.
 struct Log {
@@ -121,6 +121,17 @@ fn tracking(count: usize) -> String {
         )
     };
     (0..count).map(row).collect()
+}
+
+/// A table of messages. A log tells the same message by its network message id and a mark behind
+/// it, so that nothing else is taken for it.
+fn table(id: &str, rows: usize) -> String {
+    let row = |number: usize| {
+        let minute = number / 60 % 60;
+        format!("2026-11-21T10:{minute:02}:00Z,<{id}{number}\u{1f}>,Received,,TLS1.2\n")
+    };
+    let head = "date_time_utc,message_id,direction,connector_name,tls_version\n".to_owned();
+    (0..rows).map(row).fold(head, |text, row| text + &row)
 }
 
 fn log(index: usize) -> Log {
@@ -289,20 +300,55 @@ impl Server {
         run::report(&request).map_err(|error| error.chain())
     }
 
-    /// The report with the cache, which must be the one without. Says whether the reading went on
-    /// where another ended.
-    fn same(&self) -> bool {
+    /// The report with the cache, which must be the one without. Says how its logs were read.
+    fn how(&self) -> How {
         let (plain, cached) = (self.report(None), self.report(Some(self.office.cache())));
         let (plain, cached) = match (plain, cached) {
             (Ok(plain), Ok(cached)) => (plain, cached),
             (plain, cached) => {
                 assert_eq!(plain.map(|_| ()), cached.map(|_| ()), "{}", self.log.name);
-                return false;
+                return How::Whole { kept: false };
             }
         };
         assert_eq!(cached.notes, Vec::<String>::new());
         assert_eq!(text_of(&plain), text_of(&cached), "{}", self.log.name);
-        cached.reading.streams.iter().any(|stream| stream.resumed.is_some())
+        How::of(&cached)
+    }
+
+    /// As well; says whether the reading went on where another ended, or was not needed at all.
+    fn same(&self) -> bool {
+        !matches!(self.how(), How::Whole { .. })
+    }
+
+    /// As well, and then once more: what is unchanged is not read.
+    fn twice(&self) {
+        if self.how() != (How::Whole { kept: false }) {
+            assert_eq!(self.how(), How::NotAtAll, "{}", self.log.name);
+        }
+    }
+}
+
+/// How the logs of a report were read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// As a whole; and whether what was read is kept.
+    Whole { kept: bool },
+    /// From where they were left.
+    FromThere,
+    /// They are as they were.
+    NotAtAll,
+}
+
+impl How {
+    fn of(outcome: &Outcome) -> Self {
+        match outcome.reading.streams.as_slice() {
+            [stream] if stream.held.is_some() => Self::NotAtAll,
+            [stream] if stream.resumed.is_some() => Self::FromThere,
+            [stream] => Self::Whole { kept: stream.left.is_some() },
+            // There was nothing in it.
+            [] => Self::Whole { kept: false },
+            streams => panic!("{} streams", streams.len()),
+        }
     }
 }
 
@@ -329,20 +375,27 @@ proptest! {
         steps in prop::collection::vec((0.0_f64..1.0, prop::sample::select(TURNS.to_vec())), 1..7),
         year in any::<bool>(),
         zone in prop::sample::select(vec![Tz::UTC, Tz::America__Sao_Paulo]),
+        beside in prop::option::of(any_file()),
+        shared in prop::option::of(1..400_usize),
     ) {
         let mut server = Server::new(log(of), settings(year.then_some(2026), zone));
+        if let Some(file) = beside {
+            server.office.put("beside.csv", &file.text(), 60);
+        }
+        if let Some(rows) = shared {
+            server.office.put("shared.csv", &table("guid-", rows), 60);
+        }
         let mut cuts: Vec<f64> = steps.iter().map(|(share, _)| *share).collect();
         cuts.sort_by(f64::total_cmp);
         for (share, (_, turn)) in cuts.into_iter().zip(steps) {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a place within a small file")]
             server.write_to((server.log.text.len() as f64 * share) as usize);
-            server.same();
+            server.twice();
             server.turn(turn);
-            server.same();
+            server.twice();
         }
         server.write_to(usize::MAX);
-        server.same();
-        server.same();
+        server.twice();
     }
 }
 
@@ -456,11 +509,8 @@ fn what_is_not_as_it_was_left_is_read_as_a_whole() {
             overwrite(&server.rotated(1, false), text);
         }),
         ("damaged state", |server| {
-            let path = &path_of(server, "left")[0];
-            let mut bytes = std::fs::read(path).unwrap();
-            let last = bytes.len() / 2;
-            bytes[last] ^= 1;
-            overwrite(path, &bytes);
+            server.write_to(server.written + 3000);
+            damage(server, "left");
         }),
     ];
     for of in [0, 3, 4, 5] {
@@ -486,6 +536,103 @@ fn the_oldest_file_goes() {
     }
 }
 
+/// Turns a bit of each file of the cache with this ending, within the first of its sections.
+fn damage(server: &Server, ending: &str) {
+    for path in path_of(server, ending) {
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[110] ^= 1;
+        overwrite(&path, &bytes);
+    }
+}
+
+#[test]
+fn logs_that_are_as_they_were_are_not_read() {
+    for of in [0, 3, 4, 5, 11, 12] {
+        let mut server = half(of);
+        let name = server.log.name;
+        let is = |server: &Server, how: How, what: &str| {
+            assert_eq!(server.how(), how, "{name}: {what}");
+            assert_eq!(server.how(), How::NotAtAll, "{name}: {what}, once more");
+        };
+        is(&server, How::NotAtAll, "at rest");
+        // The last line is not complete.
+        server.write_to(server.written + 1234);
+        is(&server, How::FromThere, "more lines");
+        for turn in [Turn::Rest, Turn::Copy, Turn::Compress] {
+            server.turn(turn);
+            is(&server, How::NotAtAll, "the same bytes lie elsewhere");
+        }
+        server.write_to(server.written + 3000);
+        is(&server, How::FromThere, "a new file");
+        let recheck = Place { recheck: true, ..server.office.cache() };
+        let hashed = server.report(Some(recheck)).unwrap();
+        assert_eq!(How::of(&hashed), How::NotAtAll, "{name}: hashed");
+        server.office.zone = Tz::UTC;
+        is(&server, How::FromThere, "other days");
+        server.office.zone = Tz::Asia__Kathmandu;
+        is(&server, How::NotAtAll, "the days that were counted before");
+        assert_eq!(cube::verify(&server.office.cache()).unwrap().faults, []);
+        damage(&server, "cube");
+        is(&server, How::FromThere, "the cubes are damaged");
+        let rotated = server.rotated(1, true);
+        let beside = server.office.path().join("beside.gz");
+        std::fs::rename(&rotated, &beside).unwrap();
+        is(&server, How::Whole { kept: true }, "a part of the stream");
+        std::fs::rename(&beside, &rotated).unwrap();
+        is(&server, How::NotAtAll, "all of it again");
+    }
+}
+
+/// Tables beside the logs of a report: what shares no message with a log needs no row of it, and
+/// what does is counted together with it, once.
+#[test]
+fn logs_that_are_as_they_were_stand_beside_tables() {
+    let mut server = half(12);
+    let duplicates = |server: &Server| {
+        let report = server.report(None).unwrap().report;
+        report.sources.iter().map(|source| source.duplicates).sum::<u64>()
+    };
+    server.office.put("apart.csv", &table("apart-", 50), 60);
+    assert_eq!((server.how(), server.how()), (How::NotAtAll, How::NotAtAll));
+    assert_eq!(duplicates(&server), 0);
+    server.office.put("same.csv", &table("guid-", 50), 60);
+    assert!(duplicates(&server) > 10, "{}", duplicates(&server));
+    assert_eq!((server.how(), server.how()), (How::NotAtAll, How::NotAtAll));
+    assert_eq!(cube::verify(&server.office.cache()).unwrap().faults, []);
+    server.write_to(usize::MAX);
+    assert_eq!((server.how(), server.how()), (How::FromThere, How::NotAtAll));
+    server.office.put("same.csv", &table("guid-", 900), 50);
+    assert_eq!((server.how(), server.how()), (How::NotAtAll, How::NotAtAll));
+    assert!(duplicates(&server) > 300);
+    assert_eq!(cube::verify(&server.office.cache()).unwrap().faults, []);
+    damage(&server, "cube");
+    assert_eq!((server.how(), server.how()), (How::FromThere, How::NotAtAll));
+    std::fs::remove_file(server.traces().join("same.csv")).unwrap();
+    assert_eq!((server.how(), server.how()), (How::NotAtAll, How::NotAtAll));
+}
+
+/// What `cache verify` says of numbers that are not those of the rows.
+#[test]
+fn damaged_counts_of_logs_are_told() {
+    let server = half(5);
+    damage(&server, "cube");
+    let faults = cube::verify(&server.office.cache()).unwrap().faults;
+    assert!(faults[0].place.ends_with(".cube"), "{faults:?}");
+    assert_eq!((server.how(), server.how()), (How::FromThere, How::NotAtAll));
+    assert_eq!(cube::verify(&server.office.cache()).unwrap().faults, []);
+    // The end of it is read late.
+    for path in path_of(&server, "cube") {
+        let mut bytes = std::fs::read(&path).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        overwrite(&path, &bytes);
+    }
+    let (plain, cached) = (server.report(None), server.report(Some(server.office.cache())));
+    let (plain, cached) = (plain.unwrap(), cached.unwrap());
+    assert_eq!(text_of(&plain), text_of(&cached));
+    assert!(cached.notes[0].contains(".cube` is damaged"), "{:?}", cached.notes);
+    assert_eq!((server.how(), server.how()), (How::FromThere, How::NotAtAll));
+}
+
 /// Rows that are found to be damaged late, when the log was already gone on with.
 #[test]
 fn damaged_rows_are_read_again() {
@@ -498,14 +645,14 @@ fn damaged_rows_are_read_again() {
         overwrite(&path, &bytes);
     }
     let faults = cube::verify(&server.office.cache()).unwrap().faults;
-    assert!(faults[0].what.contains("its rows"), "{faults:?}");
+    assert!(faults.iter().any(|fault| fault.what.contains("its rows")), "{faults:?}");
     let (plain, cached) = (server.report(None), server.report(Some(server.office.cache())));
     let (plain, cached) = (plain.unwrap(), cached.unwrap());
     assert_eq!(text_of(&plain), text_of(&cached));
     assert!(cached.notes[0].contains(".rows` is damaged"), "{:?}", cached.notes);
     assert!(!server.same());
     assert!(server.same());
-    assert!(cube::verify(&server.office.cache()).unwrap().ok);
+    assert_eq!(cube::verify(&server.office.cache()).unwrap().faults, []);
 }
 
 /// The year of a log without years is told by the time of its file, which grows, too.

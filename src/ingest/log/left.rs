@@ -15,6 +15,7 @@ use std::io::{Read, Seek, SeekFrom};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::detect::LogStart;
 use super::rows::LeftRows;
 use super::stamp::{FirstYear, LeftStamps};
 use crate::ingest::job::Job;
@@ -197,8 +198,13 @@ impl Left {
     ) -> Option<Self> {
         let mut files = files_of(stream, years)?;
         let digested = stream.last()?.digested();
-        let last = files.last_mut()?;
+        let (last, before) = files.split_last_mut()?;
         last.is_text = last.is_text && end.text == last.bytes;
+        // Of what was written meanwhile, bytes may have been hashed that were not read.
+        let grew = |file: &LeftFile| file.stat.is_some_and(|stat| stat.bytes != file.bytes);
+        if before.iter().any(grew) || grew(last) && !last.is_text {
+            return None;
+        }
         let tail = end.text - end.position;
         let length = if last.is_text { end.ending.len() } else { 0 };
         let known = if last.is_text { tail < ENDING as u64 } else { tail == 0 };
@@ -210,22 +216,50 @@ impl Left {
     }
 
     /// The same files, which may have other names now.
-    pub(super) fn again(self, stream: &[&Job], years: &BTreeMap<u32, FirstYear>) -> Option<Self> {
-        let mut files = files_of(stream, years)?;
+    pub(super) fn again(self, stream: &[&Job]) -> Option<Self> {
+        let held = self.files.iter().zip(stream);
+        let again = held.map(|(file, job)| LeftFile::of(job, file.first_year.clone()));
+        let mut files = again.collect::<Option<Vec<_>>>()?;
         let (last, before) = files.last_mut().zip(self.files.last())?;
-        last.is_text = before.is_text;
+        // A line that is not complete is found again in a text only.
+        if before.is_text && !last.is_text && self.tail() > 0 {
+            return None;
+        }
+        last.is_text &= before.is_text;
         Some(Self { files, ..self })
+    }
+
+    /// What is to be said of each file, where the stream is what it was, to its last byte; with
+    /// `by_hash`, whatever lengths and times say.
+    pub(super) fn unchanged(&self, stream: &[&Job], by_hash: bool) -> Option<Vec<Digested>> {
+        if !self.begins(stream) || stream.len() != self.files.len() {
+            return None;
+        }
+        let same = |(file, job): (&LeftFile, &&Job)| {
+            if by_hash { file.same_bytes(job) } else { file.same(job) }
+        };
+        // The last file is the one that has changed, mostly: then no other is hashed for it.
+        let mut all = self.files.iter().zip(stream).rev().map(same).collect::<Option<Vec<_>>>()?;
+        all.reverse();
+        Some(all)
+    }
+
+    /// Whether the files of a stream begin with these: of the same kinds, from the same times on,
+    /// read in the same way.
+    fn begins(&self, stream: &[&Job]) -> bool {
+        let enough = stream.len() >= self.files.len();
+        let alike = self.files.iter().zip(stream).all(|(file, job)| file.is_alike(job));
+        enough && alike && stream.iter().all(|job| job.context.unit == self.unit)
     }
 
     /// How each of the files that were read is gone on with; `None` where the stream is another.
     pub(super) fn resumed(&self, stream: &[&Job]) -> Option<Resumed> {
+        if !self.begins(stream) {
+            return None;
+        }
         let (last, before) = self.files.split_last()?;
         let now = stream.get(..self.files.len())?;
         let (job, jobs_before) = now.split_last()?;
-        let alike = self.files.iter().zip(now).all(|(file, job)| file.is_alike(job));
-        if !alike || job.context.unit != self.unit {
-            return None;
-        }
         let mut next = Vec::with_capacity(now.len());
         for (file, job) in before.iter().zip(jobs_before) {
             next.push(Next::Same(file.same(job)?));
@@ -284,6 +318,21 @@ fn files_of(stream: &[&Job], years: &BTreeMap<u32, FirstYear>) -> Option<Vec<Lef
 }
 
 impl LeftFile {
+    /// What it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Hash of the settings with which it was read.
+    pub fn how(&self) -> &str {
+        &self.how
+    }
+
+    /// Where it begins.
+    pub(in crate::ingest) fn start(&self) -> LogStart {
+        LogStart { first_ms: self.first_ms, without_year: false }
+    }
+
     fn of(job: &Job, first_year: Option<FirstYear>) -> Option<Self> {
         let digested = job.digested();
         let input = &job.input;
@@ -324,9 +373,11 @@ impl LeftFile {
 
     /// What is to be said of the file, where its content, packed or not, is what was read.
     fn same(&self, job: &Job) -> Option<Digested> {
-        if let Some(digested) = self.unchanged(job) {
-            return Some(digested);
-        }
+        self.unchanged(job).or_else(|| self.same_bytes(job))
+    }
+
+    /// The same, whatever length and time say.
+    fn same_bytes(&self, job: &Job) -> Option<Digested> {
         let input = &job.input;
         if input.stat()?.bytes == self.bytes {
             let digested = open::digest(input).ok()?;
