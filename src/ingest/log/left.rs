@@ -239,8 +239,14 @@ impl Left {
             if by_hash { file.same_bytes(job) } else { file.same(job) }
         };
         // The last file is the one that has changed, mostly: then no other is hashed for it.
-        let mut all = self.files.iter().zip(stream).rev().map(same).collect::<Option<Vec<_>>>()?;
-        all.reverse();
+        let (last, before) = self.files.split_last()?;
+        let (job, jobs_before) = stream.split_last()?;
+        let last = match self.ending_of(last, job).filter(|_| !by_hash) {
+            Some(_) if job.input.bytes == Some(last.bytes) => last.digested(),
+            _ => same((last, job))?,
+        };
+        let mut all = before.iter().zip(jobs_before).map(same).collect::<Option<Vec<_>>>()?;
+        all.push(last);
         Some(all)
     }
 
@@ -288,8 +294,7 @@ impl Left {
             return None;
         }
         let ending = self.ending_in(job)?;
-        let same_file = file.is_at(job) || file.number.is_some() && number(job) == file.number;
-        if !same_file {
+        if !file.is_same_file(job) {
             // Another file may begin in the same way, as a copy does.
             let text = open::beginning_of_text(&job.input, file.bytes).ok()?;
             if text.sha256 != file.sha256 {
@@ -298,6 +303,11 @@ impl Left {
         }
         let hashed = Some((file.bytes, self.end.midstate.clone()));
         Some(Next::Rest(Rest { position, hashed, ending }))
+    }
+
+    /// What stands where the reading of a text ended, if it is the same file, with that there.
+    fn ending_of(&self, file: &LeftFile, job: &Job) -> Option<Vec<u8>> {
+        if file.is_text && file.is_same_file(job) { self.ending_in(job) } else { None }
     }
 
     /// What stands where the reading ended, if it is what stood there.
@@ -360,15 +370,15 @@ impl LeftFile {
         begins && same_year && self.kind == job.sniffed.kind && self.how == job.how
     }
 
-    fn is_at(&self, job: &Job) -> bool {
-        self.path == path_bytes(job)
+    /// Whether it has its name, or its number.
+    fn is_same_file(&self, job: &Job) -> bool {
+        self.path == path_bytes(job) || self.number.is_some() && number(job) == self.number
     }
 
     /// What was read, where length and time say that it is unchanged.
     fn unchanged(&self, job: &Job) -> Option<Digested> {
         let stat = self.stat.filter(|stat| stat.bytes == self.bytes)?;
-        let same = self.is_at(job) || self.number.is_some() && number(job) == self.number;
-        (same && job.input.stat() == Some(stat)).then(|| self.digested())
+        (self.is_same_file(job) && job.input.stat() == Some(stat)).then(|| self.digested())
     }
 
     /// What is to be said of the file, where its content, packed or not, is what was read.
