@@ -611,6 +611,37 @@ fn logs_that_are_as_they_were_stand_beside_tables() {
     assert_eq!((server.how(), server.how()), (How::NotAtAll, How::NotAtAll));
 }
 
+/// A file whose length and time are put back after a change is taken for what it was.
+#[test]
+fn a_change_that_no_length_and_no_time_tells_is_found_by_hashing() {
+    for rotated in [false, true] {
+        let mut server = half(0);
+        let mut path = server.current();
+        if rotated {
+            server.turn(Turn::Rotate);
+            server.write_to(usize::MAX);
+            path = server.rotated(1, false);
+        }
+        server.twice();
+        let time = path.metadata().unwrap().modified().unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        let at = bytes.windows(4).position(|four| four == b" <= ").unwrap();
+        bytes[at + 1] = b'?';
+        overwrite(&path, &bytes);
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(time).unwrap();
+        let plain = server.report(None).unwrap();
+        let trusting = server.report(Some(server.office.cache())).unwrap();
+        assert_eq!(How::of(&trusting), How::NotAtAll);
+        assert_ne!(text_of(&plain), text_of(&trusting));
+        let again = Place { recheck: true, ..server.office.cache() };
+        let hashed = server.report(Some(again)).unwrap();
+        assert_eq!(How::of(&hashed), How::Whole { kept: true });
+        assert_eq!(text_of(&plain), text_of(&hashed));
+        server.twice();
+    }
+}
+
 /// What `cache verify` says of numbers that are not those of the rows.
 #[test]
 fn damaged_counts_of_logs_are_told() {
