@@ -51,7 +51,7 @@ use serde::{Deserialize, Serialize};
 pub use self::error::IngestError;
 use self::files::Input;
 use self::job::{Job, Shared};
-pub use self::known::{Content, Held, Known, Nothing, Origin, Outline, Stat, StreamRead};
+pub use self::known::{Content, Held, Known, LeftAt, Nothing, Origin, Outline, Stat, StreamRead};
 pub use self::log::{Connectors, Left, LeftFile, Rule};
 pub use self::row::Identity;
 use self::row::Output;

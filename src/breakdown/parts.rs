@@ -111,7 +111,7 @@ impl Collector {
         Ok(CollectedFiles {
             rows: ReadRows::new(self.rows.into_kept()),
             seen: FileSeen::of_files(shared.activity, shared.facts, names),
-            settled: FileSeen::of_files(shared.settled.0, shared.settled.1, names),
+            settled: FileSeen::up_to_each(shared.settled, names),
         })
     }
 }
@@ -123,11 +123,27 @@ pub struct CollectedFiles {
     pub rows: ReadRows,
     /// What else those of each say.
     pub seen: BTreeMap<u32, FileSeen>,
-    /// What of it is settled, of logs that may go on.
-    pub settled: BTreeMap<u32, FileSeen>,
+    /// What of it is settled, of logs that may go on, up to where they were left after being
+    /// left so many times.
+    pub settled: BTreeMap<u8, BTreeMap<u32, FileSeen>>,
 }
 
 impl FileSeen {
+    /// What the files said up to the end of each part.
+    fn up_to_each(
+        parts: BTreeMap<u8, (Activity, Facts)>,
+        names: &Names,
+    ) -> BTreeMap<u8, BTreeMap<u32, Self>> {
+        let (mut activity, mut facts) = (Activity::default(), Facts::default());
+        let mut up_to = BTreeMap::new();
+        for (times, (more, learned)) in parts {
+            activity.merge(more);
+            learned.into_iter().for_each(|(key, new)| super::learn(&mut facts, key, new));
+            up_to.insert(times, Self::of_files(activity.clone(), facts.clone(), names));
+        }
+        up_to
+    }
+
     fn of_files(activity: Activity, facts: Facts, names: &Names) -> BTreeMap<u32, Self> {
         let mut files: BTreeMap<u32, Self> = BTreeMap::new();
         for (file, quarters) in activity.into_files() {

@@ -156,7 +156,7 @@ impl Cubes {
             let read = (&read, &own);
             node.key = source.and_then(|source| self.keep(node, source, recipes, read, &mut new));
         }
-        self.leave(reading, before, (&read, names), settled, (&mut nodes, &mut new));
+        self.leave(reading, before, (&read, names), &settled, (&mut nodes, &mut new));
         let stored = self.groups(nodes, &new, (&read, names), &mut parts)?;
         self.note_files(reading, recipes);
         self.save();

@@ -28,8 +28,8 @@ pub(super) const LEFT: &str = "left";
 const KEEP_CONTENT_DAYS: u64 = 400;
 /// The same for what groups of contents were settled to, and for streams of logs.
 const KEEP_GROUP_DAYS: u64 = 40;
-/// Streams of logs that are kept, at most.
-const MOST_STREAMS: usize = 32;
+/// Places where streams of logs were left that are kept, at most.
+const MOST_STREAMS: usize = 64;
 
 /// Path of a file, and how it is read.
 pub(super) type FileKey = (Vec<u8>, Key);
@@ -55,6 +55,8 @@ pub(super) struct Stream {
     pub rows: Vec<Vec<(Key, u64)>>,
     /// Each file as a content, with what the end decided; none where that is not kept.
     pub contents: Vec<Key>,
+    /// What all places have in common where one stream was left.
+    pub family: Key,
     pub used: u64,
 }
 
@@ -197,6 +199,33 @@ impl Index {
             let whole = group.members.iter().all(|key| contents.contains(key));
             whole && today.saturating_sub(group.used) <= KEEP_GROUP_DAYS
         });
+    }
+
+    /// Takes in where a stream was left, in place of where it was left before; but at the ends of
+    /// `again`, each told by a number of files, it stays.
+    pub(super) fn put_streams(&mut self, kept: Vec<(Key, Stream)>, family: Key, again: &[usize]) {
+        let used = kept.last().map_or(0, |(_, stream)| stream.used);
+        let replaced = |held: &Stream| kept.iter().any(|(_, new)| new.left.replaces(&held.left));
+        let gone: BTreeSet<Key> =
+            self.streams.values().filter(|held| replaced(held)).map(|held| held.family).collect();
+        let is_new = |files: usize| kept.iter().any(|(_, new)| new.left.files.len() == files);
+        self.streams.retain(|_, held| {
+            let files = held.left.files.len();
+            if held.family == family {
+                again.contains(&files) && !is_new(files)
+            } else {
+                !gone.contains(&held.family)
+            }
+        });
+        self.streams.extend(kept);
+        self.use_family(&family, used);
+        self.drop_loose_ends(0);
+    }
+
+    /// Says that a stream was asked for on a day; gives whether that is new.
+    pub(super) fn use_family(&mut self, family: &Key, today: u64) -> bool {
+        let own = self.streams.values_mut().filter(|stream| stream.family == *family);
+        own.fold(false, |new, stream| std::mem::replace(&mut stream.used, today) != today || new)
     }
 
     /// Gives up the contents and streams of which rows are in the file with this stem.

@@ -30,9 +30,10 @@ impl Cubes {
     pub(super) fn stays(&mut self, key: &Key, left: &Left) {
         let (today, left) = (self.today(), self.trusted(left.clone()));
         let Some(stream) = self.index.streams.get_mut(key) else { return };
-        self.changed |= stream.left != left || stream.used != today;
+        self.changed |= stream.left != left;
         stream.left = left;
-        stream.used = today;
+        let family = stream.family;
+        self.changed |= self.index.use_family(&family, today);
     }
 
     /// Keeps each file of a stream as a content.

@@ -98,8 +98,9 @@ pub fn list(place: &Place) -> Result<Vec<Listed>, Trouble> {
         let files = if files.is_empty() { vec![None] } else { files };
         listed.extend(files.into_iter().map(|file| cubes.listed(entry, recipe, file)));
     }
-    let streams = cubes.index.streams.iter();
-    listed.extend(streams.filter_map(|(key, stream)| cubes.listed_stream(key, stream)));
+    let families: BTreeSet<Key> =
+        cubes.index.streams.values().map(|stream| stream.family).collect();
+    listed.extend(families.iter().filter_map(|family| cubes.listed_streams(family)));
     listed.sort_by(|a, b| (&a.file, &a.sha256).cmp(&(&b.file, &b.sha256)));
     Ok(listed)
 }
@@ -268,11 +269,15 @@ impl Cubes {
         }
     }
 
-    fn listed_stream(&self, key: &Key, stream: &Stream) -> Option<Listed> {
+    /// A stream, by the last of the places where it was left.
+    fn listed_streams(&self, family: &Key) -> Option<Listed> {
+        let places = || self.index.streams.iter().filter(|(_, held)| held.family == *family);
+        let (_, stream) = places().max_by_key(|(_, stream)| stream.left.files.len())?;
         let last = stream.left.files.last()?;
         let path = path_of_bytes(&last.path);
         let entries = || stream.contents.iter().filter_map(|key| self.index.contents.get(key));
-        let mut pieces: BTreeSet<&Key> = stream.rows.iter().flatten().map(|(key, _)| key).collect();
+        let rows = places().flat_map(|(_, stream)| stream.rows.iter().flatten());
+        let mut pieces: BTreeSet<&Key> = rows.map(|(key, _)| key).collect();
         pieces.extend(entries().flat_map(|entry| &entry.pieces));
         let kept = pieces.iter().map(|key| self.size(key, ROWS)).sum::<u64>();
         let shares: BTreeSet<&Key> = entries().flat_map(|entry| &entry.shares).collect();
@@ -285,7 +290,7 @@ impl Cubes {
             bytes: stream.left.bytes(),
             rows: stream.rows.iter().flatten().map(|(_, rows)| rows).sum(),
             kept_bytes: kept
-                + self.size(key, LEFT)
+                + places().map(|(key, _)| self.size(key, LEFT)).sum::<u64>()
                 + entries().map(|entry| self.size_of_cubes(entry)).sum::<u64>(),
             zones: zones.into_iter().cloned().collect(),
             shares_with: shares.iter().filter(|key| !stream.contents.contains(**key)).count(),

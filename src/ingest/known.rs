@@ -252,8 +252,23 @@ pub struct StreamRead {
     pub held: Option<(usize, Left)>,
     /// Its files, by their indices, in the order of the stream.
     pub files: Vec<u32>,
-    /// How it was left, and what the reader held; none where it cannot be gone on with.
-    pub left: Option<(Left, Vec<u8>)>,
+    /// Where it was left: at the end, and before that at the ends of files that may grow, too.
+    /// None where it cannot be gone on with.
+    pub left: Vec<LeftAt>,
+    /// The ends of files at which it is left where they have changed, each told by the number of
+    /// files up to there.
+    pub may_grow: Vec<usize>,
+}
+
+/// A stream as it was left at the end of one of its files.
+#[derive(Debug)]
+pub struct LeftAt {
+    /// How often this reading had left it before.
+    pub times: u8,
+    /// Its files up to there.
+    pub left: Left,
+    /// What the reader held.
+    pub state: Vec<u8>,
 }
 
 /// Knows nothing: every file is read.

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use chrono_tz::Tz;
 use intransit::cube::{self, Place};
-use intransit::ingest::Settings;
+use intransit::ingest::{LeftAt, Settings};
 use intransit::run::{self, Outcome};
 use intransit::trace::Unit;
 use proptest::prelude::*;
@@ -300,30 +300,46 @@ impl Server {
         run::report(&request).map_err(|error| error.chain())
     }
 
-    /// The report with the cache, which must be the one without. Says how its logs were read.
-    fn how(&self) -> How {
+    /// The report with the cache, which must be the one without; none where there is none.
+    fn report_same(&self) -> Option<Outcome> {
         let (plain, cached) = (self.report(None), self.report(Some(self.office.cache())));
         let (plain, cached) = match (plain, cached) {
             (Ok(plain), Ok(cached)) => (plain, cached),
             (plain, cached) => {
                 assert_eq!(plain.map(|_| ()), cached.map(|_| ()), "{}", self.log.name);
-                return How::Whole { kept: false };
+                return None;
             }
         };
         assert_eq!(cached.notes, Vec::<String>::new());
-        assert_eq!(text_of(&plain), text_of(&cached), "{}", self.log.name);
-        How::of(&cached)
+        let (plain, with) = (text_of(&plain), text_of(&cached));
+        let differ = plain.lines().zip(with.lines()).find(|(plain, with)| plain != with);
+        assert_eq!(differ, None, "{}", self.log.name);
+        assert_eq!(plain.len(), with.len());
+        Some(cached)
+    }
+
+    /// As well; says how its logs were read.
+    fn how(&self) -> How {
+        self.report_same().map_or(How::Whole, |outcome| How::of(&outcome))
     }
 
     /// As well; says whether the reading went on where another ended, or was not needed at all.
     fn same(&self) -> bool {
-        !matches!(self.how(), How::Whole { .. })
+        !matches!(self.how(), How::Whole)
     }
 
     /// As well, and then once more: what is unchanged is not read.
     fn twice(&self) {
-        if self.how() != (How::Whole { kept: false }) {
-            assert_eq!(self.how(), How::NotAtAll, "{}", self.log.name);
+        let first = self.report_same();
+        let kept = first.is_some_and(|outcome| {
+            outcome.reading.streams.iter().all(|stream| {
+                let whole = |at: &LeftAt| at.left.files.len() == stream.files.len();
+                stream.held.is_some() || stream.left.last().is_some_and(whole)
+            })
+        });
+        let again = self.report_same();
+        if kept && again.as_ref().is_some_and(|outcome| !outcome.reading.streams.is_empty()) {
+            assert_eq!(again.map_or(How::Whole, |outcome| How::of(&outcome)), How::NotAtAll);
         }
     }
 }
@@ -331,8 +347,8 @@ impl Server {
 /// How the logs of a report were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum How {
-    /// As a whole; and whether what was read is kept.
-    Whole { kept: bool },
+    /// As a whole.
+    Whole,
     /// From where they were left.
     FromThere,
     /// They are as they were.
@@ -344,9 +360,7 @@ impl How {
         match outcome.reading.streams.as_slice() {
             [stream] if stream.held.is_some() => Self::NotAtAll,
             [stream] if stream.resumed.is_some() => Self::FromThere,
-            [stream] => Self::Whole { kept: stream.left.is_some() },
-            // There was nothing in it.
-            [] => Self::Whole { kept: false },
+            [] | [_] => Self::Whole,
             streams => panic!("{} streams", streams.len()),
         }
     }
@@ -577,7 +591,7 @@ fn logs_that_are_as_they_were_are_not_read() {
         let rotated = server.rotated(1, true);
         let beside = server.office.path().join("beside.gz");
         std::fs::rename(&rotated, &beside).unwrap();
-        is(&server, How::Whole { kept: true }, "a part of the stream");
+        is(&server, How::Whole, "a part of the stream");
         std::fs::rename(&beside, &rotated).unwrap();
         is(&server, How::NotAtAll, "all of it again");
     }
@@ -636,7 +650,7 @@ fn a_change_that_no_length_and_no_time_tells_is_found_by_hashing() {
         assert_ne!(text_of(&plain), text_of(&trusting));
         let again = Place { recheck: true, ..server.office.cache() };
         let hashed = server.report(Some(again)).unwrap();
-        assert_eq!(How::of(&hashed), How::Whole { kept: true });
+        assert_eq!(How::of(&hashed), How::Whole);
         assert_eq!(text_of(&plain), text_of(&hashed));
         server.twice();
     }
@@ -706,7 +720,7 @@ fn a_file_whose_time_tells_another_year_is_read_as_a_whole() {
     assert!(!server.same(), "another one");
     assert_eq!(server.how(), How::NotAtAll);
     time(&server, 2027);
-    assert_eq!(server.how(), How::Whole { kept: true }, "the same bytes in another year");
+    assert_eq!(server.how(), How::Whole, "the same bytes in another year");
     assert_eq!(server.how(), How::NotAtAll);
 }
 
@@ -754,6 +768,141 @@ fn a_new_file_without_a_whole_line() {
         }
         assert!(server.same(), "{}", server.log.name);
     }
+}
+
+/// Servers whose logs are written at once, each into a file of its own.
+struct Servers {
+    one: Server,
+    logs: Vec<(Log, usize)>,
+}
+
+impl Servers {
+    fn new(of: &[usize]) -> Self {
+        let one = Server::new(log(of[0]), settings(Some(2026), Tz::UTC));
+        Self { one, logs: of.iter().map(|of| (log(*of), 0)).collect() }
+    }
+
+    fn path(&self, of: usize) -> PathBuf {
+        self.one.traces().join(format!("server{of}.log"))
+    }
+
+    /// Writes so many bytes more of a log.
+    fn write(&mut self, of: usize, more: usize) {
+        let path = self.path(of);
+        let (log, written) = &mut self.logs[of];
+        let end = written.saturating_add(more).min(log.text.len());
+        let file = std::fs::File::options().append(true).create(true).open(&path);
+        let mut file = file.unwrap();
+        if *written > 0 && file.metadata().unwrap().len() == 0 {
+            file.write_all(log.head.as_bytes()).unwrap();
+        }
+        file.write_all(&log.text[*written..end]).unwrap();
+        *written = end;
+    }
+
+    /// Begins a new file.
+    fn rotate(&self, of: usize) {
+        let aside = |number: usize| self.one.traces().join(format!("server{of}.log.{number}"));
+        let number = (1..).find(|number| !aside(*number).exists()).unwrap();
+        if self.path(of).exists() {
+            std::fs::rename(self.path(of), aside(number)).unwrap();
+        }
+    }
+
+    fn rest(&self, of: usize) {
+        if let Ok(file) = std::fs::File::options().write(true).open(self.path(of)) {
+            file.set_modified(SystemTime::now() - Duration::from_mins(1)).unwrap();
+        }
+    }
+}
+
+/// Captures of one kind, and Exchange's two kinds, which are one stream.
+const TOGETHER: [&[usize]; 6] =
+    [&[5, 6], &[5, 6, 9], &[6, 9, 10, 5, 7], &[0, 2], &[11, 12], &[12, 11]];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 30, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn logs_that_grow_at_once_are_reported_as_if_they_were_read_as_a_whole(
+        of in prop::sample::select(TOGETHER.to_vec()),
+        steps in prop::collection::vec(
+            prop::collection::vec((0..5_usize, 0..12_000_usize, 0..6_u8), 1..4),
+            1..6,
+        ),
+    ) {
+        let mut servers = Servers::new(of);
+        for of in 0..of.len() {
+            servers.write(of, 9000);
+        }
+        servers.one.twice();
+        for step in steps {
+            for (which, more, turn) in step {
+                let which = which % of.len();
+                servers.write(which, more);
+                match turn {
+                    0 => servers.rotate(which),
+                    1 => servers.rest(which),
+                    _ => {}
+                }
+            }
+            servers.one.twice();
+        }
+        for of in 0..of.len() {
+            servers.write(of, usize::MAX);
+        }
+        servers.one.twice();
+        prop_assert_eq!(cube::verify(&servers.one.office.cache()).unwrap().faults, []);
+    }
+}
+
+/// A reading goes on at the end of the first file that has changed.
+#[test]
+fn logs_that_grow_at_once_go_on_from_the_first_that_has_grown() {
+    for of in TOGETHER {
+        let mut servers = Servers::new(of);
+        for which in 0..of.len() {
+            servers.write(which, 12_000);
+        }
+        assert_eq!(servers.one.how(), How::Whole, "{of:?}");
+        for grown in (0..of.len()).map(|which| vec![which]).chain([vec![0, 1], vec![1, 0, 1]]) {
+            for which in &grown {
+                servers.write(*which, 2000);
+            }
+            assert_eq!(servers.one.how(), How::FromThere, "{of:?} {grown:?}");
+            assert_eq!(servers.one.how(), How::NotAtAll, "{of:?} {grown:?}");
+        }
+        // What is left of it does not become more with each reading.
+        assert!(path_of(&servers.one, "left").len() <= 4.min(of.len()));
+        let listed = cube::list(&servers.one.office.cache()).unwrap();
+        assert_eq!((listed.len(), listed[0].stream_of), (1, Some(of.len())));
+    }
+}
+
+/// What stands before the place where it grew is not read again.
+#[test]
+fn the_file_that_grows_before_others_is_not_read_again() {
+    let mut servers = Servers::new(&[5, 9]);
+    let first = if servers.logs[0].0.text < servers.logs[1].0.text { 0 } else { 1 };
+    for which in [0, 1] {
+        servers.write(which, 30_000);
+    }
+    servers.one.twice();
+    for which in [0, 1] {
+        servers.write(which, 5000);
+    }
+    let whole = servers.one.report(None).unwrap();
+    let mut changed = 0;
+    for which in [0, 1] {
+        let mut bytes = std::fs::read(servers.path(which)).unwrap();
+        for byte in bytes[9000..15_000].iter_mut().filter(|byte| **byte != b'\n') {
+            *byte = b'?';
+        }
+        overwrite(&servers.path(which), &bytes);
+        let cached = servers.one.report(Some(servers.one.office.cache())).unwrap();
+        changed += usize::from(text_of(&whole) == text_of(&cached));
+    }
+    assert_eq!(changed, 1, "{first}");
 }
 
 /// A process may end when rows are written, and the index is not.

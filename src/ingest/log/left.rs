@@ -189,22 +189,27 @@ impl Left {
         self.files.last().map_or(0, |file| file.bytes).saturating_sub(self.end.position)
     }
 
-    /// Describes a stream that was read to its end; `None` where it cannot be gone on with.
+    /// Describes a stream that was read to the end of the last of these files; `None` where it
+    /// cannot be gone on with.
     pub(super) fn of(
         stream: &[&Job],
         system: Kind,
         years: &BTreeMap<u32, FirstYear>,
-        end: &End,
+        ends: &BTreeMap<u32, End>,
     ) -> Option<Self> {
         let mut files = files_of(stream, years)?;
-        let digested = stream.last()?.digested();
-        let (last, before) = files.split_last_mut()?;
-        last.is_text = last.is_text && end.text == last.bytes;
-        // Of what was written meanwhile, bytes may have been hashed that were not read.
-        let grew = |file: &LeftFile| file.stat.is_some_and(|stat| stat.bytes != file.bytes);
-        if before.iter().any(grew) || grew(last) && !last.is_text {
-            return None;
+        for (ordinal, file) in (0..).zip(&mut files) {
+            let whole = ends.get(&ordinal).is_some_and(|end| end.text == file.bytes);
+            let grew = file.stat.is_some_and(|stat| stat.bytes != file.bytes);
+            // Of what was written meanwhile, bytes may have been hashed that were not read.
+            if grew && !(file.is_text && whole) {
+                return None;
+            }
         }
+        let end = ends.get(&u32::try_from(files.len() - 1).ok()?)?;
+        let digested = stream.last()?.digested();
+        let last = files.last_mut()?;
+        last.is_text = last.is_text && end.text == last.bytes;
         let tail = end.text - end.position;
         let length = if last.is_text { end.ending.len() } else { 0 };
         let known = if last.is_text { tail < ENDING as u64 } else { tail == 0 };

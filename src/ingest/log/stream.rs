@@ -6,14 +6,15 @@
 //! Streams of several kinds follow each other.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::blocks::{LOG_BLOCK, Pool, TextBlock};
 use super::super::inbox::{Inbox, Taker, others};
 use super::super::job::Job;
-use super::super::known::{Known, StreamRead};
+use super::super::known::{Known, LeftAt, StreamRead};
 use super::super::parts::{blocks_of, read_blocks};
 use super::super::{FileNote, IngestError, SkippedFile};
+use super::ends;
 use super::exchange::Exchange;
 use super::exim::Exim;
 use super::left::{End, Left, Next, Resumed, State, packed, read_rest, unpacked};
@@ -145,13 +146,14 @@ fn follow<F: Follow + 'static>(
     let pool = Pool::new(LOG_BLOCK);
     let (sender, inbox) = Inbox::<Part<'_>>::new(MOST_WAITING);
     let Begun { following, next, resumed, left: before } = Begun::of(reading, system, follower);
+    let leaves = if reading.known.leaves() { ends::ends(stream) } else { BTreeSet::new() };
     let turn = Turn::new(following);
     let outcome = std::thread::scope(|scope| {
         for _ in 0..others() {
             scope.spawn(|| Worker::new(&turn, &pool).work_all(&inbox.taker()));
         }
         let mut own = Worker::new(&turn, &pool);
-        let outcome = read_all(reading, &next, &pool, skipped, &mut |part| {
+        let outcome = read_all(reading, (&next, &leaves), &pool, skipped, &mut |part| {
             // Broken is what a panic of another thread left, which ends the scope.
             if let Some(part) = sender.send(part) {
                 drop(own.work(part));
@@ -161,19 +163,22 @@ fn follow<F: Follow + 'static>(
         own.work_all(&inbox.taker());
         outcome
     });
-    let end = outcome?;
+    let ends = outcome?;
     // It is there: a thread that ended with it would have ended this one.
-    let (left, found) = turn.end().map_or((None, Ok(())), Following::finish);
+    let (left, found) = turn.end().map_or((Vec::new(), Ok(())), Following::finish);
     found?;
-    let left = left.and_then(|state| {
-        let now = match (before, end) {
+    let at = |(times, (file, state)): (u8, (u32, State))| {
+        let left = if ends.contains_key(&file) {
+            Left::of(stream.get(..=file as usize)?, system, &state.years, &ends)?
+        } else {
             // The last file is as it was: it ends where it did.
-            (Some(before), None) => before.again(stream),
-            (_, end) => Left::of(stream, system, &state.years, &end?),
+            before.clone()?.again(stream)?
         };
-        Some((now?, packed(&state)?))
-    });
-    Ok(Some(StreamRead { resumed, held: None, files: reading.files(), left }))
+        Some(LeftAt { times, left, state: packed(&state)? })
+    };
+    let left = (0..).zip(left).filter_map(at).collect();
+    let may_grow = leaves.iter().map(|file| *file as usize + 1).collect();
+    Ok(Some(StreamRead { resumed, held: None, files: reading.files(), left, may_grow }))
 }
 
 /// A stream that was counted and is what it was, to its last byte: none of it is read.
@@ -189,7 +194,8 @@ fn as_it_was(reading: &Reading<'_>, system: Kind) -> Option<StreamRead> {
         }
         let now = left.clone().again(stream).unwrap_or(left);
         let held = Some((number, now));
-        return Some(StreamRead { resumed: None, held, files: reading.files(), left: None });
+        let (files, left) = (reading.files(), Vec::new());
+        return Some(StreamRead { resumed: None, held, files, left, may_grow: Vec::new() });
     }
     None
 }
@@ -230,27 +236,29 @@ impl<'a, F: Follow + 'static> Begun<'a, F> {
     }
 }
 
-/// Reads the files, but for what was read before; says where the last one ends, unless it is as
-/// it was.
+/// Reads the files, but for what was read before; says where those end at whose ends the stream
+/// is left, unless they are as they were.
 fn read_all<'a>(
     reading: &Reading<'a>,
-    next: &[Next],
+    (next, leaves): (&[Next], &BTreeSet<u32>),
     pool: &Pool,
     skipped: &mut Vec<SkippedFile>,
     hand_over: &mut dyn FnMut(Part<'a>),
-) -> Result<Option<End>, IngestError> {
+) -> Result<BTreeMap<u32, End>, IngestError> {
     let mut sequence = 0;
-    let mut end = None;
+    let mut ends = BTreeMap::new();
     for (file, job) in (0_u32..).zip(reading.stream) {
         let mut send = |block| {
             hand_over(Part { sequence, file, job, block });
             sequence += 1;
         };
-        let is_last = file as usize + 1 == reading.stream.len() && reading.known.leaves();
+        let leaves = leaves.contains(&file);
+        let is_last = file as usize + 1 == reading.stream.len();
         let rest = match next.get(file as usize) {
             Some(Next::Same(digested)) => {
                 job.set_digested(digested.clone());
-                if is_last {
+                // At the end of another, it was left before.
+                if is_last && leaves {
                     send(None);
                 }
                 continue;
@@ -261,7 +269,7 @@ fn read_all<'a>(
         let mut seen = rest.map(End::resumed).unwrap_or_default();
         let mut held: Option<TextBlock> = None;
         let mut each = |block: TextBlock| {
-            if !is_last {
+            if !leaves {
                 return send(Some(block));
             }
             // Only behind the last block it is known to be the last.
@@ -277,7 +285,7 @@ fn read_all<'a>(
         if let Some(digested) = job.unless_bad(read, reading.skip_bad_files, skipped)? {
             job.set_digested(digested);
         }
-        if is_last {
+        if leaves {
             let (whole, tail) = held.map(split).unwrap_or_default();
             for part in [whole.map(Some), Some(None), tail.map(Some)].into_iter().flatten() {
                 if let Some(block) = &part {
@@ -285,10 +293,10 @@ fn read_all<'a>(
                 }
                 send(part);
             }
-            end = Some(seen);
+            ends.insert(file, seen);
         }
     }
-    Ok(end)
+    Ok(ends)
 }
 
 /// The whole lines of the last block of a file, and the line that is not complete.
@@ -309,8 +317,10 @@ enum Piece<'a, P> {
         skipped_lines: u64,
         prepared: P,
     },
-    /// The stream is left here.
-    Leave,
+    /// The stream is left here, at the end of a file.
+    Leave {
+        file: u32,
+    },
 }
 
 type PieceOf<'a, F> = Piece<'a, <<F as Follow>::Preparer as Prepare>::Prepared>;
@@ -339,7 +349,7 @@ impl<'w, 'a, F: Follow + 'static> Worker<'w, 'a, F> {
         let _alarm = Alarm(self.turn);
         crate::store::may_panic("following");
         let Part { sequence, file, job, block } = part;
-        let piece = block.map_or(Piece::Leave, |block| {
+        let piece = block.map_or(Piece::Leave { file }, |block| {
             let prepared = self.preparer.prepare(block.bytes);
             Piece::Block { file, job, skipped_lines: block.skipped_lines, prepared }
         });
@@ -348,7 +358,7 @@ impl<'w, 'a, F: Follow + 'static> Worker<'w, 'a, F> {
                 following.block((file, job), skipped_lines, &prepared);
                 self.pool.give(F::Preparer::text(prepared));
             }
-            Piece::Leave => following.leave(),
+            Piece::Leave { file } => following.leave(file),
         })
     }
 }
@@ -364,15 +374,16 @@ struct Following<'a, F> {
     notes: Vec<(u32, FileNote)>,
     /// The first year that was told in each file.
     years: BTreeMap<u32, FirstYear>,
-    /// All that is remembered before the end.
-    left: Option<State>,
+    /// All that was remembered at the ends of files.
+    left: Vec<(u32, State)>,
 }
 
 impl<'a, F: Follow + 'static> Following<'a, F> {
     fn new(reading: &Reading<'a>, follower: F) -> Self {
         let rows = Rows::new(reading.stream, reading.known.leaves(), reading.sink);
         let (stream, years) = (reading.stream, BTreeMap::new());
-        Self { follower, rows, stream, current: None, notes: Vec::new(), years, left: None }
+        let (notes, left) = (Vec::new(), Vec::new());
+        Self { follower, rows, stream, current: None, notes, years, left }
     }
 
     /// Goes on where so many files were left; says whether that can be.
@@ -399,23 +410,26 @@ impl<'a, F: Follow + 'static> Following<'a, F> {
         self.follower.resume(&state.reader) && self.rows.resume(state.rows)
     }
 
-    /// Remembers all, before the end.
-    fn leave(&mut self) {
+    /// Remembers all, at the end of a file.
+    fn leave(&mut self, file: u32) {
         let Some(reader) = self.follower.leave() else { return };
-        let Some((file, stamps, line)) = &self.current else { return };
-        // A last file without a whole line has not begun yet.
-        if *file as usize + 1 != self.stream.len() {
+        let Some((begun, stamps, line)) = &self.current else { return };
+        // A file without a whole line has not begun yet.
+        if *begun != file {
             return;
         }
-        self.years.extend(stamps.first_year().map(|year| (*file, year)));
-        self.left = Some(State {
+        self.years.extend(stamps.first_year().map(|year| (file, year)));
+        let files = file as usize + 1;
+        let times = u8::try_from(self.left.len() + 1).ok();
+        let state = State {
             reader,
-            rows: self.rows.leave(),
+            rows: self.rows.leave(files, times.filter(|_| files < self.stream.len())),
             stamps: stamps.leave(),
             line: *line,
             notes: self.notes.clone(),
             years: self.years.clone(),
-        });
+        };
+        self.left.push((file, state));
     }
 
     fn block(
@@ -453,7 +467,7 @@ impl<'a, F: Follow + 'static> Following<'a, F> {
     }
 
     /// What was remembered before the end, and what came of it.
-    fn finish(mut self) -> (Option<State>, Result<(), IngestError>) {
+    fn finish(mut self) -> (Vec<(u32, State)>, Result<(), IngestError>) {
         self.note_stamps();
         let Self { mut follower, mut rows, left, .. } = self;
         follower.end(&mut rows);
