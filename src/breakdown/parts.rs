@@ -138,7 +138,9 @@ impl FileSeen {
         let mut up_to = BTreeMap::new();
         for (times, (more, learned)) in parts {
             activity.merge(more);
-            learned.into_iter().for_each(|(key, new)| super::learn(&mut facts, key, new));
+            for (key, new) in learned {
+                super::learn(&mut facts, key, new);
+            }
             up_to.insert(times, Self::of_files(activity.clone(), facts.clone(), names));
         }
         up_to

@@ -224,8 +224,12 @@ impl Index {
 
     /// Says that a stream was asked for on a day; gives whether that is new.
     pub(super) fn use_family(&mut self, family: &Key, today: u64) -> bool {
-        let own = self.streams.values_mut().filter(|stream| stream.family == *family);
-        own.fold(false, |new, stream| std::mem::replace(&mut stream.used, today) != today || new)
+        let mut new = false;
+        for stream in self.streams.values_mut().filter(|stream| stream.family == *family) {
+            new |= stream.used != today;
+            stream.used = today;
+        }
+        new
     }
 
     /// Gives up the contents and streams of which rows are in the file with this stem.

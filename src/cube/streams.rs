@@ -130,7 +130,7 @@ impl Cubes {
                     self.changed |= self.index.use_family(&held.family, self.today());
                     return Ok(Some(*key));
                 }
-                first = times + 1;
+                // Nothing was read before this place.
                 continue;
             }
             let key = Key::of("stream", &[&store::sha256(&file::packed(&left))]);

@@ -803,7 +803,7 @@ impl Servers {
     /// Begins a new file.
     fn rotate(&self, of: usize) {
         let aside = |number: usize| self.one.traces().join(format!("server{of}.log.{number}"));
-        let number = (1..).find(|number| !aside(*number).exists()).unwrap();
+        let number = (1..99).find(|number| !aside(*number).exists()).unwrap();
         if self.path(of).exists() {
             std::fs::rename(self.path(of), aside(number)).unwrap();
         }
@@ -856,6 +856,13 @@ proptest! {
     }
 }
 
+/// What orders the files of a stream: protocol logs stand before tracking logs.
+fn first_second(path: &Path) -> (bool, String) {
+    let text = String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
+    let line = text.lines().find(|line| !line.starts_with('#')).unwrap().to_owned();
+    (text.contains("Message Tracking Log"), line)
+}
+
 /// A reading goes on at the end of the first file that has changed.
 #[test]
 fn logs_that_grow_at_once_go_on_from_the_first_that_has_grown() {
@@ -876,6 +883,14 @@ fn logs_that_grow_at_once_go_on_from_the_first_that_has_grown() {
         assert!(path_of(&servers.one, "left").len() <= 4.min(of.len()));
         let listed = cube::list(&servers.one.office.cache()).unwrap();
         assert_eq!((listed.len(), listed[0].stream_of), (1, Some(of.len())));
+        // The last of them is gone: the place before it is as good as ever.
+        let mut paths: Vec<PathBuf> = (0..of.len()).map(|which| servers.path(which)).collect();
+        paths.sort_by_key(|path| first_second(path));
+        std::fs::remove_file(paths.pop().unwrap()).unwrap();
+        // Protocol logs mean something else without a tracking log beside them.
+        let expected = if of.contains(&11) { How::Whole } else { How::FromThere };
+        assert_eq!(servers.one.how(), expected, "{of:?}");
+        assert_eq!(servers.one.how(), How::NotAtAll, "{of:?}");
     }
 }
 
