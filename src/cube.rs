@@ -16,8 +16,8 @@
 //! * A file is taken for unchanged only when its length and time are those it had before it
 //!   was read, and that time was then at least two seconds past.
 //!
-//! Logs mean something only beside the other files of their stream, so they have no cubes. Not
-//! kept: standard input; members of ZIP archives.
+//! Logs mean something only beside the other files of their stream: their cubes stand for a stream
+//! of which nothing has changed. Not kept: standard input; members of ZIP archives.
 
 mod columns;
 mod count;
