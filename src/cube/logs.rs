@@ -52,7 +52,9 @@ impl Cubes {
         for (ordinal, (file, pieces)) in
             stream.files.iter().zip(pieces.unwrap_or_default()).enumerate()
         {
-            let Some(node) = nodes.iter_mut().find(|node| node.file == *file) else { continue };
+            // They stand in the order of their files.
+            let place = nodes.binary_search_by_key(file, |node| node.file);
+            let Some(node) = place.ok().and_then(|place| nodes.get_mut(place)) else { continue };
             let content = Key::of("log", &[&key.to_string(), &ordinal.to_string()]);
             let mut pieces: Vec<Key> = pieces.into_iter().map(|(key, _)| key).collect();
             pieces.extend(self.end_of_log(&content, *file, read)?);

@@ -924,6 +924,25 @@ fn of_logs_that_grow_at_once_the_first_is_not_read_again() {
     assert_eq!(not_noticed, [true, false]);
 }
 
+/// Logs of another kind are another stream.
+#[test]
+fn one_stream_grows_beside_another() {
+    let mut servers = Servers::new(&[5, 0]);
+    for which in [0, 1, 0, 1, 1] {
+        servers.write(0, 9000);
+        servers.write(1, 9000);
+        drop(servers.one.report_same().unwrap());
+        servers.write(which, 3000);
+        let report = servers.one.report_same().unwrap();
+        let streams = &report.reading.streams;
+        assert_eq!(streams.iter().filter(|stream| stream.held.is_some()).count(), 1);
+        assert_eq!(streams.iter().filter(|stream| stream.resumed.is_some()).count(), 1);
+        let report = servers.one.report_same().unwrap();
+        assert!(report.reading.streams.iter().all(|stream| stream.held.is_some()));
+    }
+    assert_eq!(cube::verify(&servers.one.office.cache()).unwrap().faults, []);
+}
+
 /// A process may end when rows are written, and the index is not.
 #[test]
 fn what_a_process_that_ended_has_written_changes_nothing() {
