@@ -259,8 +259,8 @@ pub struct Collector {
 struct Shared {
     activity: Activity,
     facts: Facts,
-    /// What of it is settled, of logs that may go on.
-    settled: (Activity, Facts),
+    /// What of it is settled, of logs that may go on: by how often they had been left.
+    settled: BTreeMap<u8, (Activity, Facts)>,
     failed: Option<CountError>,
 }
 
@@ -291,20 +291,24 @@ impl Collector {
                 learned.add(&row);
             }
         });
-        let open = block.before_end == Some(BeforeEnd::Open);
-        let origin = if open { Origin::Open } else { Origin::Read };
+        let (origin, settled) = match block.before_end {
+            None => (Origin::Read(0), None),
+            Some(BeforeEnd::Settled(times)) => (Origin::Read(times), Some(times)),
+            Some(BeforeEnd::Open) => (Origin::Open, None),
+        };
         let kept = self.rows.push(Batch::new(block.file, &entries).from(origin));
-        let settled = block.before_end == Some(BeforeEnd::Settled);
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        if settled {
-            shared.settled.0.merge(activity.clone());
+        let Shared { activity: all, facts, settled: parts, .. } = &mut *shared;
+        let mut part = settled.map(|times| parts.entry(times).or_default());
+        if let Some((of_part, _)) = &mut part {
+            of_part.merge(activity.clone());
         }
-        shared.activity.merge(activity);
+        all.merge(activity);
         for ((direction, connector), new) in learned.facts() {
             let key = (block.file, direction, connector);
-            learn(&mut shared.facts, key, new);
-            if settled {
-                learn(&mut shared.settled.1, key, new);
+            learn(facts, key, new);
+            if let Some((_, facts)) = &mut part {
+                learn(facts, key, new);
             }
         }
         // What cannot be counted as a whole is not counted at all: `finish` says so.
@@ -335,7 +339,8 @@ impl Collector {
         let facts = seen.facts(names)?;
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         let Shared { activity, facts: all, settled, .. } = &mut *shared;
-        for (activity, all) in [(activity, all), (&mut settled.0, &mut settled.1)] {
+        let (of_part, facts_of_part) = settled.entry(0).or_default();
+        for (activity, all) in [(activity, all), (of_part, facts_of_part)] {
             activity.add_kept(file, &seen.quarters);
             for ((direction, connector), new) in &facts {
                 learn(all, (file, *direction, *connector), *new);

@@ -16,14 +16,15 @@
 //! * A file is taken for unchanged only when its length and time are those it had before it
 //!   was read, and that time was then at least two seconds past.
 //!
-//! Logs mean something only beside the other files of their stream, so they have no cubes. Not
-//! kept: standard input; members of ZIP archives.
+//! Logs mean something only beside the other files of their stream: their cubes stand for a stream
+//! of which nothing has changed. Not kept: standard input; members of ZIP archives.
 
 mod columns;
 mod count;
 mod file;
 mod index;
 mod key;
+mod logs;
 mod look;
 mod rows;
 mod share;
@@ -45,9 +46,10 @@ use self::file::Sectioned;
 use self::index::{CUBE, Index, ROWS};
 use self::key::Key;
 pub use self::look::{Cleared, Fault, Listed, Verdict, clear, list, verify};
-use crate::breakdown::{CountError, FileSeen, Places, Room};
+use self::rows::Rows;
+use crate::breakdown::{CountError, FileSeen, Member, MemberRows, Places, Room};
 use crate::config::Memory;
-use crate::ingest::{Content, Held, Known, Left, Outline, Stat};
+use crate::ingest::{Content, Held, Known, Left, LeftFile, Outline, Stat};
 use crate::store::{self, WriteError};
 use crate::trace::Kind;
 
@@ -139,6 +141,14 @@ struct Head {
     days: Option<(i32, i32)>,
 }
 
+impl Head {
+    /// What a content, of which these are the rows, is settled by.
+    fn member<'a>(&'a self, rows: MemberRows<'a>) -> Member<'a> {
+        let absent = self.held.as_ref().map(|held| held.absent_is_no_tls);
+        Member { rows, seen: &self.seen, absent_is_no_tls: absent.unwrap_or_default() }
+    }
+}
+
 /// The cache, held by this process.
 #[derive(Debug)]
 pub struct Cubes {
@@ -151,8 +161,10 @@ pub struct Cubes {
     /// Time of the file system when the cache was opened, since 1970 UTC.
     now: Duration,
     index: Index,
-    /// Lengths of all contents.
+    /// Lengths of all tables.
     lengths: BTreeSet<u64>,
+    /// Logs of all streams, by path and hash of their settings.
+    logs: BTreeMap<(Vec<u8>, String), LeftFile>,
     /// Settings that were asked for last, and their key.
     settings: Mutex<(String, Key)>,
     /// Heads that were asked for, by the key of their rows.
@@ -177,13 +189,15 @@ impl Cubes {
             notes.push(format!("the cache `{}` is made anew", folder.display()));
             Index::default()
         });
+        let lengths = index.contents.values().filter_map(|entry| entry.recipe.as_ref());
         Ok(Self {
             place: place.clone(),
             zone,
             room: Room::of(memory, folder.clone()),
             _lock: lock,
             now,
-            lengths: index.contents.values().map(|entry| entry.recipe.bytes).collect(),
+            lengths: lengths.map(|recipe| recipe.bytes).collect(),
+            logs: index.logs(),
             index,
             settings: Mutex::new((String::new(), Key::of_settings(""))),
             heads: Mutex::default(),
@@ -201,16 +215,25 @@ impl Cubes {
         if path.extension().is_some_and(|ending| ending == ROWS) {
             // What was learned meanwhile may be half of it.
             self.index = Index::read(&self.place.folder).unwrap_or_default();
-            let pieces =
-                self.index.streams.values().flat_map(|stream| stream.rows.iter().flatten());
-            let pieces = pieces.map(|(key, _)| *key);
-            let keys: Vec<Key> = self.index.contents.keys().copied().chain(pieces).collect();
-            for key in keys.iter().filter(|key| Some(key.to_string()) == stem) {
-                self.index.drop_content(key);
-                self.index.drop_streams(key);
-            }
+            self.index.drop_rows(&stem.unwrap_or_default());
             drop(self.index.write(&self.place.folder, self.today()));
         }
+    }
+
+    /// The rows of a content, in their pieces.
+    fn rows(&self, key: &Key) -> Result<Vec<Rows>, Trouble> {
+        let entry = self.index.contents.get(key);
+        let pieces = entry.map(|entry| entry.pieces.as_slice()).unwrap_or_default();
+        pieces.iter().map(|key| Rows::open(&self.path(key, ROWS), key)).collect()
+    }
+
+    /// What a content said and was settled to, where that is kept.
+    fn head_of(&self, rows: Key) -> Option<Arc<Head>> {
+        let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(match heads.entry(rows) {
+            Slot::Occupied(held) => held.into_mut().clone(),
+            Slot::Vacant(slot) => slot.insert(Arc::new(self.head(&self.cube_key(rows))?)).clone(),
+        })
     }
 
     fn path(&self, key: &Key, ending: &str) -> PathBuf {
@@ -300,22 +323,26 @@ impl Known for Cubes {
     fn content(&self, content: &Content<'_>) -> Option<Held> {
         let rows = Key::of_rows(content);
         self.index.contents.get(&rows)?;
-        let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
-        let head = match heads.entry(rows) {
-            Slot::Occupied(held) => held.into_mut(),
-            Slot::Vacant(slot) => slot.insert(Arc::new(self.head(&self.cube_key(rows))?)),
-        };
-        head.held.clone()
+        self.head_of(rows)?.held.clone()
     }
 
     fn leaves(&self) -> bool {
         true
     }
 
-    fn left(&self, system: Kind) -> Vec<(usize, Left)> {
+    fn rechecks(&self) -> bool {
+        self.place.recheck
+    }
+
+    fn log(&self, path: &Path, stat: Stat, how: &str) -> Option<LeftFile> {
         if self.place.recheck {
-            return Vec::new();
+            return None;
         }
+        let log = self.logs.get(&(path_bytes(path)?, how.to_owned()))?;
+        (log.stat == Some(stat)).then(|| log.clone())
+    }
+
+    fn left(&self, system: Kind) -> Vec<(usize, Left)> {
         let streams = self.index.streams.values().map(|stream| &stream.left).enumerate();
         let mut left: Vec<(usize, Left)> = streams
             .filter(|(_, left)| left.system == system)
@@ -323,6 +350,15 @@ impl Known for Cubes {
             .collect();
         left.sort_by_key(|(_, left)| std::cmp::Reverse(left.bytes()));
         left
+    }
+
+    fn counted(&self, number: usize) -> Option<Vec<Held>> {
+        let (_, stream) = self.index.streams.iter().nth(number)?;
+        let held = |rows: &Key| {
+            self.index.contents.get(rows)?;
+            self.head_of(*rows)?.held.clone()
+        };
+        stream.contents.iter().map(held).collect()
     }
 
     fn left_state(&self, number: usize) -> Option<Vec<u8>> {

@@ -51,7 +51,7 @@ use serde::{Deserialize, Serialize};
 pub use self::error::IngestError;
 use self::files::Input;
 use self::job::{Job, Shared};
-pub use self::known::{Content, Held, Known, Nothing, Origin, Outline, Stat, StreamRead};
+pub use self::known::{Content, Held, Known, LeftAt, Nothing, Origin, Outline, Stat, StreamRead};
 pub use self::log::{Connectors, Left, LeftFile, Rule};
 pub use self::row::Identity;
 use self::row::Output;
@@ -62,6 +62,7 @@ pub use self::time::DayOrder;
 use self::tls_rpt::TlsReport;
 pub use self::zipped::ZipFault;
 use crate::config::ColumnMap;
+use crate::store;
 use crate::trace::{Aggregate, Block, Direction, Kind, Names, Rejects, Unit};
 
 /// How the files of one source are to be read.
@@ -383,6 +384,17 @@ enum Told {
     Unchanged(String, Outline),
 }
 
+impl Told {
+    /// What is known of a file that is as it was.
+    fn before(known: &dyn Known, path: &Path, stat: Stat, how: &str) -> Option<Self> {
+        if let Some((sha256, outline)) = known.unchanged(path, stat, how) {
+            return Some(Self::Unchanged(sha256, outline));
+        }
+        let log = known.log(path, stat, &store::sha256(how.as_bytes()))?;
+        Some(Self::Sniffed(Box::new(Sniffed::of_log(log.kind(), log.start()))))
+    }
+}
+
 /// A content that is known.
 struct HeldContent {
     sha256: String,
@@ -431,7 +443,8 @@ impl HeldContent {
         let Self { sha256, outline, identity, mut held } = self;
         let totals = std::mem::take(&mut held.aggregates);
         let totals = totals.into_iter().map(|total| Aggregate { file, ..total }).collect();
-        (file, (held.file(found.input, found.source, sha256, (outline, identity)), totals))
+        let origin = Origin { outline, identity, stat: found.input.stat(), held: true };
+        (file, (held.file(found.input, found.source, sha256, origin), totals))
     }
 }
 
@@ -454,10 +467,8 @@ fn find<'a>(
         let settings = &one.settings;
         for input in expand(one, Some(spool))? {
             let stat = input.stat().filter(|_| one.archived.is_none());
-            let told = stat.and_then(|stat| known.unchanged(&input.path, stat, how));
-            if let Some((sha256, outline)) = told {
+            if let Some(told) = stat.and_then(|stat| Told::before(known, &input.path, stat, how)) {
                 if taken.insert(place(&input)) {
-                    let told = Told::Unchanged(sha256, outline);
                     found.push(Found { input, source, settings, how, told });
                 }
                 continue;

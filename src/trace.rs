@@ -537,8 +537,8 @@ pub struct Row {
 /// How rows stand to the end of a log that may go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BeforeEnd {
-    /// They are what they are, whatever follows.
-    Settled,
+    /// They are what they are, whatever follows. The log was left so many times before them.
+    Settled(u8),
     /// They were found, or decided, only because the log ended: the next reading does so anew.
     Open,
 }

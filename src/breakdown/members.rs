@@ -34,18 +34,28 @@ pub struct ReadRows {
 pub enum Which {
     /// All.
     All,
-    /// Those that are what they are, whatever follows in their log.
-    Settled,
-    /// Of these, those that were not kept of an earlier reading.
-    New,
+    /// Those that are what they are, whatever follows in their log, up to the place where it was
+    /// left after being left so many times.
+    Settled(u8),
+    /// Of these, those that were read after it was left so many times.
+    New(u8, u8),
+    /// Those that are what they are only because their log ended.
+    Open,
 }
 
 impl Which {
     fn holds(self, origin: Origin) -> bool {
         match self {
             Self::All => true,
-            Self::Settled => origin != Origin::Open,
-            Self::New => origin == Origin::Read,
+            Self::Settled(last) => match origin {
+                Origin::Kept => true,
+                Origin::Read(times) => times <= last,
+                Origin::Open => false,
+            },
+            Self::New(first, last) => {
+                matches!(origin, Origin::Read(times) if (first..=last).contains(&times))
+            }
+            Self::Open => origin == Origin::Open,
         }
     }
 }
@@ -132,8 +142,8 @@ pub trait KeptRows: Sync {
 pub enum MemberRows<'a> {
     /// It was read: among the rows of all files, and its index.
     Read(&'a ReadRows, u32),
-    /// They were kept.
-    Kept(&'a dyn KeptRows),
+    /// They were kept, in one piece or several.
+    Kept(&'a [&'a dyn KeptRows]),
 }
 
 /// What one file has to be settled.
@@ -229,8 +239,10 @@ impl<'a> Together<'a> {
         for (place, member) in (0..).zip(members) {
             match member.rows {
                 MemberRows::Read(of_all, file) => read.push((place, of_all, file)),
-                MemberRows::Kept(kept) => {
-                    push(kept, names, (place, Origin::Read), &mut rows, &store)?;
+                MemberRows::Kept(pieces) => {
+                    for kept in pieces {
+                        push(*kept, names, (place, Origin::Read(0)), &mut rows, &store)?;
+                    }
                 }
             }
         }

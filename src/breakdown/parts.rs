@@ -111,7 +111,7 @@ impl Collector {
         Ok(CollectedFiles {
             rows: ReadRows::new(self.rows.into_kept()),
             seen: FileSeen::of_files(shared.activity, shared.facts, names),
-            settled: FileSeen::of_files(shared.settled.0, shared.settled.1, names),
+            settled: FileSeen::up_to_each(shared.settled, names),
         })
     }
 }
@@ -123,11 +123,29 @@ pub struct CollectedFiles {
     pub rows: ReadRows,
     /// What else those of each say.
     pub seen: BTreeMap<u32, FileSeen>,
-    /// What of it is settled, of logs that may go on.
-    pub settled: BTreeMap<u32, FileSeen>,
+    /// What of it is settled, of logs that may go on, up to where they were left after being
+    /// left so many times.
+    pub settled: BTreeMap<u8, BTreeMap<u32, FileSeen>>,
 }
 
 impl FileSeen {
+    /// What the files said up to the end of each part.
+    fn up_to_each(
+        parts: BTreeMap<u8, (Activity, Facts)>,
+        names: &Names,
+    ) -> BTreeMap<u8, BTreeMap<u32, Self>> {
+        let (mut activity, mut facts) = (Activity::default(), Facts::default());
+        let mut up_to = BTreeMap::new();
+        for (times, (more, learned)) in parts {
+            activity.merge(more);
+            for (key, new) in learned {
+                super::learn(&mut facts, key, new);
+            }
+            up_to.insert(times, Self::of_files(activity.clone(), facts.clone(), names));
+        }
+        up_to
+    }
+
     fn of_files(activity: Activity, facts: Facts, names: &Names) -> BTreeMap<u32, Self> {
         let mut files: BTreeMap<u32, Self> = BTreeMap::new();
         for (file, quarters) in activity.into_files() {
@@ -434,5 +452,54 @@ impl Sums {
             }));
         }
         self.settled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::members::Which;
+    use super::*;
+    use crate::trace::{BeforeEnd, BlockBuilder, ConnectorType, NO_NAME, Role, Row};
+
+    /// One row of the first file.
+    fn push(collector: &Collector, minute: i64, before_end: Option<BeforeEnd>) {
+        let mut rows = BlockBuilder::default();
+        rows.push(Row {
+            time_ms: minute * 60_000,
+            direction: Direction::Inbound,
+            connector: NO_NAME,
+            connector_type: ConnectorType::None,
+            forced_tls: None,
+            tls: Tls::NoTls,
+            cipher: NO_NAME,
+            peer: NO_NAME,
+            remote: 0,
+            message_key: u64::try_from(minute).unwrap(),
+            role: Role::Message,
+        });
+        let block = rows.finish(0).unwrap();
+        collector.push(&crate::trace::Block { before_end, ..block });
+    }
+
+    #[test]
+    fn what_is_settled_is_told_for_each_place_where_a_log_was_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let room = Room { bytes: 1 << 20, folder: folder.path().to_owned() };
+        let collector = Collector::new(room);
+        push(&collector, 1, Some(BeforeEnd::Settled(0)));
+        push(&collector, 2, Some(BeforeEnd::Settled(1)));
+        push(&collector, 20, Some(BeforeEnd::Settled(1)));
+        push(&collector, 40, Some(BeforeEnd::Open));
+        let files = collector.into_files(&Names::new()).unwrap();
+        let quarters = |seen: &FileSeen| -> Vec<(i64, u64)> {
+            seen.quarters.iter().map(|(quarter, rows, ..)| (*quarter, *rows)).collect()
+        };
+        assert_eq!(quarters(&files.settled[&0][&0]), [(0, 1)]);
+        assert_eq!(quarters(&files.settled[&1][&0]), [(0, 2), (1, 1)]);
+        assert_eq!(quarters(&files.seen[&0]), [(0, 2), (1, 1), (2, 1)]);
+        let rows = |which| files.rows.of_file(0, which).rows();
+        let found = [Which::New(0, 0), Which::New(1, 1), Which::New(0, 1), Which::Settled(0)];
+        assert_eq!(found.map(rows), [1, 2, 3, 1]);
+        assert_eq!([Which::Settled(1), Which::Open, Which::All].map(rows), [3, 1, 4]);
     }
 }

@@ -292,8 +292,8 @@ enum Packed {
 /// Whence rows came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Origin {
-    /// They were read, and are what they are.
-    Read,
+    /// They were read, and are what they are; their log was left so many times before them.
+    Read(u8),
     /// They were read at the end of a log that may go on.
     Open,
     /// They were kept of an earlier reading.
@@ -317,10 +317,10 @@ impl Batch {
         let bits = bits_for(rows.len() as u64, 8, MOST_BITS);
         if let Some(layout) = Layout::of(rows) {
             let (rows, ends) = in_parts(rows, bits, |row| layout.pack(row));
-            return Self { file, origin: Origin::Read, rows: Packed::Slim(layout, rows), ends };
+            return Self { file, origin: Origin::Read(0), rows: Packed::Slim(layout, rows), ends };
         }
         let (rows, ends) = in_parts(rows, bits, |row| *row);
-        Self { file, origin: Origin::Read, rows: Packed::Whole(rows), ends }
+        Self { file, origin: Origin::Read(0), rows: Packed::Whole(rows), ends }
     }
 
     /// The batch as one of other rows.

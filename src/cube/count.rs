@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
@@ -42,16 +42,16 @@ enum Where {
 }
 
 /// One usable file of the reading.
-struct Node {
-    file: u32,
-    /// The key of its rows, where they are kept.
-    key: Option<Key>,
+pub(super) struct Node {
+    pub file: u32,
+    /// The content that it is, where that is kept.
+    pub key: Option<Key>,
     /// Whether it was read now.
     read: bool,
     /// What else it says.
-    head: Arc<Head>,
+    pub head: Arc<Head>,
     /// What it was settled to, where that was done now.
-    settled: Option<(DayCells, DayPeers)>,
+    pub settled: Option<(DayCells, DayPeers)>,
 }
 
 /// What keys depend on.
@@ -125,7 +125,8 @@ impl Cubes {
         recipes: &Recipes<'_>,
         names: &Names,
     ) -> Result<(Parts, Stored), Trouble> {
-        let resumed = self.resume(&collector, reading, names)?;
+        let before = self.resume(&collector, reading, names)?;
+        let logs = Self::held_logs(reading, &before);
         let CollectedFiles { rows: read, seen: mut seen_of, settled } =
             collector.into_files(names)?;
         let mut parts = Parts::default();
@@ -134,7 +135,10 @@ impl Cubes {
         for (file, source) in (0..).zip(&reading.files) {
             let seen = seen_of.remove(&file).unwrap_or_default();
             let node = if source.origin.held {
-                self.held_node(file, source, recipes)
+                let table = || recipes.content(source).map(|content| Key::of_rows(&content));
+                let key = logs.get(&file).copied().or_else(table);
+                let head = key.and_then(|key| self.head_of(key)).unwrap_or_default();
+                Node { file, key, read: false, head, settled: None }
             } else {
                 let totals = reading.aggregates.iter().filter(|total| total.file == file);
                 let held = Held::of(source, totals.cloned().collect());
@@ -152,18 +156,11 @@ impl Cubes {
             let read = (&read, &own);
             node.key = source.and_then(|source| self.keep(node, source, recipes, read, &mut new));
         }
-        self.leave(reading, resumed, (&read, names), settled);
+        self.leave(reading, before, (&read, names), &settled, (&mut nodes, &mut new));
         let stored = self.groups(nodes, &new, (&read, names), &mut parts)?;
         self.note_files(reading, recipes);
         self.save();
         Ok((parts, stored))
-    }
-
-    fn held_node(&self, file: u32, source: &SourceFile, recipes: &Recipes<'_>) -> Node {
-        let key = recipes.content(source).map(|content| Key::of_rows(&content));
-        let heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
-        let head = key.and_then(|key| heads.get(&key).cloned()).unwrap_or_default();
-        Node { file, key, read: false, head, settled: None }
     }
 
     /// Keeps a file that was read, if it can be kept: the key of its rows.
@@ -189,7 +186,8 @@ impl Cubes {
         }
         if !self.index.contents.contains_key(&key) {
             let entry = Entry {
-                recipe: recipes.recipe(source)?,
+                recipe: Some(recipes.recipe(source)?),
+                pieces: vec![key],
                 rows: source.rows,
                 used: self.today(),
                 shares: BTreeSet::new(),
@@ -219,7 +217,7 @@ impl Cubes {
         Ok(())
     }
 
-    fn write_cube(
+    pub(super) fn write_cube(
         &self,
         key: &Key,
         head: &Head,
@@ -309,13 +307,14 @@ impl Cubes {
         (read, names): (&ReadRows, &Names),
     ) -> Result<Settlement, Trouble> {
         let kept = |node: &&Node| match node.key {
-            Some(key) if !node.read => Rows::open(&self.path(&key, ROWS), &key).map(Some),
+            Some(key) if !node.read => self.rows(&key).map(Some),
             _ => Ok(None),
         };
         let kept = members.iter().map(kept).collect::<Result<Vec<_>, _>>()?;
+        let kept: Vec<_> = kept.iter().map(|pieces| pieces.as_deref().map(rows::kept)).collect();
         let members = members.iter().zip(&kept).map(|(node, kept)| match kept {
-            Some(kept) => node.member(MemberRows::Kept(kept)),
-            None => node.member(MemberRows::Read(read, node.file)),
+            Some(kept) => node.head.member(MemberRows::Kept(kept)),
+            None => node.head.member(MemberRows::Read(read, node.file)),
         });
         let members: Vec<Member<'_>> = members.collect();
         Ok(Settlement::of(&members, names, self.zone, &self.room)?)
@@ -395,10 +394,10 @@ impl Cubes {
         &self,
         new: &BTreeSet<Key>,
         first_of: &BTreeMap<Key, usize>,
-    ) -> Result<Vec<(Key, Rows)>, Trouble> {
+    ) -> Result<Vec<KnownRows>, Trouble> {
         let known = self.index.contents.keys().filter(|key| !new.contains(key));
         let known = known.filter(|key| !new.is_empty() || first_of.contains_key(key));
-        known.map(|key| Ok((*key, Rows::open(&self.path(key, ROWS), key)?))).collect()
+        known.map(|key| Ok((*key, self.rows(key)?))).collect()
     }
 
     /// Puts files together that were found to share messages.
@@ -407,7 +406,7 @@ impl Cubes {
         nodes: &[Node],
         found: &Found,
         wanted: &BTreeMap<u32, usize>,
-        (known, first_of): (&[(Key, Rows)], &BTreeMap<Key, usize>),
+        (known, first_of): (&[KnownRows], &BTreeMap<Key, usize>),
         groups: &mut Groups,
     ) {
         let node = |file: &u32| wanted.get(file).copied();
@@ -488,6 +487,9 @@ impl Cubes {
     }
 }
 
+/// A content that is kept, and its rows.
+type KnownRows = (Key, Vec<Rows>);
+
 /// Which files share messages, by the identities of one part.
 struct Found {
     /// Files of this reading, by their indices.
@@ -502,23 +504,16 @@ fn compare(
     read: &ReadRows,
     part: Part,
     wanted: &dyn Fn(u32) -> bool,
-    known: &[(Key, Rows)],
+    known: &[KnownRows],
 ) -> Result<Found, Trouble> {
     let mut many = Many::default();
     read.identities(part, wanted, many.list())?;
     many.sort();
     let mut with_known = Vec::new();
-    for (index, (_, rows)) in known.iter().enumerate() {
-        with_known.push((index, many.with(&rows.identities(part)?)));
+    for (index, (_, pieces)) in known.iter().enumerate() {
+        with_known.push((index, many.with(&rows::identities(pieces, part)?)));
     }
     Ok(Found { pairs: many.pairs(), with_known })
-}
-
-impl Node {
-    fn member<'a>(&'a self, rows: MemberRows<'a>) -> Member<'a> {
-        let absent = self.head.held.as_ref().map(|held| held.absent_is_no_tls);
-        Member { rows, seen: &self.head.seen, absent_is_no_tls: absent.unwrap_or_default() }
-    }
 }
 
 impl Stored {

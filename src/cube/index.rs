@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::file::{self, Sectioned};
 use super::key::Key;
 use crate::config::ColumnMap;
-use crate::ingest::{DayOrder, Identity, Left, Outline, Settings, Stat};
+use crate::ingest::{DayOrder, Identity, Left, LeftFile, Outline, Settings, Stat};
 use crate::store::{self, WriteError};
 use crate::trace::{Direction, Kind, Unit};
 
@@ -28,8 +28,8 @@ pub(super) const LEFT: &str = "left";
 const KEEP_CONTENT_DAYS: u64 = 400;
 /// The same for what groups of contents were settled to, and for streams of logs.
 const KEEP_GROUP_DAYS: u64 = 40;
-/// Streams of logs that are kept, at most.
-const MOST_STREAMS: usize = 32;
+/// Places where streams of logs were left that are kept, at most.
+const MOST_STREAMS: usize = 64;
 
 /// Path of a file, and how it is read.
 pub(super) type FileKey = (Vec<u8>, Key);
@@ -53,6 +53,10 @@ pub(super) struct Stream {
     pub left: Left,
     /// Rows of each file, in pieces as they were read: key and number.
     pub rows: Vec<Vec<(Key, u64)>>,
+    /// Each file as a content, with what the end decided; none where that is not kept.
+    pub contents: Vec<Key>,
+    /// What all places have in common where one stream was left.
+    pub family: Key,
     pub used: u64,
 }
 
@@ -67,7 +71,10 @@ pub(super) struct FileEntry {
 /// A content that was read.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Entry {
-    pub recipe: Recipe,
+    /// How it was read; none of a log, which means something only in its stream.
+    pub recipe: Option<Recipe>,
+    /// The pieces in which its rows are kept; of a table, one.
+    pub pieces: Vec<Key>,
     /// Rows read, whether used or not.
     pub rows: u64,
     /// Day on which a report last asked for it.
@@ -101,6 +108,13 @@ pub(super) struct Group {
     pub members: Vec<Key>,
     pub zone: String,
     pub used: u64,
+}
+
+impl Entry {
+    /// The content, and how it is read by itself, where it can be.
+    pub(super) fn table(&self) -> Option<(&Self, &Recipe)> {
+        Some((self, self.recipe.as_ref()?))
+    }
 }
 
 impl Recipe {
@@ -158,10 +172,10 @@ impl Index {
     fn tidy(&mut self, today: u64) {
         let current: BTreeSet<&str> =
             self.files.values().map(|file| file.sha256.as_str()).collect();
-        self.contents.retain(|_, entry| {
-            let current = current.contains(entry.recipe.sha256.as_str());
-            let age = today.saturating_sub(entry.used);
-            age == 0 || current && age <= KEEP_CONTENT_DAYS
+        self.contents.retain(|_, Entry { recipe, used, .. }| {
+            let is_current = |recipe: &Recipe| current.contains(recipe.sha256.as_str());
+            let age = today.saturating_sub(*used);
+            age == 0 || recipe.as_ref().is_none_or(is_current) && age <= KEEP_CONTENT_DAYS
         });
         self.streams.retain(|_, stream| today.saturating_sub(stream.used) <= KEEP_GROUP_DAYS);
         while self.streams.len() > MOST_STREAMS {
@@ -172,8 +186,11 @@ impl Index {
         self.drop_loose_ends(today);
     }
 
-    /// Drops what refers to contents that are gone.
-    fn drop_loose_ends(&mut self, today: u64) {
+    /// Drops what refers to contents that are gone, and logs that no stream has.
+    pub(super) fn drop_loose_ends(&mut self, today: u64) {
+        let logs: BTreeSet<Key> =
+            self.streams.values().flat_map(|stream| stream.contents.iter().copied()).collect();
+        self.contents.retain(|key, entry| entry.recipe.is_some() || logs.contains(key));
         let contents: BTreeSet<Key> = self.contents.keys().copied().collect();
         for entry in self.contents.values_mut() {
             entry.shares.retain(|key| contents.contains(key));
@@ -184,23 +201,58 @@ impl Index {
         });
     }
 
-    /// Gives up the streams whose rows are in a file.
-    pub(super) fn drop_streams(&mut self, rows: &Key) {
-        let has = |stream: &Stream| stream.rows.iter().flatten().any(|(key, _)| key == rows);
-        self.streams.retain(|_, stream| !has(stream));
+    /// Takes in where a stream was left, in place of where it was left before; but at the ends of
+    /// `again`, each told by a number of files, it stays.
+    pub(super) fn put_streams(&mut self, kept: Vec<(Key, Stream)>, family: Key, again: &[usize]) {
+        let used = kept.last().map_or(0, |(_, stream)| stream.used);
+        let replaced = |held: &Stream| kept.iter().any(|(_, new)| new.left.replaces(&held.left));
+        let gone: BTreeSet<Key> =
+            self.streams.values().filter(|held| replaced(held)).map(|held| held.family).collect();
+        let is_new = |files: usize| kept.iter().any(|(_, new)| new.left.files.len() == files);
+        self.streams.retain(|_, held| {
+            let files = held.left.files.len();
+            if held.family == family {
+                again.contains(&files) && !is_new(files)
+            } else {
+                !gone.contains(&held.family)
+            }
+        });
+        self.streams.extend(kept);
+        self.use_family(&family, used);
+        self.drop_loose_ends(0);
     }
 
-    /// Gives up a content.
-    pub(super) fn drop_content(&mut self, key: &Key) {
-        self.contents.remove(key);
+    /// Says that a stream was asked for on a day; gives whether that is new.
+    pub(super) fn use_family(&mut self, family: &Key, today: u64) -> bool {
+        let mut new = false;
+        for stream in self.streams.values_mut().filter(|stream| stream.family == *family) {
+            new |= stream.used != today;
+            stream.used = today;
+        }
+        new
+    }
+
+    /// Gives up the contents and streams of which rows are in the file with this stem.
+    pub(super) fn drop_rows(&mut self, stem: &str) {
+        let is_there = |key: &Key| key.to_string() == stem;
+        self.contents.retain(|_, entry| !entry.pieces.iter().any(is_there));
+        let has = |stream: &Stream| stream.rows.iter().flatten().any(|(key, _)| is_there(key));
+        self.streams.retain(|_, stream| !has(stream));
         self.drop_loose_ends(0);
+    }
+
+    /// The logs of all streams, by path and hash of their settings.
+    pub(super) fn logs(&self) -> BTreeMap<(Vec<u8>, String), LeftFile> {
+        let files = self.streams.values().flat_map(|stream| &stream.left.files);
+        let trusted = files.filter(|file| file.stat.is_some());
+        trusted.map(|file| ((file.path.clone(), file.how().to_owned()), file.clone())).collect()
     }
 
     /// Names of the files that belong to it.
     fn names(&self) -> BTreeSet<String> {
         let mut names: BTreeSet<String> = BTreeSet::new();
-        for (key, entry) in &self.contents {
-            names.insert(format!("{key}.{ROWS}"));
+        for entry in self.contents.values() {
+            names.extend(entry.pieces.iter().map(|key| format!("{key}.{ROWS}")));
             names.extend(entry.cubes.values().map(|key| format!("{key}.{CUBE}")));
         }
         names.extend(self.groups.keys().map(|key| format!("{key}.{CUBE}")));

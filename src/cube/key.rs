@@ -10,7 +10,7 @@ use crate::store;
 
 /// Grows with every change of what the rows of a file mean, of how they are counted, or of what
 /// the readers of logs hold: what was kept by other rules is never used.
-const RULES_VERSION: u32 = 2;
+const RULES_VERSION: u32 = 3;
 
 /// A SHA-256 of what something depends on.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

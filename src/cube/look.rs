@@ -8,9 +8,9 @@ use chrono_tz::Tz;
 use serde::Serialize;
 
 use super::file::{self, Sectioned};
-use super::index::{self, CUBE, Entry, FileEntry, FileKey, Index, LEFT, ROWS, Stream};
+use super::index::{self, CUBE, Entry, FileEntry, FileKey, Index, LEFT, ROWS, Recipe, Stream};
 use super::key::Key;
-use super::rows::Rows;
+use super::rows::{self, Rows};
 use super::share::{self, Many};
 use super::{Cubes, Head, LOCK, Place, Trouble};
 use crate::breakdown::{
@@ -91,15 +91,16 @@ pub fn list(place: &Place) -> Result<Vec<Listed>, Trouble> {
     }
     let cubes = Cubes::open(place, Tz::UTC, Memory::default())?;
     let mut listed = Vec::new();
-    for (key, entry) in &cubes.index.contents {
+    for (entry, recipe) in cubes.index.contents.values().filter_map(Entry::table) {
         let files = cubes.index.files.iter();
         let files: Vec<_> =
-            files.filter(|(_, file)| file.sha256 == entry.recipe.sha256).map(Some).collect();
+            files.filter(|(_, file)| file.sha256 == recipe.sha256).map(Some).collect();
         let files = if files.is_empty() { vec![None] } else { files };
-        listed.extend(files.into_iter().map(|file| cubes.listed(key, entry, file)));
+        listed.extend(files.into_iter().map(|file| cubes.listed(entry, recipe, file)));
     }
-    let streams = cubes.index.streams.iter();
-    listed.extend(streams.filter_map(|(key, stream)| cubes.listed_stream(key, stream)));
+    let families: BTreeSet<Key> =
+        cubes.index.streams.values().map(|stream| stream.family).collect();
+    listed.extend(families.iter().filter_map(|family| cubes.listed_streams(family)));
     listed.sort_by(|a, b| (&a.file, &a.sha256).cmp(&(&b.file, &b.sha256)));
     Ok(listed)
 }
@@ -218,8 +219,7 @@ struct Fresh {
     seen: FileSeen,
 }
 
-fn read_again(path: &Path, entry: &Entry, room: Room) -> Option<Result<Fresh, CountError>> {
-    let recipe = &entry.recipe;
+fn read_again(path: &Path, recipe: &Recipe, room: Room) -> Option<Result<Fresh, CountError>> {
     let source = Source {
         path: path.to_string_lossy().into_owned(),
         root: PathBuf::new(),
@@ -247,17 +247,21 @@ fn day(number: u64) -> Option<NaiveDate> {
 }
 
 impl Cubes {
-    fn listed(&self, key: &Key, entry: &Entry, file: Option<(&FileKey, &FileEntry)>) -> Listed {
-        let size = |path: PathBuf| path.metadata().map_or(0, |meta| meta.len());
-        let cubes = entry.cubes.values().map(|cube| size(self.path(cube, CUBE)));
+    fn listed(
+        &self,
+        entry: &Entry,
+        recipe: &Recipe,
+        file: Option<(&FileKey, &FileEntry)>,
+    ) -> Listed {
+        let pieces = entry.pieces.iter().map(|key| self.size(key, ROWS));
         Listed {
             file: file.map(|(key, _)| path_of(key)),
             unchanged: file.is_some_and(|(key, file)| Stat::of(&path_of(key)) == Some(file.stat)),
-            sha256: entry.recipe.sha256.clone(),
-            kind: entry.recipe.outline.kind,
-            bytes: entry.recipe.bytes,
+            sha256: recipe.sha256.clone(),
+            kind: recipe.outline.kind,
+            bytes: recipe.bytes,
             rows: entry.rows,
-            kept_bytes: size(self.path(key, ROWS)) + cubes.sum::<u64>(),
+            kept_bytes: pieces.sum::<u64>() + self.size_of_cubes(entry),
             zones: entry.cubes.keys().cloned().collect(),
             shares_with: entry.shares.len(),
             stream_of: None,
@@ -265,32 +269,51 @@ impl Cubes {
         }
     }
 
-    fn listed_stream(&self, key: &Key, stream: &Stream) -> Option<Listed> {
-        let size = |path: PathBuf| path.metadata().map_or(0, |meta| meta.len());
+    /// A stream, by the last of the places where it was left.
+    fn listed_streams(&self, family: &Key) -> Option<Listed> {
+        let places = || self.index.streams.iter().filter(|(_, held)| held.family == *family);
+        let (_, stream) = places().max_by_key(|(_, stream)| stream.left.files.len())?;
         let last = stream.left.files.last()?;
         let path = path_of_bytes(&last.path);
-        let pieces = || stream.rows.iter().flatten();
-        let kept = pieces().map(|(key, _)| size(self.path(key, ROWS))).sum::<u64>();
+        let entries = || stream.contents.iter().filter_map(|key| self.index.contents.get(key));
+        let rows = places().flat_map(|(_, stream)| stream.rows.iter().flatten());
+        let mut pieces: BTreeSet<&Key> = rows.map(|(key, _)| key).collect();
+        pieces.extend(entries().flat_map(|entry| &entry.pieces));
+        let kept = pieces.iter().map(|key| self.size(key, ROWS)).sum::<u64>();
+        let shares: BTreeSet<&Key> = entries().flat_map(|entry| &entry.shares).collect();
+        let zones: BTreeSet<&String> = entries().flat_map(|entry| entry.cubes.keys()).collect();
         Some(Listed {
             unchanged: Stat::of(&path).is_some_and(|stat| stat.bytes == last.bytes),
             file: Some(path),
             sha256: last.sha256.clone(),
             kind: stream.left.system,
             bytes: stream.left.bytes(),
-            rows: pieces().map(|(_, rows)| rows).sum(),
-            kept_bytes: kept + size(self.path(key, LEFT)),
-            zones: Vec::new(),
-            shares_with: 0,
+            rows: stream.rows.iter().flatten().map(|(_, rows)| rows).sum(),
+            kept_bytes: kept
+                + places().map(|(key, _)| self.size(key, LEFT)).sum::<u64>()
+                + entries().map(|entry| self.size_of_cubes(entry)).sum::<u64>(),
+            zones: zones.into_iter().cloned().collect(),
+            shares_with: shares.iter().filter(|key| !stream.contents.contains(**key)).count(),
             stream_of: Some(stream.left.files.len()),
             used: day(stream.used),
         })
+    }
+
+    /// Bytes of what is kept under a key.
+    fn size(&self, key: &Key, ending: &str) -> u64 {
+        self.path(key, ending).metadata().map_or(0, |meta| meta.len())
+    }
+
+    fn size_of_cubes(&self, entry: &Entry) -> u64 {
+        entry.cubes.values().map(|cube| self.size(cube, CUBE)).sum()
     }
 
     fn drop_unused(&mut self) -> Result<(), Trouble> {
         self.index.files.retain(|key, file| Stat::of(&path_of(key)) == Some(file.stat));
         let current: BTreeSet<&str> =
             self.index.files.values().map(|file| file.sha256.as_str()).collect();
-        self.index.contents.retain(|_, entry| current.contains(entry.recipe.sha256.as_str()));
+        let is_current = |recipe: &Recipe| current.contains(recipe.sha256.as_str());
+        self.index.contents.retain(|_, entry| entry.recipe.as_ref().is_none_or(is_current));
         // A log is not shorter than it was.
         let goes_on = |stream: &Stream| {
             stream.left.files.iter().all(|file| {
@@ -311,13 +334,12 @@ impl Cubes {
                 verdict.passed += 1;
                 continue;
             }
-            let of_file = self.index.contents.iter();
-            let of_file = of_file.filter(|(_, entry)| entry.recipe.sha256 == file.sha256);
-            for (key, entry) in of_file {
-                if !done.insert(key) {
+            for (key, entry) in &self.index.contents {
+                let Some((entry, recipe)) = entry.table() else { continue };
+                if recipe.sha256 != file.sha256 || !done.insert(key) {
                     continue;
                 }
-                match read_again(&path, entry, self.room.clone()).transpose()? {
+                match read_again(&path, recipe, self.room.clone()).transpose()? {
                     None => verdict.fault(path.to_string_lossy(), "it cannot be read again"),
                     Some(fresh) if fresh.sha256 != file.sha256 => {
                         let what = "its content has changed, its length and time have not";
@@ -394,20 +416,20 @@ impl Cubes {
     /// Compares all contents with all others again.
     fn verify_shares(&self, verdict: &mut Verdict) {
         let contents: Vec<(&Key, &Entry)> = self.index.contents.iter().collect();
-        let mut open: Vec<(u32, Rows)> = Vec::new();
+        let mut open: Vec<(u32, Vec<Rows>)> = Vec::new();
         for (number, (key, _)) in (0..).zip(&contents) {
-            let path = self.path(key, ROWS);
-            match Rows::open(&path, key) {
-                Ok(rows) => open.push((number, rows)),
-                Err(_) => verdict.fault(path.to_string_lossy(), "it is damaged or gone"),
+            match self.rows(key) {
+                Ok(pieces) => open.push((number, pieces)),
+                Err(trouble) => verdict.damaged(&trouble),
             }
         }
         let mut pairs: BTreeSet<(u32, u32)> = BTreeSet::new();
         let mut many = Many::default();
-        for part in share::parts(open.iter().map(|(_, rows)| rows.rows()).sum(), true) {
+        let all = open.iter().flat_map(|(_, pieces)| pieces).map(KeptRows::rows).sum();
+        for part in share::parts(all, true) {
             many.clear();
-            for (number, rows) in &open {
-                match rows.identities(part) {
+            for (number, pieces) in &open {
+                match rows::identities(pieces, part) {
                     Ok(keys) => many.add(*number, &keys),
                     Err(trouble) => verdict.damaged(&trouble),
                 }
@@ -436,35 +458,52 @@ impl Cubes {
         }
     }
 
-    /// Settles groups again from the rows that are kept.
+    /// Settles groups, and logs, again from the rows that are kept.
     fn verify_groups(&self, verdict: &mut Verdict) -> Result<(), Trouble> {
         for (key, group) in &self.index.groups {
-            let Ok(zone) = group.zone.parse::<Tz>() else { continue };
-            let member = |rows: &Key| {
-                let cube = Key::of_settled(&[*rows], zone);
-                let head = self.head(&cube)?;
-                Some((Rows::open(&self.path(rows, ROWS), rows).ok()?, head))
-            };
-            let Some(members) = group.members.iter().map(member).collect::<Option<Vec<_>>>() else {
-                verdict.fault(self.path(key, CUBE).to_string_lossy(), "a member is damaged");
-                continue;
-            };
-            let members: Vec<Member<'_>> = members
-                .iter()
-                .map(|(rows, head)| Member {
-                    rows: MemberRows::Kept(rows),
-                    seen: &head.seen,
-                    absent_is_no_tls: head
-                        .held
-                        .as_ref()
-                        .map(|held| held.absent_is_no_tls)
-                        .unwrap_or_default(),
-                })
-                .collect();
-            let settled = Settlement::of(&members, &Names::new(), zone, &self.room)?;
-            let head = Head { places: settled.places, days: settled.days, ..Head::default() };
-            self.compare_cube(key, &(head, settled.cells, settled.peers), verdict);
+            self.verify_settled(key, (&group.members, &group.zone), verdict)?;
         }
+        for (content, entry) in &self.index.contents {
+            for (zone, cube) in entry.cubes.iter().filter(|_| entry.recipe.is_none()) {
+                self.verify_settled(cube, (&[*content], zone), verdict)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn verify_settled(
+        &self,
+        cube: &Key,
+        (contents, zone): (&[Key], &str),
+        verdict: &mut Verdict,
+    ) -> Result<(), Trouble> {
+        let Ok(zone) = zone.parse::<Tz>() else { return Ok(()) };
+        let member = |rows: &Key| {
+            Some((self.rows(rows).ok()?, self.head(&Key::of_settled(&[*rows], zone))?))
+        };
+        let Some(members) = contents.iter().map(member).collect::<Option<Vec<_>>>() else {
+            verdict.fault(self.path(cube, CUBE).to_string_lossy(), "it, or its rows, is damaged");
+            return Ok(());
+        };
+        let kept: Vec<_> = members.iter().map(|(pieces, _)| rows::kept(pieces)).collect();
+        let of_all = members.iter().zip(&kept);
+        let of_all: Vec<Member<'_>> =
+            of_all.map(|((_, head), kept)| head.member(MemberRows::Kept(kept))).collect();
+        let settled = match Settlement::of(&of_all, &Names::new(), zone, &self.room) {
+            Ok(settled) => settled,
+            Err(CountError::Kept { path }) => {
+                verdict.damaged(&Trouble::Damaged { path });
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        // What one content said is not in its rows.
+        let said = match members.as_slice() {
+            [(_, head)] => head.clone(),
+            _ => Head::default(),
+        };
+        let head = Head { places: settled.places, days: settled.days, ..said };
+        self.compare_cube(cube, &(head, settled.cells, settled.peers), verdict);
         Ok(())
     }
 }

@@ -127,7 +127,7 @@ impl Rows {
     ///
     /// # Errors
     /// [`Trouble::Damaged`] when they cannot be read.
-    pub(super) fn identities(&self, part: Part) -> Result<Vec<u64>, Trouble> {
+    fn identities(&self, part: Part) -> Result<Vec<u64>, Trouble> {
         let mut all = Vec::new();
         for own in part.among(self.head.bits) {
             let keys = self.keys(own).ok_or_else(|| Trouble::damaged(&self.path))?;
@@ -162,6 +162,27 @@ impl Rows {
         }
         Ok(true)
     }
+}
+
+/// Identities of a part, of all pieces of a content, sorted, each once.
+///
+/// # Errors
+/// [`Trouble::Damaged`] when they cannot be read.
+pub(super) fn identities(pieces: &[Rows], part: Part) -> Result<Vec<u64>, Trouble> {
+    let mut all = Vec::new();
+    for piece in pieces {
+        all.append(&mut piece.identities(part)?);
+    }
+    if pieces.len() > 1 {
+        all.sort_unstable();
+        all.dedup();
+    }
+    Ok(all)
+}
+
+/// The pieces of a content, as they are settled.
+pub(super) fn kept(pieces: &[Rows]) -> Vec<&dyn KeptRows> {
+    pieces.iter().map(|piece| piece as &dyn KeptRows).collect()
 }
 
 impl KeptRows for Rows {

@@ -9,13 +9,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
+use super::count::Node;
 use super::file::{self, Sectioned};
 use super::index::{LEFT, ROWS, Stream};
 use super::key::Key;
 use super::rows::{self, Rows};
 use super::{Cubes, RACY, Trouble};
 use crate::breakdown::{Collector, FileSeen, ReadRows, Which};
-use crate::ingest::{Left, Reading, Stat, StreamRead};
+use crate::ingest::{Left, LeftAt, Reading, Stat, StreamRead};
 use crate::store;
 use crate::trace::Names;
 
@@ -24,8 +25,12 @@ const MOST_PIECES: usize = 16;
 /// What a reader holds takes no more than this.
 const MOST_STATE: u64 = 512 << 20;
 
-/// The streams that were gone on with, by the place of each in [`Reading::streams`].
-pub(super) type Resumed = BTreeMap<usize, (Key, Stream)>;
+/// The streams that were gone on with, or are as they were, by the place of each in
+/// [`Reading::streams`].
+pub(super) type Before = BTreeMap<usize, (Key, Stream)>;
+
+/// What the rows of logs said, up to where they were left after being left so many times.
+type SettledSeen = BTreeMap<u8, BTreeMap<u32, FileSeen>>;
 
 impl Cubes {
     /// What the reader of a stream held; `None` where that, or its rows, cannot be read.
@@ -51,11 +56,16 @@ impl Cubes {
         collector: &Collector,
         reading: &Reading,
         names: &Names,
-    ) -> Result<Resumed, Trouble> {
-        let mut resumed = Resumed::new();
+    ) -> Result<Before, Trouble> {
+        let mut before = Before::new();
         for (place, read) in reading.streams.iter().enumerate() {
-            let Some(number) = read.resumed else { continue };
+            let held = read.held.as_ref().map(|(number, _)| *number);
+            let Some(number) = read.resumed.or(held) else { continue };
             let Some((key, stream)) = self.index.streams.iter().nth(number) else { continue };
+            before.insert(place, (*key, stream.clone()));
+            if held.is_some() {
+                continue;
+            }
             let damaged = || Trouble::damaged(&self.path(key, LEFT));
             let section = self.open_left(key).and_then(|mut file| file.section(1));
             let seen: Vec<FileSeen> =
@@ -69,82 +79,109 @@ impl Cubes {
                     collector.push_kept(*file, &rows, names)?;
                 }
             }
-            resumed.insert(place, (*key, stream.clone()));
         }
-        Ok(resumed)
+        Ok(before)
     }
 
     /// Keeps the streams as they were left.
     pub(super) fn leave(
         &mut self,
         reading: &Reading,
-        mut resumed: Resumed,
+        mut before: Before,
         read: (&ReadRows, &Names),
-        mut seen: BTreeMap<u32, FileSeen>,
+        settled: &SettledSeen,
+        (nodes, new): (&mut [Node], &mut BTreeSet<Key>),
     ) {
         for (place, stream) in reading.streams.iter().enumerate() {
-            let before = resumed.remove(&place);
-            let seen: Vec<FileSeen> =
-                stream.files.iter().map(|file| seen.remove(file).unwrap_or_default()).collect();
-            if let Err(trouble) = self.leave_one(stream, before.as_ref(), read, &seen) {
+            let before = before.remove(&place);
+            if let (Some((_, left)), Some((key, _))) = (&stream.held, &before) {
+                self.stays(key, left);
+                continue;
+            }
+            let left = self.leave_one(stream, before.as_ref(), read, settled);
+            let kept = left.and_then(|key| match key {
+                Some(key) => self.keep_logs(key, stream, read, (nodes, new)),
+                None => Ok(()),
+            });
+            if let Err(trouble) = kept {
                 self.notes.push(format!("a log is not kept: {trouble}"));
             }
         }
     }
 
+    /// Keeps a stream wherever it was left; gives the key of the place behind its last file.
     fn leave_one(
         &mut self,
         stream: &StreamRead,
         before: Option<&(Key, Stream)>,
         read: (&ReadRows, &Names),
-        seen: &[FileSeen],
-    ) -> Result<(), Trouble> {
-        let today = self.today();
-        let Some((left, state)) = &stream.left else { return Ok(()) };
-        let left = self.trusted(left.clone());
-        if let Some((key, before)) = before
-            && before.left == left
-            && let Some(held) = self.index.streams.get_mut(key)
-        {
-            self.changed |= held.used != today;
-            held.used = today;
-            return Ok(());
+        settled: &SettledSeen,
+    ) -> Result<Option<Key>, Trouble> {
+        let mut pieces = before.map(|(_, before)| before.rows.clone()).unwrap_or_default();
+        pieces.resize(stream.files.len(), Vec::new());
+        let mut family = before.map(|(_, before)| before.family);
+        let mut kept: Vec<(Key, Stream)> = Vec::new();
+        // Rows that were read after the stream was left so many times are not kept yet.
+        let mut first = 0;
+        for LeftAt { times, left, state } in &stream.left {
+            let left = self.trusted(left.clone());
+            if let Some((key, held)) = before.filter(|(_, before)| before.left == left) {
+                if left.files.len() == stream.files.len() {
+                    self.changed |= self.index.use_family(&held.family, self.today());
+                    return Ok(Some(*key));
+                }
+                // Nothing was read before this place.
+                continue;
+            }
+            let key = Key::of("stream", &[&store::sha256(&file::packed(&left))]);
+            let family = *family.get_or_insert(key);
+            let files = || stream.files.iter().take(left.files.len());
+            for (ordinal, (file, pieces)) in files().zip(&mut pieces).enumerate() {
+                self.add_piece(&key, (ordinal, *file), (first, *times), pieces, read)?;
+            }
+            first = times + 1;
+            let seen = settled.range(..=*times).next_back().map(|(_, seen)| seen);
+            let seen = |file| seen.and_then(|seen| seen.get(file)).cloned().unwrap_or_default();
+            let seen: Vec<FileSeen> = files().map(seen).collect();
+            let state = zstd::bulk::compress(state, 1).unwrap_or_default();
+            file::write(&self.path(&key, LEFT), &key, &[state, file::compressed(&seen)])?;
+            let rows = pieces.iter().take(left.files.len()).cloned().collect();
+            let used = self.today();
+            kept.push((key, Stream { left, rows, contents: Vec::new(), family, used }));
         }
-        let key = Key::of("stream", &[&store::sha256(&file::packed(&left))]);
-        let kept = before.map(|(_, stream)| stream.rows.as_slice()).unwrap_or_default();
-        let mut rows = Vec::with_capacity(stream.files.len());
-        for (ordinal, file) in stream.files.iter().enumerate() {
-            let pieces = kept.get(ordinal).cloned().unwrap_or_default();
-            rows.push(self.pieces(&key, (ordinal, *file), pieces, read)?);
+        let whole = kept.last().filter(|(_, last)| last.left.files.len() == stream.files.len());
+        let whole = whole.map(|(key, _)| *key);
+        if let Some(family) = family.filter(|_| !kept.is_empty()) {
+            // What stands before the place that was gone on with, at the end of a file that may
+            // grow, is as good as it was.
+            let end = before.map_or(0, |(_, before)| before.left.files.len());
+            let again: Vec<usize> =
+                stream.may_grow.iter().copied().filter(|at| *at <= end).collect();
+            self.index.put_streams(kept, family, &again);
+            self.changed = true;
         }
-        let state = zstd::bulk::compress(state, 1).unwrap_or_default();
-        file::write(&self.path(&key, LEFT), &key, &[state, file::compressed(&seen)])?;
-        if let Some((before, _)) = before {
-            self.index.streams.remove(before);
-        }
-        self.index.streams.retain(|_, held| !left.replaces(&held.left));
-        self.index.streams.insert(key, Stream { left, rows, used: today });
-        self.changed = true;
-        Ok(())
+        Ok(whole)
     }
 
-    /// The rows of a file: those that were kept, and what was found now as a further piece.
-    fn pieces(
+    /// Adds to the rows of a file that were kept those that were found now, as a further piece:
+    /// those that were read after its stream was left so many times.
+    fn add_piece(
         &self,
         stream: &Key,
         (ordinal, file): (usize, u32),
-        mut pieces: Vec<(Key, u64)>,
+        (first, last): (u8, u8),
+        pieces: &mut Vec<(Key, u64)>,
         (read, names): (&ReadRows, &Names),
-    ) -> Result<Vec<(Key, u64)>, Trouble> {
-        let new = read.of_file(file, Which::New);
+    ) -> Result<(), Trouble> {
+        let new = read.of_file(file, Which::New(first, last));
         if new.rows() == 0 {
-            return Ok(pieces);
+            return Ok(());
         }
         let new = if pieces.len() < MOST_PIECES {
             new
         } else {
             pieces.clear();
-            read.of_file(file, Which::Settled)
+            read.of_file(file, Which::Settled(last))
         };
         // Which rows are new depends on those before: a piece is never overwritten by another.
         let mut parts = vec![stream.to_string(), ordinal.to_string()];
@@ -153,12 +190,12 @@ impl Cubes {
         let key = Key::of("rows of a stream", &parts);
         rows::write(&self.path(&key, ROWS), &key, new, &new.names(names)?)?;
         pieces.push((key, new.rows()));
-        Ok(pieces)
+        Ok(())
     }
 
     /// The stream without the lengths and times of files that may have changed since with the
     /// same ones.
-    fn trusted(&self, mut left: Left) -> Left {
+    pub(super) fn trusted(&self, mut left: Left) -> Left {
         for file in &mut left.files {
             let settled = file.stat.is_some_and(|stat| {
                 stat.modified + RACY <= self.now

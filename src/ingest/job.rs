@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::columns::Field;
 use super::files::Input;
-use super::known::{Origin, Outline};
+use super::known::{Held, Origin, Outline};
 use super::log::stamp::{Stamps, YearRule};
 use super::row::{Context, Fault, Identity, Output};
 use super::sniff::{Format, Sniffed, year_rule};
@@ -36,6 +36,8 @@ struct State {
     notes: BTreeSet<FileNote>,
     absent_is_no_tls: [bool; Direction::ALL.len()],
     bad: bool,
+    /// What it said when it was read, where it is not read again.
+    held: Option<Held>,
 }
 
 struct BlockLines {
@@ -165,6 +167,15 @@ impl Job {
         self.with_state(|state| state.bad = true);
     }
 
+    /// Says that it is what it was, and what it said then.
+    pub(super) fn hold(&self, mut held: Held, digested: open::Digested) {
+        held.bytes = digested.bytes;
+        self.with_state(|state| {
+            state.held = Some(held);
+            state.digested = digested;
+        });
+    }
+
     /// Numbers the lines of all blocks, once all are there.
     pub(super) fn number_lines(&self) {
         self.with_state(State::number_lines);
@@ -214,12 +225,16 @@ impl Job {
         // Logs and cloud records have no columns to miss, and identities of their own.
         let has_columns = !is_log && !self.sniffed.kind.is_cloud();
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let origin = Origin::of(&self.input, &self.sniffed, self.context.identity);
+        if let Some(held) = state.held {
+            let sha256 = state.digested.sha256;
+            return (held.file(self.input, self.source, sha256, origin), Vec::new());
+        }
         let output = state.output;
         let columns = &self.sniffed.columns;
         let in_custom_data =
             matches!(self.sniffed.kind, Kind::MessageTraceDetail | Kind::MessageTraceEvents);
         let messages = self.sniffed.has_messages();
-        let origin = Origin::of(&self.input, &self.sniffed, self.context.identity);
         let notes = [
             (
                 FileNote::NoTlsColumn,

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::columns::Field;
 use super::files::Input;
 use super::sniff::Sniffed;
-use super::{FileNote, Identity, Left, SourceFile};
+use super::{FileNote, Identity, Left, LeftFile, SourceFile};
 use crate::trace::{Aggregate, Direction, Kind, Rejects, Unit};
 
 /// Length and time of a file, by which a change is noticed without reading it.
@@ -171,14 +171,13 @@ impl Held {
         input: Input,
         source: usize,
         sha256: String,
-        (outline, identity): (Outline, Identity),
+        origin: Origin,
     ) -> SourceFile {
-        let origin = Origin { outline, identity, stat: input.stat(), held: true };
         SourceFile {
             name: input.name,
             sha256,
             bytes: self.bytes,
-            kind: outline.kind,
+            kind: origin.outline.kind,
             unit: self.unit,
             rows: self.rows,
             rejects: self.rejects,
@@ -189,7 +188,7 @@ impl Held {
             path: input.path,
             source,
             usable: true,
-            origin,
+            origin: Origin { held: true, ..origin },
             asked: None,
         }
     }
@@ -217,9 +216,25 @@ pub trait Known: Sync {
         false
     }
 
+    /// Whether the length and time of a log are not trusted: all of it is hashed.
+    fn rechecks(&self) -> bool {
+        false
+    }
+
+    /// A log that is as it was when it was read, with settings whose hash is `how`.
+    fn log(&self, _path: &Path, _stat: Stat, _how: &str) -> Option<LeftFile> {
+        None
+    }
+
     /// Streams of logs as they were left, each with a number; the longest first.
     fn left(&self, _system: Kind) -> Vec<(usize, Left)> {
         Vec::new()
+    }
+
+    /// What the files of the stream with this number said, in their order, where all of it is
+    /// counted.
+    fn counted(&self, _number: usize) -> Option<Vec<Held>> {
+        None
     }
 
     /// What a reader held where the stream with this number was left.
@@ -233,10 +248,27 @@ pub trait Known: Sync {
 pub struct StreamRead {
     /// The stream that was gone on with: its rows were not read again.
     pub resumed: Option<usize>,
+    /// The stream that is as it was, and how it lies now: nothing of it was read.
+    pub held: Option<(usize, Left)>,
     /// Its files, by their indices, in the order of the stream.
     pub files: Vec<u32>,
-    /// How it was left, and what the reader held; none where it cannot be gone on with.
-    pub left: Option<(Left, Vec<u8>)>,
+    /// Where it was left: at the end, and before that at the ends of files that may grow, too.
+    /// None where it cannot be gone on with.
+    pub left: Vec<LeftAt>,
+    /// The ends of files at which it is left where they have changed, each told by the number of
+    /// files up to there.
+    pub may_grow: Vec<usize>,
+}
+
+/// A stream as it was left at the end of one of its files.
+#[derive(Debug)]
+pub struct LeftAt {
+    /// How often this reading had left it before.
+    pub times: u8,
+    /// Its files up to there.
+    pub left: Left,
+    /// What the reader held.
+    pub state: Vec<u8>,
 }
 
 /// Knows nothing: every file is read.

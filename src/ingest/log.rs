@@ -11,6 +11,7 @@
 #[cfg(test)]
 mod cuts;
 mod detect;
+mod ends;
 mod exchange;
 mod exim;
 pub(crate) mod fields;

@@ -63,6 +63,11 @@ impl Sniffed {
         !matches!(self.format, Format::Log | Format::TlsReport)
     }
 
+    /// A log that begins there.
+    pub(super) fn of_log(kind: Kind, begins: LogStart) -> Self {
+        Self::no_table(Format::Log, kind, Some(begins))
+    }
+
     fn no_table(format: Format, kind: Kind, log: Option<LogStart>) -> Self {
         let columns = Columns::none();
         Self { format, columns, kind, order: None, order_proven: false, log }
@@ -167,7 +172,7 @@ fn log(
     if begins.without_year {
         return Err(IngestError::NoYear { file: input.name.clone() });
     }
-    Ok(Some(Sniffed::no_table(Format::Log, kind, Some(begins))))
+    Ok(Some(Sniffed::of_log(kind, begins)))
 }
 
 /// How the rows are stored, the header, and the beginning of the text.

@@ -173,7 +173,7 @@ fn zipped(name: &str, text: &str) -> Vec<u8> {
 /// An installation's traces and its cache.
 pub(crate) struct Office {
     folder: Folder,
-    zone: Tz,
+    pub(crate) zone: Tz,
     unit: Unit,
     periods: Vec<PeriodKind>,
 }

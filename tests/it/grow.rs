@@ -7,12 +7,12 @@ use std::time::{Duration, SystemTime};
 
 use chrono_tz::Tz;
 use intransit::cube::{self, Place};
-use intransit::ingest::Settings;
+use intransit::ingest::{LeftAt, Settings};
 use intransit::run::{self, Outcome};
 use intransit::trace::Unit;
 use proptest::prelude::*;
 
-use crate::cube::Office;
+use crate::cube::{Office, any_file};
 
 /// A log, and what each of its files begins with.
 struct Log {
@@ -121,6 +121,17 @@ fn tracking(count: usize) -> String {
         )
     };
     (0..count).map(row).collect()
+}
+
+/// A table of messages. A log tells the same message by its network message id and a mark behind
+/// it, so that nothing else is taken for it.
+fn table(id: &str, rows: usize) -> String {
+    let row = |number: usize| {
+        let minute = number / 60 % 60;
+        format!("2026-11-21T10:{minute:02}:00Z,<{id}{number}\u{1f}>,Received,,TLS1.2\n")
+    };
+    let head = "date_time_utc,message_id,direction,connector_name,tls_version\n".to_owned();
+    (0..rows).map(row).fold(head, |text, row| text + &row)
 }
 
 fn log(index: usize) -> Log {
@@ -289,20 +300,69 @@ impl Server {
         run::report(&request).map_err(|error| error.chain())
     }
 
-    /// The report with the cache, which must be the one without. Says whether the reading went on
-    /// where another ended.
-    fn same(&self) -> bool {
+    /// The report with the cache, which must be the one without; none where there is none.
+    fn report_same(&self) -> Option<Outcome> {
         let (plain, cached) = (self.report(None), self.report(Some(self.office.cache())));
         let (plain, cached) = match (plain, cached) {
             (Ok(plain), Ok(cached)) => (plain, cached),
             (plain, cached) => {
                 assert_eq!(plain.map(|_| ()), cached.map(|_| ()), "{}", self.log.name);
-                return false;
+                return None;
             }
         };
         assert_eq!(cached.notes, Vec::<String>::new());
-        assert_eq!(text_of(&plain), text_of(&cached), "{}", self.log.name);
-        cached.reading.streams.iter().any(|stream| stream.resumed.is_some())
+        let (plain, with) = (text_of(&plain), text_of(&cached));
+        let differ = plain.lines().zip(with.lines()).find(|(plain, with)| plain != with);
+        assert_eq!(differ, None, "{}", self.log.name);
+        assert_eq!(plain.len(), with.len());
+        Some(cached)
+    }
+
+    /// As well; says how its logs were read.
+    fn how(&self) -> How {
+        self.report_same().map_or(How::Whole, |outcome| How::of(&outcome))
+    }
+
+    /// As well; says whether the reading went on where another ended, or was not needed at all.
+    fn same(&self) -> bool {
+        !matches!(self.how(), How::Whole)
+    }
+
+    /// As well, and then once more: what is unchanged is not read.
+    fn twice(&self) {
+        let first = self.report_same();
+        let kept = first.is_some_and(|outcome| {
+            outcome.reading.streams.iter().all(|stream| {
+                let whole = |at: &LeftAt| at.left.files.len() == stream.files.len();
+                stream.held.is_some() || stream.left.last().is_some_and(whole)
+            })
+        });
+        let again = self.report_same();
+        if kept && again.as_ref().is_some_and(|outcome| !outcome.reading.streams.is_empty()) {
+            assert_eq!(again.map_or(How::Whole, |outcome| How::of(&outcome)), How::NotAtAll);
+        }
+    }
+}
+
+/// How the logs of a report were read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// As a whole.
+    Whole,
+    /// From where they were left.
+    FromThere,
+    /// They are as they were.
+    NotAtAll,
+}
+
+impl How {
+    fn of(outcome: &Outcome) -> Self {
+        match outcome.reading.streams.as_slice() {
+            [stream] if stream.held.is_some() => Self::NotAtAll,
+            [stream] if stream.resumed.is_some() => Self::FromThere,
+            [] | [_] => Self::Whole,
+            streams => panic!("{} streams", streams.len()),
+        }
     }
 }
 
@@ -329,20 +389,27 @@ proptest! {
         steps in prop::collection::vec((0.0_f64..1.0, prop::sample::select(TURNS.to_vec())), 1..7),
         year in any::<bool>(),
         zone in prop::sample::select(vec![Tz::UTC, Tz::America__Sao_Paulo]),
+        beside in prop::option::of(any_file()),
+        shared in prop::option::of(1..400_usize),
     ) {
         let mut server = Server::new(log(of), settings(year.then_some(2026), zone));
+        if let Some(file) = beside {
+            server.office.put("beside.csv", &file.text(), 60);
+        }
+        if let Some(rows) = shared {
+            server.office.put("shared.csv", &table("guid-", rows), 60);
+        }
         let mut cuts: Vec<f64> = steps.iter().map(|(share, _)| *share).collect();
         cuts.sort_by(f64::total_cmp);
         for (share, (_, turn)) in cuts.into_iter().zip(steps) {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a place within a small file")]
             server.write_to((server.log.text.len() as f64 * share) as usize);
-            server.same();
+            server.twice();
             server.turn(turn);
-            server.same();
+            server.twice();
         }
         server.write_to(usize::MAX);
-        server.same();
-        server.same();
+        server.twice();
     }
 }
 
@@ -456,11 +523,8 @@ fn what_is_not_as_it_was_left_is_read_as_a_whole() {
             overwrite(&server.rotated(1, false), text);
         }),
         ("damaged state", |server| {
-            let path = &path_of(server, "left")[0];
-            let mut bytes = std::fs::read(path).unwrap();
-            let last = bytes.len() / 2;
-            bytes[last] ^= 1;
-            overwrite(path, &bytes);
+            server.write_to(server.written + 3000);
+            damage(server, "left");
         }),
     ];
     for of in [0, 3, 4, 5] {
@@ -486,6 +550,134 @@ fn the_oldest_file_goes() {
     }
 }
 
+/// Turns a bit of each file of the cache with this ending, within the first of its sections.
+fn damage(server: &Server, ending: &str) {
+    for path in path_of(server, ending) {
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[110] ^= 1;
+        overwrite(&path, &bytes);
+    }
+}
+
+#[test]
+fn logs_that_are_as_they_were_are_not_read() {
+    for of in [0, 3, 4, 5, 11, 12] {
+        let mut server = half(of);
+        let name = server.log.name;
+        let is = |server: &Server, how: How, what: &str| {
+            assert_eq!(server.how(), how, "{name}: {what}");
+            assert_eq!(server.how(), How::NotAtAll, "{name}: {what}, once more");
+        };
+        is(&server, How::NotAtAll, "at rest");
+        // The last line is not complete.
+        server.write_to(server.written + 1234);
+        is(&server, How::FromThere, "more lines");
+        for turn in [Turn::Rest, Turn::Copy, Turn::Compress] {
+            server.turn(turn);
+            is(&server, How::NotAtAll, "the same bytes lie elsewhere");
+        }
+        server.write_to(server.written + 3000);
+        is(&server, How::FromThere, "a new file");
+        let recheck = Place { recheck: true, ..server.office.cache() };
+        let hashed = server.report(Some(recheck)).unwrap();
+        assert_eq!(How::of(&hashed), How::NotAtAll, "{name}: hashed");
+        server.office.zone = Tz::UTC;
+        is(&server, How::FromThere, "other days");
+        server.office.zone = Tz::Asia__Kathmandu;
+        is(&server, How::NotAtAll, "the days that were counted before");
+        assert_eq!(cube::verify(&server.office.cache()).unwrap().faults, []);
+        damage(&server, "cube");
+        is(&server, How::FromThere, "the cubes are damaged");
+        let rotated = server.rotated(1, true);
+        let beside = server.office.path().join("beside.gz");
+        std::fs::rename(&rotated, &beside).unwrap();
+        is(&server, How::Whole, "a part of the stream");
+        std::fs::rename(&beside, &rotated).unwrap();
+        is(&server, How::NotAtAll, "all of it again");
+    }
+}
+
+/// Tables beside the logs of a report: what shares no message with a log needs no row of it, and
+/// what does is counted together with it, once.
+#[test]
+fn logs_that_are_as_they_were_stand_beside_tables() {
+    let mut server = half(12);
+    let duplicates = |server: &Server| {
+        let report = server.report(None).unwrap().report;
+        report.sources.iter().map(|source| source.duplicates).sum::<u64>()
+    };
+    server.office.put("apart.csv", &table("apart-", 50), 60);
+    assert_eq!((server.how(), server.how()), (How::NotAtAll, How::NotAtAll));
+    assert_eq!(duplicates(&server), 0);
+    server.office.put("same.csv", &table("guid-", 50), 60);
+    assert!(duplicates(&server) > 10, "{}", duplicates(&server));
+    assert_eq!((server.how(), server.how()), (How::NotAtAll, How::NotAtAll));
+    assert_eq!(cube::verify(&server.office.cache()).unwrap().faults, []);
+    server.write_to(usize::MAX);
+    assert_eq!((server.how(), server.how()), (How::FromThere, How::NotAtAll));
+    server.office.put("same.csv", &table("guid-", 900), 50);
+    assert_eq!((server.how(), server.how()), (How::NotAtAll, How::NotAtAll));
+    assert!(duplicates(&server) > 300);
+    assert_eq!(cube::verify(&server.office.cache()).unwrap().faults, []);
+    damage(&server, "cube");
+    assert_eq!((server.how(), server.how()), (How::FromThere, How::NotAtAll));
+    std::fs::remove_file(server.traces().join("same.csv")).unwrap();
+    assert_eq!((server.how(), server.how()), (How::NotAtAll, How::NotAtAll));
+}
+
+/// A file whose length and time are put back after a change is taken for what it was.
+#[test]
+fn a_change_that_no_length_and_no_time_tells_is_found_by_hashing() {
+    for rotated in [false, true] {
+        let mut server = half(0);
+        let mut path = server.current();
+        if rotated {
+            server.turn(Turn::Rotate);
+            server.write_to(usize::MAX);
+            path = server.rotated(1, false);
+        }
+        server.twice();
+        let time = path.metadata().unwrap().modified().unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        let at = bytes.windows(4).position(|four| four == b" <= ").unwrap();
+        bytes[at + 1] = b'?';
+        overwrite(&path, &bytes);
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(time).unwrap();
+        let plain = server.report(None).unwrap();
+        let trusting = server.report(Some(server.office.cache())).unwrap();
+        assert_eq!(How::of(&trusting), How::NotAtAll);
+        assert_ne!(text_of(&plain), text_of(&trusting));
+        let again = Place { recheck: true, ..server.office.cache() };
+        let hashed = server.report(Some(again)).unwrap();
+        assert_eq!(How::of(&hashed), How::Whole);
+        assert_eq!(text_of(&plain), text_of(&hashed));
+        server.twice();
+    }
+}
+
+/// What `cache verify` says of numbers that are not those of the rows.
+#[test]
+fn damaged_counts_of_logs_are_told() {
+    let server = half(5);
+    damage(&server, "cube");
+    let faults = cube::verify(&server.office.cache()).unwrap().faults;
+    assert!(faults[0].place.contains(".cube"), "{faults:?}");
+    assert_eq!((server.how(), server.how()), (How::FromThere, How::NotAtAll));
+    assert_eq!(cube::verify(&server.office.cache()).unwrap().faults, []);
+    // The end of it is read late.
+    for path in path_of(&server, "cube") {
+        let mut bytes = std::fs::read(&path).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        overwrite(&path, &bytes);
+    }
+    let (plain, cached) = (server.report(None), server.report(Some(server.office.cache())));
+    let (plain, cached) = (plain.unwrap(), cached.unwrap());
+    assert_eq!(text_of(&plain), text_of(&cached));
+    assert!(cached.notes[0].contains(".cube` is damaged"), "{:?}", cached.notes);
+    assert_eq!((server.how(), server.how()), (How::FromThere, How::NotAtAll));
+}
+
 /// Rows that are found to be damaged late, when the log was already gone on with.
 #[test]
 fn damaged_rows_are_read_again() {
@@ -498,14 +690,14 @@ fn damaged_rows_are_read_again() {
         overwrite(&path, &bytes);
     }
     let faults = cube::verify(&server.office.cache()).unwrap().faults;
-    assert!(faults[0].what.contains("its rows"), "{faults:?}");
+    assert!(faults.iter().any(|fault| fault.what.contains("its rows")), "{faults:?}");
     let (plain, cached) = (server.report(None), server.report(Some(server.office.cache())));
     let (plain, cached) = (plain.unwrap(), cached.unwrap());
     assert_eq!(text_of(&plain), text_of(&cached));
     assert!(cached.notes[0].contains(".rows` is damaged"), "{:?}", cached.notes);
     assert!(!server.same());
     assert!(server.same());
-    assert!(cube::verify(&server.office.cache()).unwrap().ok);
+    assert_eq!(cube::verify(&server.office.cache()).unwrap().faults, []);
 }
 
 /// The year of a log without years is told by the time of its file, which grows, too.
@@ -526,7 +718,10 @@ fn a_file_whose_time_tells_another_year_is_read_as_a_whole() {
     server.write_to(server.written + 5000);
     time(&server, 2026);
     assert!(!server.same(), "another one");
-    assert!(server.same());
+    assert_eq!(server.how(), How::NotAtAll);
+    time(&server, 2027);
+    assert_eq!(server.how(), How::Whole, "the same bytes in another year");
+    assert_eq!(server.how(), How::NotAtAll);
 }
 
 #[test]
@@ -573,6 +768,179 @@ fn a_new_file_without_a_whole_line() {
         }
         assert!(server.same(), "{}", server.log.name);
     }
+}
+
+/// Servers whose logs are written at once, each into a file of its own.
+struct Servers {
+    one: Server,
+    logs: Vec<(Log, usize)>,
+}
+
+impl Servers {
+    fn new(of: &[usize]) -> Self {
+        let one = Server::new(log(of[0]), settings(Some(2026), Tz::UTC));
+        Self { one, logs: of.iter().map(|of| (log(*of), 0)).collect() }
+    }
+
+    fn path(&self, of: usize) -> PathBuf {
+        self.one.traces().join(format!("server{of}.log"))
+    }
+
+    /// Writes so many bytes more of a log.
+    fn write(&mut self, of: usize, more: usize) {
+        let path = self.path(of);
+        let (log, written) = &mut self.logs[of];
+        let end = written.saturating_add(more).min(log.text.len());
+        let file = std::fs::File::options().append(true).create(true).open(&path);
+        let mut file = file.unwrap();
+        if *written > 0 && file.metadata().unwrap().len() == 0 {
+            file.write_all(log.head.as_bytes()).unwrap();
+        }
+        file.write_all(&log.text[*written..end]).unwrap();
+        *written = end;
+    }
+
+    /// Begins a new file.
+    fn rotate(&self, of: usize) {
+        let aside = |number: usize| self.one.traces().join(format!("server{of}.log.{number}"));
+        let number = (1..99).find(|number| !aside(*number).exists()).unwrap();
+        if self.path(of).exists() {
+            std::fs::rename(self.path(of), aside(number)).unwrap();
+        }
+    }
+
+    fn rest(&self, of: usize) {
+        if let Ok(file) = std::fs::File::options().write(true).open(self.path(of)) {
+            file.set_modified(SystemTime::now() - Duration::from_mins(1)).unwrap();
+        }
+    }
+}
+
+/// Captures of one kind, and Exchange's two kinds, which are one stream.
+const TOGETHER: [&[usize]; 6] =
+    [&[5, 6], &[5, 6, 9], &[6, 9, 10, 5, 7], &[0, 2], &[11, 12], &[12, 11]];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 30, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn logs_that_grow_at_once_are_reported_as_if_they_were_read_as_a_whole(
+        of in prop::sample::select(TOGETHER.to_vec()),
+        steps in prop::collection::vec(
+            prop::collection::vec((0..5_usize, 0..12_000_usize, 0..6_u8), 1..4),
+            1..6,
+        ),
+    ) {
+        let mut servers = Servers::new(of);
+        for of in 0..of.len() {
+            servers.write(of, 9000);
+        }
+        servers.one.twice();
+        for step in steps {
+            for (which, more, turn) in step {
+                let which = which % of.len();
+                servers.write(which, more);
+                match turn {
+                    0 => servers.rotate(which),
+                    1 => servers.rest(which),
+                    _ => {}
+                }
+            }
+            servers.one.twice();
+        }
+        for of in 0..of.len() {
+            servers.write(of, usize::MAX);
+        }
+        servers.one.twice();
+        prop_assert_eq!(cube::verify(&servers.one.office.cache()).unwrap().faults, []);
+    }
+}
+
+/// What orders the files of a stream: protocol logs stand before tracking logs.
+fn first_second(path: &Path) -> (bool, String) {
+    let text = String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
+    let line = text.lines().find(|line| !line.starts_with('#')).unwrap().to_owned();
+    (text.contains("Message Tracking Log"), line)
+}
+
+/// A reading goes on at the end of the first file that has changed.
+#[test]
+fn logs_that_grow_at_once_go_on_from_the_first_that_has_grown() {
+    for of in TOGETHER {
+        let mut servers = Servers::new(of);
+        for which in 0..of.len() {
+            servers.write(which, 12_000);
+        }
+        assert_eq!(servers.one.how(), How::Whole, "{of:?}");
+        for grown in (0..of.len()).map(|which| vec![which]).chain([vec![0, 1], vec![1, 0, 1]]) {
+            for which in &grown {
+                servers.write(*which, 2000);
+            }
+            assert_eq!(servers.one.how(), How::FromThere, "{of:?} {grown:?}");
+            assert_eq!(servers.one.how(), How::NotAtAll, "{of:?} {grown:?}");
+        }
+        // What is left of it does not become more with each reading.
+        assert!(path_of(&servers.one, "left").len() <= 4.min(of.len()));
+        let listed = cube::list(&servers.one.office.cache()).unwrap();
+        assert_eq!((listed.len(), listed[0].stream_of), (1, Some(of.len())));
+        // The last of them is gone: the place before it is as good as ever.
+        let mut paths: Vec<PathBuf> = (0..of.len()).map(|which| servers.path(which)).collect();
+        paths.sort_by_key(|path| first_second(path));
+        std::fs::remove_file(paths.pop().unwrap()).unwrap();
+        // Protocol logs mean something else without a tracking log beside them.
+        let expected = if of.contains(&11) { How::Whole } else { How::FromThere };
+        assert_eq!(servers.one.how(), expected, "{of:?}");
+        assert_eq!(servers.one.how(), How::NotAtAll, "{of:?}");
+    }
+}
+
+/// What stands before the place where the first of them grew is not read again, what is behind it
+/// is.
+#[test]
+fn of_logs_that_grow_at_once_the_first_is_not_read_again() {
+    let not_noticed = [0, 1].map(|which| {
+        let mut servers = Servers::new(&[5, 9]);
+        for more in [30_000, 5000] {
+            servers.write(0, more);
+            servers.write(1, more);
+            if more == 30_000 {
+                servers.one.twice();
+            }
+        }
+        let whole = servers.one.report(None).unwrap();
+        let mut bytes = std::fs::read(servers.path(which)).unwrap();
+        for byte in bytes[9000..15_000].iter_mut().filter(|byte| **byte != b'\n') {
+            *byte = b'?';
+        }
+        overwrite(&servers.path(which), &bytes);
+        let cached = servers.one.report(Some(servers.one.office.cache())).unwrap();
+        assert_eq!(How::of(&cached), How::FromThere);
+        let parts = |outcome: &Outcome| {
+            let report = &outcome.report;
+            serde_json::to_string(&(&report.periods, &report.rejects)).unwrap()
+        };
+        parts(&whole) == parts(&cached)
+    });
+    assert_eq!(not_noticed, [true, false]);
+}
+
+/// Logs of another kind are another stream.
+#[test]
+fn one_stream_grows_beside_another() {
+    let mut servers = Servers::new(&[5, 0]);
+    for which in [0, 1, 0, 1, 1] {
+        servers.write(0, 9000);
+        servers.write(1, 9000);
+        drop(servers.one.report_same().unwrap());
+        servers.write(which, 3000);
+        let report = servers.one.report_same().unwrap();
+        let streams = &report.reading.streams;
+        assert_eq!(streams.iter().filter(|stream| stream.held.is_some()).count(), 1);
+        assert_eq!(streams.iter().filter(|stream| stream.resumed.is_some()).count(), 1);
+        let report = servers.one.report_same().unwrap();
+        assert!(report.reading.streams.iter().all(|stream| stream.held.is_some()));
+    }
+    assert_eq!(cube::verify(&servers.one.office.cache()).unwrap().faults, []);
 }
 
 /// A process may end when rows are written, and the index is not.

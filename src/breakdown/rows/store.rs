@@ -203,7 +203,7 @@ impl Section {
         }
         scratch.append(&buffer)?;
         let (file, origin) =
-            batches.first().map_or((0, Origin::Read), |batch| (batch.file, batch.origin));
+            batches.first().map_or((0, Origin::Read(0)), |batch| (batch.file, batch.origin));
         Ok(Self { file, origin, rows, offset, ends: ends.into_boxed_slice() })
     }
 

@@ -15,6 +15,7 @@ use std::io::{Read, Seek, SeekFrom};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::detect::LogStart;
 use super::rows::LeftRows;
 use super::stamp::{FirstYear, LeftStamps};
 use crate::ingest::job::Job;
@@ -188,14 +189,24 @@ impl Left {
         self.files.last().map_or(0, |file| file.bytes).saturating_sub(self.end.position)
     }
 
-    /// Describes a stream that was read to its end; `None` where it cannot be gone on with.
+    /// Describes a stream that was read to the end of the last of these files; `None` where it
+    /// cannot be gone on with.
     pub(super) fn of(
         stream: &[&Job],
         system: Kind,
         years: &BTreeMap<u32, FirstYear>,
-        end: &End,
+        ends: &BTreeMap<u32, End>,
     ) -> Option<Self> {
         let mut files = files_of(stream, years)?;
+        for (ordinal, file) in (0..).zip(&mut files) {
+            let whole = ends.get(&ordinal).is_some_and(|end| end.text == file.bytes);
+            let grew = file.stat.is_some_and(|stat| stat.bytes != file.bytes);
+            // Of what was written meanwhile, bytes may have been hashed that were not read.
+            if grew && !(file.is_text && whole) {
+                return None;
+            }
+        }
+        let end = ends.get(&u32::try_from(files.len() - 1).ok()?)?;
         let digested = stream.last()?.digested();
         let last = files.last_mut()?;
         last.is_text = last.is_text && end.text == last.bytes;
@@ -210,22 +221,56 @@ impl Left {
     }
 
     /// The same files, which may have other names now.
-    pub(super) fn again(self, stream: &[&Job], years: &BTreeMap<u32, FirstYear>) -> Option<Self> {
-        let mut files = files_of(stream, years)?;
+    pub(super) fn again(self, stream: &[&Job]) -> Option<Self> {
+        let held = self.files.iter().zip(stream);
+        let again = held.map(|(file, job)| LeftFile::of(job, file.first_year.clone()));
+        let mut files = again.collect::<Option<Vec<_>>>()?;
         let (last, before) = files.last_mut().zip(self.files.last())?;
-        last.is_text = before.is_text;
+        // A line that is not complete is found again in a text only.
+        if before.is_text && !last.is_text && self.tail() > 0 {
+            return None;
+        }
+        last.is_text &= before.is_text;
         Some(Self { files, ..self })
+    }
+
+    /// What is to be said of each file, where the stream is what it was, to its last byte; with
+    /// `by_hash`, whatever lengths and times say.
+    pub(super) fn unchanged(&self, stream: &[&Job], by_hash: bool) -> Option<Vec<Digested>> {
+        if !self.begins(stream) || stream.len() != self.files.len() {
+            return None;
+        }
+        let same = |(file, job): (&LeftFile, &&Job)| {
+            if by_hash { file.same_bytes(job) } else { file.same(job) }
+        };
+        // The last file is the one that has changed, mostly: then no other is hashed for it.
+        let (last, before) = self.files.split_last()?;
+        let (job, jobs_before) = stream.split_last()?;
+        let last = match self.ending_of(last, job).filter(|_| !by_hash) {
+            Some(_) if job.input.bytes == Some(last.bytes) => last.digested(),
+            _ => same((last, job))?,
+        };
+        let mut all = before.iter().zip(jobs_before).map(same).collect::<Option<Vec<_>>>()?;
+        all.push(last);
+        Some(all)
+    }
+
+    /// Whether the files of a stream begin with these: of the same kinds, from the same times on,
+    /// read in the same way.
+    fn begins(&self, stream: &[&Job]) -> bool {
+        let enough = stream.len() >= self.files.len();
+        let alike = self.files.iter().zip(stream).all(|(file, job)| file.is_alike(job));
+        enough && alike && stream.iter().all(|job| job.context.unit == self.unit)
     }
 
     /// How each of the files that were read is gone on with; `None` where the stream is another.
     pub(super) fn resumed(&self, stream: &[&Job]) -> Option<Resumed> {
+        if !self.begins(stream) {
+            return None;
+        }
         let (last, before) = self.files.split_last()?;
         let now = stream.get(..self.files.len())?;
         let (job, jobs_before) = now.split_last()?;
-        let alike = self.files.iter().zip(now).all(|(file, job)| file.is_alike(job));
-        if !alike || job.context.unit != self.unit {
-            return None;
-        }
         let mut next = Vec::with_capacity(now.len());
         for (file, job) in before.iter().zip(jobs_before) {
             next.push(Next::Same(file.same(job)?));
@@ -254,8 +299,7 @@ impl Left {
             return None;
         }
         let ending = self.ending_in(job)?;
-        let same_file = file.is_at(job) || file.number.is_some() && number(job) == file.number;
-        if !same_file {
+        if !file.is_same_file(job) {
             // Another file may begin in the same way, as a copy does.
             let text = open::beginning_of_text(&job.input, file.bytes).ok()?;
             if text.sha256 != file.sha256 {
@@ -264,6 +308,11 @@ impl Left {
         }
         let hashed = Some((file.bytes, self.end.midstate.clone()));
         Some(Next::Rest(Rest { position, hashed, ending }))
+    }
+
+    /// What stands where the reading of a text ended, if it is the same file, with that there.
+    fn ending_of(&self, file: &LeftFile, job: &Job) -> Option<Vec<u8>> {
+        if file.is_text && file.is_same_file(job) { self.ending_in(job) } else { None }
     }
 
     /// What stands where the reading ended, if it is what stood there.
@@ -284,6 +333,21 @@ fn files_of(stream: &[&Job], years: &BTreeMap<u32, FirstYear>) -> Option<Vec<Lef
 }
 
 impl LeftFile {
+    /// What it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Hash of the settings with which it was read.
+    pub fn how(&self) -> &str {
+        &self.how
+    }
+
+    /// Where it begins.
+    pub(in crate::ingest) fn start(&self) -> LogStart {
+        LogStart { first_ms: self.first_ms, without_year: false }
+    }
+
     fn of(job: &Job, first_year: Option<FirstYear>) -> Option<Self> {
         let digested = job.digested();
         let input = &job.input;
@@ -311,22 +375,24 @@ impl LeftFile {
         begins && same_year && self.kind == job.sniffed.kind && self.how == job.how
     }
 
-    fn is_at(&self, job: &Job) -> bool {
-        self.path == path_bytes(job)
+    /// Whether it has its name, or its number.
+    fn is_same_file(&self, job: &Job) -> bool {
+        self.path == path_bytes(job) || self.number.is_some() && number(job) == self.number
     }
 
     /// What was read, where length and time say that it is unchanged.
     fn unchanged(&self, job: &Job) -> Option<Digested> {
         let stat = self.stat.filter(|stat| stat.bytes == self.bytes)?;
-        let same = self.is_at(job) || self.number.is_some() && number(job) == self.number;
-        (same && job.input.stat() == Some(stat)).then(|| self.digested())
+        (self.is_same_file(job) && job.input.stat() == Some(stat)).then(|| self.digested())
     }
 
     /// What is to be said of the file, where its content, packed or not, is what was read.
     fn same(&self, job: &Job) -> Option<Digested> {
-        if let Some(digested) = self.unchanged(job) {
-            return Some(digested);
-        }
+        self.unchanged(job).or_else(|| self.same_bytes(job))
+    }
+
+    /// The same, whatever length and time say.
+    fn same_bytes(&self, job: &Job) -> Option<Digested> {
         let input = &job.input;
         if input.stat()?.bytes == self.bytes {
             let digested = open::digest(input).ok()?;

@@ -69,7 +69,7 @@ impl<'a> Rows<'a> {
             count_waiting: 0,
             proven: BTreeSet::new(),
             undecided: BTreeMap::new(),
-            before_end: leaves.then_some(BeforeEnd::Settled),
+            before_end: leaves.then_some(BeforeEnd::Settled(0)),
             failed: None,
         }
     }

@@ -6,14 +6,15 @@
 //! Streams of several kinds follow each other.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::blocks::{LOG_BLOCK, Pool, TextBlock};
 use super::super::inbox::{Inbox, Taker, others};
 use super::super::job::Job;
-use super::super::known::{Known, StreamRead};
+use super::super::known::{Known, LeftAt, StreamRead};
 use super::super::parts::{blocks_of, read_blocks};
 use super::super::{FileNote, IngestError, SkippedFile};
+use super::ends;
 use super::exchange::Exchange;
 use super::exim::Exim;
 use super::left::{End, Left, Next, Resumed, State, packed, read_rest, unpacked};
@@ -138,17 +139,21 @@ fn follow<F: Follow + 'static>(
     follower: impl Fn() -> F,
     skipped: &mut Vec<SkippedFile>,
 ) -> Result<Option<StreamRead>, IngestError> {
+    if let Some(read) = as_it_was(reading, system) {
+        return Ok(Some(read));
+    }
     let stream = reading.stream;
     let pool = Pool::new(LOG_BLOCK);
     let (sender, inbox) = Inbox::<Part<'_>>::new(MOST_WAITING);
     let Begun { following, next, resumed, left: before } = Begun::of(reading, system, follower);
+    let leaves = if reading.known.leaves() { ends::ends(stream) } else { BTreeSet::new() };
     let turn = Turn::new(following);
     let outcome = std::thread::scope(|scope| {
         for _ in 0..others() {
             scope.spawn(|| Worker::new(&turn, &pool).work_all(&inbox.taker()));
         }
         let mut own = Worker::new(&turn, &pool);
-        let outcome = read_all(reading, &next, &pool, skipped, &mut |part| {
+        let outcome = read_all(reading, (&next, &leaves), &pool, skipped, &mut |part| {
             // Broken is what a panic of another thread left, which ends the scope.
             if let Some(part) = sender.send(part) {
                 drop(own.work(part));
@@ -158,20 +163,48 @@ fn follow<F: Follow + 'static>(
         own.work_all(&inbox.taker());
         outcome
     });
-    let end = outcome?;
+    let ends = outcome?;
     // It is there: a thread that ended with it would have ended this one.
-    let (left, found) = turn.end().map_or((None, Ok(())), Following::finish);
+    let (left, found) = turn.end().map_or((Vec::new(), Ok(())), Following::finish);
     found?;
-    let files = stream.iter().map(|job| job.context.file).collect();
-    let left = left.and_then(|state| {
-        let now = match (before, end) {
+    let at = |(times, (file, state)): (u8, (u32, State))| {
+        let left = if ends.contains_key(&file) {
+            Left::of(stream.get(..=file as usize)?, system, &state.years, &ends)?
+        } else {
             // The last file is as it was: it ends where it did.
-            (Some(before), None) => before.again(stream, &state.years),
-            (_, end) => Left::of(stream, system, &state.years, &end?),
+            before.clone()?.again(stream)?
         };
-        Some((now?, packed(&state)?))
-    });
-    Ok(Some(StreamRead { resumed, files, left }))
+        Some(LeftAt { times, left, state: packed(&state)? })
+    };
+    let left = (0..).zip(left).filter_map(at).collect();
+    let may_grow = leaves.iter().map(|file| *file as usize + 1).collect();
+    Ok(Some(StreamRead { resumed, held: None, files: reading.files(), left, may_grow }))
+}
+
+/// A stream that was counted and is what it was, to its last byte: none of it is read.
+fn as_it_was(reading: &Reading<'_>, system: Kind) -> Option<StreamRead> {
+    let Reading { stream, known, .. } = reading;
+    let left = known.left(system).into_iter();
+    for (number, left) in left.filter(|(_, left)| left.files.len() == stream.len()) {
+        let counted = known.counted(number).filter(|counted| counted.len() == stream.len());
+        let Some(counted) = counted else { continue };
+        let Some(digested) = left.unchanged(stream, known.rechecks()) else { continue };
+        for (job, (held, digested)) in stream.iter().zip(counted.into_iter().zip(digested)) {
+            job.hold(held, digested);
+        }
+        let now = left.clone().again(stream).unwrap_or(left);
+        let held = Some((number, now));
+        let (files, left) = (reading.files(), Vec::new());
+        return Some(StreamRead { resumed: None, held, files, left, may_grow: Vec::new() });
+    }
+    None
+}
+
+impl Reading<'_> {
+    /// The files of the stream, by their indices.
+    fn files(&self) -> Vec<u32> {
+        self.stream.iter().map(|job| job.context.file).collect()
+    }
 }
 
 /// A stream before its first line, or where another reading left it.
@@ -186,9 +219,12 @@ struct Begun<'a, F> {
 impl<'a, F: Follow + 'static> Begun<'a, F> {
     fn of(reading: &Reading<'a>, system: Kind, follower: impl Fn() -> F) -> Self {
         let fresh = || Following::new(reading, follower());
-        for (number, left) in reading.known.left(system) {
+        let known = reading.known;
+        // What was read is trusted, but not where all is to be hashed.
+        let left = if known.rechecks() { Vec::new() } else { known.left(system) };
+        for (number, left) in left {
             let Some(Resumed { next }) = left.resumed(reading.stream) else { continue };
-            let Some(state) = reading.known.left_state(number) else { continue };
+            let Some(state) = known.left_state(number) else { continue };
             let mut following = fresh();
             let Some(state) = unpacked::<State>(&state) else { continue };
             if following.resume(state, next.len()) {
@@ -200,27 +236,29 @@ impl<'a, F: Follow + 'static> Begun<'a, F> {
     }
 }
 
-/// Reads the files, but for what was read before; says where the last one ends, unless it is as
-/// it was.
+/// Reads the files, but for what was read before; says where those end at whose ends the stream
+/// is left, unless they are as they were.
 fn read_all<'a>(
     reading: &Reading<'a>,
-    next: &[Next],
+    (next, leaves): (&[Next], &BTreeSet<u32>),
     pool: &Pool,
     skipped: &mut Vec<SkippedFile>,
     hand_over: &mut dyn FnMut(Part<'a>),
-) -> Result<Option<End>, IngestError> {
+) -> Result<BTreeMap<u32, End>, IngestError> {
     let mut sequence = 0;
-    let mut end = None;
+    let mut ends = BTreeMap::new();
     for (file, job) in (0_u32..).zip(reading.stream) {
         let mut send = |block| {
             hand_over(Part { sequence, file, job, block });
             sequence += 1;
         };
-        let is_last = file as usize + 1 == reading.stream.len() && reading.known.leaves();
+        let leaves = leaves.contains(&file);
+        let is_last = file as usize + 1 == reading.stream.len();
         let rest = match next.get(file as usize) {
             Some(Next::Same(digested)) => {
                 job.set_digested(digested.clone());
-                if is_last {
+                // At the end of another, it was left before.
+                if is_last && leaves {
                     send(None);
                 }
                 continue;
@@ -231,7 +269,7 @@ fn read_all<'a>(
         let mut seen = rest.map(End::resumed).unwrap_or_default();
         let mut held: Option<TextBlock> = None;
         let mut each = |block: TextBlock| {
-            if !is_last {
+            if !leaves {
                 return send(Some(block));
             }
             // Only behind the last block it is known to be the last.
@@ -247,7 +285,7 @@ fn read_all<'a>(
         if let Some(digested) = job.unless_bad(read, reading.skip_bad_files, skipped)? {
             job.set_digested(digested);
         }
-        if is_last {
+        if leaves {
             let (whole, tail) = held.map(split).unwrap_or_default();
             for part in [whole.map(Some), Some(None), tail.map(Some)].into_iter().flatten() {
                 if let Some(block) = &part {
@@ -255,10 +293,10 @@ fn read_all<'a>(
                 }
                 send(part);
             }
-            end = Some(seen);
+            ends.insert(file, seen);
         }
     }
-    Ok(end)
+    Ok(ends)
 }
 
 /// The whole lines of the last block of a file, and the line that is not complete.
@@ -279,8 +317,10 @@ enum Piece<'a, P> {
         skipped_lines: u64,
         prepared: P,
     },
-    /// The stream is left here.
-    Leave,
+    /// The stream is left here, at the end of a file.
+    Leave {
+        file: u32,
+    },
 }
 
 type PieceOf<'a, F> = Piece<'a, <<F as Follow>::Preparer as Prepare>::Prepared>;
@@ -309,7 +349,7 @@ impl<'w, 'a, F: Follow + 'static> Worker<'w, 'a, F> {
         let _alarm = Alarm(self.turn);
         crate::store::may_panic("following");
         let Part { sequence, file, job, block } = part;
-        let piece = block.map_or(Piece::Leave, |block| {
+        let piece = block.map_or(Piece::Leave { file }, |block| {
             let prepared = self.preparer.prepare(block.bytes);
             Piece::Block { file, job, skipped_lines: block.skipped_lines, prepared }
         });
@@ -318,7 +358,7 @@ impl<'w, 'a, F: Follow + 'static> Worker<'w, 'a, F> {
                 following.block((file, job), skipped_lines, &prepared);
                 self.pool.give(F::Preparer::text(prepared));
             }
-            Piece::Leave => following.leave(),
+            Piece::Leave { file } => following.leave(file),
         })
     }
 }
@@ -334,15 +374,16 @@ struct Following<'a, F> {
     notes: Vec<(u32, FileNote)>,
     /// The first year that was told in each file.
     years: BTreeMap<u32, FirstYear>,
-    /// All that is remembered before the end.
-    left: Option<State>,
+    /// All that was remembered at the ends of files.
+    left: Vec<(u32, State)>,
 }
 
 impl<'a, F: Follow + 'static> Following<'a, F> {
     fn new(reading: &Reading<'a>, follower: F) -> Self {
         let rows = Rows::new(reading.stream, reading.known.leaves(), reading.sink);
         let (stream, years) = (reading.stream, BTreeMap::new());
-        Self { follower, rows, stream, current: None, notes: Vec::new(), years, left: None }
+        let (notes, left) = (Vec::new(), Vec::new());
+        Self { follower, rows, stream, current: None, notes, years, left }
     }
 
     /// Goes on where so many files were left; says whether that can be.
@@ -369,23 +410,26 @@ impl<'a, F: Follow + 'static> Following<'a, F> {
         self.follower.resume(&state.reader) && self.rows.resume(state.rows)
     }
 
-    /// Remembers all, before the end.
-    fn leave(&mut self) {
+    /// Remembers all, at the end of a file.
+    fn leave(&mut self, file: u32) {
         let Some(reader) = self.follower.leave() else { return };
-        let Some((file, stamps, line)) = &self.current else { return };
-        // A last file without a whole line has not begun yet.
-        if *file as usize + 1 != self.stream.len() {
+        let Some((begun, stamps, line)) = &self.current else { return };
+        // A file without a whole line has not begun yet.
+        if *begun != file {
             return;
         }
-        self.years.extend(stamps.first_year().map(|year| (*file, year)));
-        self.left = Some(State {
+        self.years.extend(stamps.first_year().map(|year| (file, year)));
+        let files = file as usize + 1;
+        let times = u8::try_from(self.left.len() + 1).ok();
+        let state = State {
             reader,
-            rows: self.rows.leave(),
+            rows: self.rows.leave(files, times.filter(|_| files < self.stream.len())),
             stamps: stamps.leave(),
             line: *line,
             notes: self.notes.clone(),
             years: self.years.clone(),
-        });
+        };
+        self.left.push((file, state));
     }
 
     fn block(
@@ -423,7 +467,7 @@ impl<'a, F: Follow + 'static> Following<'a, F> {
     }
 
     /// What was remembered before the end, and what came of it.
-    fn finish(mut self) -> (Option<State>, Result<(), IngestError>) {
+    fn finish(mut self) -> (Vec<(u32, State)>, Result<(), IngestError>) {
         self.note_stamps();
         let Self { mut follower, mut rows, left, .. } = self;
         follower.end(&mut rows);

@@ -31,11 +31,12 @@ struct LeftFileRows {
 }
 
 impl Rows<'_> {
-    /// Gives out all rows that are decided, and tells what else was found so far.
-    pub(in super::super) fn leave(&mut self) -> LeftRows {
+    /// Gives out all rows that are decided, and tells what else was found so far, in so many
+    /// files; `times` is how often the stream is left by then, none at its end.
+    pub(in super::super) fn leave(&mut self, files: usize, times: Option<u8>) -> LeftRows {
         self.flush_all();
-        self.before_end = Some(BeforeEnd::Open);
-        let files = self.files.values().map(|rows| LeftFileRows {
+        self.before_end = Some(times.map_or(BeforeEnd::Open, BeforeEnd::Settled));
+        let files = self.files.values().take(files).map(|rows| LeftFileRows {
             rows_read: rows.output.rows_read,
             span_ms: rows.output.span_ms,
             rejects: rows.output.rejects.clone(),
