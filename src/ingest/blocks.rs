@@ -6,6 +6,9 @@
 use std::io::{ErrorKind, Read};
 use std::sync::{Mutex, PoisonError};
 
+use super::marks;
+use super::open::Order;
+
 /// A block of a table is cut when it has at least this many bytes: few enough for those that are
 /// on their way to stay in the caches of the processor.
 pub(super) const BLOCK: usize = 1 << 19;
@@ -13,7 +16,8 @@ pub(super) const BLOCK: usize = 1 << 19;
 pub(super) const LOG_BLOCK: usize = 1 << 19;
 /// Bytes that are read at once: they are hashed while they are at hand.
 const AT_ONCE: usize = 1 << 16;
-/// Longest line, and longest run of text without a balanced quote.
+/// Longest line, and longest run of text without a balanced quote, in bytes; in UTF-16 so many
+/// units.
 pub(super) const MAX_LINE: usize = 8 << 20;
 
 /// Whole records of one file.
@@ -66,13 +70,25 @@ pub(super) struct Blocks<'a> {
     ended: bool,
     /// Whether `"` can hide a newline; in JSON Lines it cannot.
     quotes: bool,
+    /// That of the bytes of UTF-16, which is cut as it is.
+    order: Option<Order>,
 }
 
 impl<'a> Blocks<'a> {
     /// Cuts `inner`; with `quotes`, newlines within double quotes do not end a record.
     pub(super) fn new(inner: &'a mut dyn Read, quotes: bool, pool: &'a Pool) -> Self {
+        Self::of_units(inner, None, quotes, pool)
+    }
+
+    /// As [`Blocks::new`]; with an order, `inner` is UTF-16 without a BOM, and so are the blocks.
+    pub(super) fn of_units(
+        inner: &'a mut dyn Read,
+        order: Option<Order>,
+        quotes: bool,
+        pool: &'a Pool,
+    ) -> Self {
         let buffer = pool.take();
-        Self { pool, inner, buffer, filled: 0, sequence: 0, ended: false, quotes }
+        Self { pool, inner, buffer, filled: 0, sequence: 0, ended: false, quotes, order }
     }
 
     /// The next block; `None` at the end.
@@ -91,16 +107,20 @@ impl<'a> Blocks<'a> {
                 let empty = block.bytes.is_empty() && block.skipped_lines == 0;
                 return Ok((!empty).then_some(block));
             }
-            if self.filled >= MAX_LINE {
+            if self.filled >= MAX_LINE * self.width() {
                 // Without a newline this is a line above the limit; with one, a quote that is
                 // never closed: the reader of the block sorts that out line by line.
-                if let Some(last) = newlines(self.pending()).last() {
-                    return Ok(Some(self.take(last + 1, skipped)));
+                if let Some(last) = marks::last(b'\n', self.pending(), self.order) {
+                    return Ok(Some(self.take(last + self.width(), skipped)));
                 }
                 skipped += 1;
                 self.skip_line()?;
             }
         }
+    }
+
+    fn width(&self) -> usize {
+        marks::width(self.order)
     }
 
     fn pending(&self) -> &[u8] {
@@ -136,14 +156,14 @@ impl<'a> Blocks<'a> {
             return (!text.is_empty()).then_some(text.len());
         }
         if !self.quotes {
-            return memchr::memrchr(b'\n', text).map(|last| last + 1);
+            return marks::last(b'\n', text, self.order).map(|last| last + self.width());
         }
-        let mut quotes_before = memchr::memchr_iter(b'"', text).count();
+        let mut quotes_before = marks::count(b'"', text, self.order);
         let mut end = text.len();
-        while let Some(newline) = memchr::memrchr(b'\n', text.get(..end)?) {
-            quotes_before -= memchr::memchr_iter(b'"', text.get(newline..end)?).count();
+        while let Some(newline) = marks::last(b'\n', text.get(..end)?, self.order) {
+            quotes_before -= marks::count(b'"', text.get(newline..end)?, self.order);
             if quotes_before.is_multiple_of(2) {
-                return Some(newline + 1);
+                return Some(newline + self.width());
             }
             end = newline;
         }
@@ -170,17 +190,23 @@ impl<'a> Blocks<'a> {
     /// Drops the pending text and what follows up to the end of its line.
     fn skip_line(&mut self) -> std::io::Result<()> {
         loop {
-            if let Some(end) = memchr::memchr(b'\n', self.pending()) {
-                self.buffer.copy_within(end + 1..self.filled, 0);
-                self.filled -= end + 1;
+            if let Some(newline) = marks::first(b'\n', self.pending(), self.order) {
+                self.drop_pending(newline + self.width());
                 return Ok(());
             }
-            self.filled = 0;
             if self.ended {
+                self.drop_pending(self.filled);
                 return Ok(());
             }
+            // The second half of a unit may be still to come.
+            self.drop_pending(self.filled - self.filled % self.width());
             self.fill()?;
         }
+    }
+
+    fn drop_pending(&mut self, bytes: usize) {
+        self.buffer.copy_within(bytes..self.filled, 0);
+        self.filled -= bytes;
     }
 }
 

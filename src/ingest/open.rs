@@ -12,6 +12,7 @@ use std::io::{BufReader, Cursor, Read, Seek, SeekFrom};
 pub(super) use self::hashing::Digested;
 use self::hashing::Hashing;
 use self::utf16::Transcoder;
+pub(super) use self::utf16::{Order, transcode};
 use crate::clock::limit;
 use crate::ingest::IngestError;
 use crate::ingest::files::Input;
@@ -55,12 +56,22 @@ pub(super) fn with_text<T>(
     input: &Input,
     read: impl FnOnce(&mut dyn Read) -> Result<T, IngestError>,
 ) -> Result<(T, Digested), IngestError> {
+    with_units(input, |units, order| utf8(units, order, read))
+}
+
+/// As [`with_text`], but UTF-16 is left as it is: `read` gets it without a BOM, and its order.
+///
+/// # Errors
+/// As [`with_text`].
+pub(super) fn with_units<T>(
+    input: &Input,
+    read: impl FnOnce(&mut dyn Read, Option<Order>) -> Result<T, IngestError>,
+) -> Result<(T, Digested), IngestError> {
     if let Some(member) = &input.member {
         let digested = member.digest(input)?;
-        return with_start(input, read).map(|result| (result, digested));
+        return unhashed(input, read).map(|result| (result, digested));
     }
-    // Reading UTF-16 takes as long as parsing it.
-    let mut hashing = Hashing::new(open(input)?, |start| utf16::order(start).is_some());
+    let mut hashing = Hashing::new(open(input)?);
     let result = stream(input, &mut hashing, read)?;
     let digested = hashing.finish().map_err(|source| read_error(input, source))?;
     Ok((result, digested))
@@ -106,7 +117,7 @@ pub(super) fn is_text(input: &Input) -> Result<bool, IngestError> {
 /// [`IngestError`] when it cannot be read.
 pub(super) fn beginning_of_text(input: &Input, bytes: u64) -> Result<Digested, IngestError> {
     with_start(input, |text| {
-        let hashed = Hashing::new(text.take(bytes), |_| false).finish();
+        let hashed = Hashing::new(text.take(bytes)).finish();
         hashed.map_err(|source| corrupt(input, source))
     })
 }
@@ -116,30 +127,28 @@ pub(super) fn beginning_of_text(input: &Input, bytes: u64) -> Result<Digested, I
 /// # Errors
 /// [`IngestError`] when it cannot be read.
 pub(super) fn digest_of_text(input: &Input) -> Result<(Digested, Digested), IngestError> {
-    with_text(input, |text| {
-        Hashing::new(text, |_| false).finish().map_err(|source| corrupt(input, source))
-    })
+    with_text(input, |text| Hashing::new(text).finish().map_err(|source| corrupt(input, source)))
 }
 
-/// Decompresses and transcodes `raw`, the bytes of the file.
+/// Decompresses `raw`, the bytes of the file.
 fn stream<T>(
     input: &Input,
     raw: &mut dyn Read,
-    read: impl FnOnce(&mut dyn Read) -> Result<T, IngestError>,
+    read: impl FnOnce(&mut dyn Read, Option<Order>) -> Result<T, IngestError>,
 ) -> Result<T, IngestError> {
     let damaged = |source| corrupt(input, source);
     match container(input)? {
         Container::Gzip => {
             let buffered = BufReader::with_capacity(1 << 16, raw);
             let decoder = flate2::bufread::MultiGzDecoder::new(buffered);
-            unpack(input, decoder, |inner| read(&mut text(inner).map_err(damaged)?))
+            unpack(input, decoder, |inner| units(inner, damaged, read))
         }
         Container::Zstd => {
             let decoder = zstd::stream::read::Decoder::new(raw).map_err(damaged)?;
-            unpack(input, decoder, |inner| read(&mut text(inner).map_err(damaged)?))
+            unpack(input, decoder, |inner| units(inner, damaged, read))
         }
         Container::Plain | Container::Zip | Container::Parquet => {
-            read(&mut text(raw).map_err(|source| read_error(input, source))?)
+            units(raw, |source| read_error(input, source), read)
         }
     }
 }
@@ -152,11 +161,17 @@ pub(super) fn with_start<T>(
     input: &Input,
     read: impl FnOnce(&mut dyn Read) -> Result<T, IngestError>,
 ) -> Result<T, IngestError> {
+    unhashed(input, |units, order| utf8(units, order, read))
+}
+
+fn unhashed<T>(
+    input: &Input,
+    read: impl FnOnce(&mut dyn Read, Option<Order>) -> Result<T, IngestError>,
+) -> Result<T, IngestError> {
     let Some(member) = &input.member else {
         return stream(input, &mut open(input)?, read);
     };
-    let damaged = |source| corrupt(input, source);
-    member.with_bytes(input, |inner| read(&mut text(inner).map_err(damaged)?))
+    member.with_bytes(input, |inner| units(inner, |source| corrupt(input, source), read))
 }
 
 /// Hashes a file that is read by other means.
@@ -164,7 +179,7 @@ pub(super) fn with_start<T>(
 /// # Errors
 /// [`IngestError::Read`] when the file cannot be read.
 pub(super) fn digest(input: &Input) -> Result<Digested, IngestError> {
-    Hashing::new(open(input)?, |_| false).finish().map_err(|source| read_error(input, source))
+    Hashing::new(open(input)?).finish().map_err(|source| read_error(input, source))
 }
 
 /// Opens the file itself.
@@ -262,20 +277,35 @@ const AT_ONCE: usize = 1 << 16;
 /// How much is looked at to tell an encoding.
 const SNIFF: usize = 4096;
 
-/// Wraps a byte stream so that UTF-16 comes out as UTF-8, without a BOM; other bytes pass
-/// unchanged.
-fn text<'a>(inner: &'a mut dyn Read) -> std::io::Result<Box<dyn Read + 'a>> {
+/// Calls `read` with a stream without its BOM, and the order of its bytes where it is UTF-16.
+fn units<T>(
+    inner: &mut dyn Read,
+    failed: impl FnOnce(std::io::Error) -> IngestError,
+    read: impl FnOnce(&mut dyn Read, Option<Order>) -> Result<T, IngestError>,
+) -> Result<T, IngestError> {
     let mut start = Vec::with_capacity(SNIFF);
-    inner.take(SNIFF as u64).read_to_end(&mut start)?;
+    (&mut *inner).take(SNIFF as u64).read_to_end(&mut start).map_err(failed)?;
     let order = utf16::order(&start);
-    let bom = if start.starts_with(&[0xef, 0xbb, 0xbf]) { 3 } else { 0 };
+    let bom = match start.as_slice() {
+        [0xef, 0xbb, 0xbf, ..] => 3,
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => 2,
+        _ => 0,
+    };
     let mut start = Cursor::new(start);
     start.set_position(bom);
-    let whole = start.chain(inner);
-    Ok(match order {
-        Some(order) => Box::new(Transcoder::new(BufReader::with_capacity(AT_ONCE, whole), order)),
-        None => Box::new(whole),
-    })
+    read(&mut start.chain(inner), order)
+}
+
+/// Calls `read` with UTF-8.
+fn utf8<T>(
+    units: &mut dyn Read,
+    order: Option<Order>,
+    read: impl FnOnce(&mut dyn Read) -> Result<T, IngestError>,
+) -> Result<T, IngestError> {
+    match order {
+        Some(order) => read(&mut Transcoder::new(BufReader::with_capacity(AT_ONCE, units), order)),
+        None => read(units),
+    }
 }
 
 #[cfg(test)]
@@ -283,9 +313,10 @@ mod tests {
     use super::*;
 
     fn decoded(bytes: &[u8]) -> String {
-        let mut inner = bytes;
         let mut out = String::new();
-        text(&mut inner).unwrap().read_to_string(&mut out).unwrap();
+        let failed = |source| panic!("{source}");
+        let read = |text: &mut dyn Read| Ok(text.read_to_string(&mut out).unwrap());
+        units(&mut &*bytes, failed, |bytes, order| utf8(bytes, order, read)).unwrap();
         out
     }
 

@@ -8,6 +8,7 @@ use super::blocks::{BLOCK, Blocks, Pool, TextBlock};
 use super::files::Input;
 use super::inbox::{Inbox, Taker, others};
 use super::job::Job;
+use super::open::{Order, transcode};
 use super::row::{Cells, Context, Memos, Output};
 use super::sniff::Format;
 use super::{
@@ -18,9 +19,20 @@ use crate::trace::{Block, BlockBuilder, Kind};
 
 /// A part of a file that can be parsed by itself.
 enum Part {
-    Text { block: TextBlock, start: usize },
-    Rows { sequence: u64, rows: Vec<(u64, Vec<String>)> },
-    Objects { sequence: u64, rows: Vec<(u64, BTreeMap<String, String>)> },
+    /// UTF-16 where there is an order, and then without anything before the first row.
+    Text {
+        block: TextBlock,
+        order: Option<Order>,
+        start: usize,
+    },
+    Rows {
+        sequence: u64,
+        rows: Vec<(u64, Vec<String>)>,
+    },
+    Objects {
+        sequence: u64,
+        rows: Vec<(u64, BTreeMap<String, String>)>,
+    },
 }
 
 impl Part {
@@ -180,11 +192,23 @@ fn read_text(
     send: &mut impl FnMut(Part),
 ) -> Result<open::Digested, IngestError> {
     let mut before_rows = rows_start;
-    read_blocks(input, quotes, pool, |block| {
-        let start = before_rows.min(block.bytes.len());
-        before_rows -= start;
-        send(Part::Text { block, start });
-    })
+    let ((), digested) = open::with_units(input, |units, order| {
+        let mut blocks = Blocks::of_units(units, order, quotes, pool);
+        each_block(input, &mut blocks, &mut |mut block| {
+            let mut order = order;
+            // Where the rows begin is known in UTF-8: what is before them takes one block.
+            if before_rows > 0
+                && let Some(order) = order.take()
+            {
+                let units = std::mem::take(&mut block.bytes);
+                transcode(&units, order, &mut block.bytes);
+            }
+            let start = before_rows.min(block.bytes.len());
+            before_rows -= start;
+            send(Part::Text { block, order, start });
+        })
+    })?;
+    Ok(digested)
 }
 
 /// Reads a text block by block.
@@ -194,7 +218,9 @@ pub(super) fn read_blocks(
     pool: &Pool,
     mut send: impl FnMut(TextBlock),
 ) -> Result<open::Digested, IngestError> {
-    let read = |reader: &mut dyn Read| each_block(input, reader, quotes, pool, &mut send);
+    let read = |reader: &mut dyn Read| {
+        each_block(input, &mut Blocks::new(reader, quotes, pool), &mut send)
+    };
     Ok(open::with_text(input, read)?.1)
 }
 
@@ -205,17 +231,14 @@ pub(super) fn blocks_of(
     pool: &Pool,
     mut send: impl FnMut(TextBlock),
 ) -> Result<(), IngestError> {
-    each_block(input, reader, false, pool, &mut send)
+    each_block(input, &mut Blocks::new(reader, false, pool), &mut send)
 }
 
 fn each_block(
     input: &Input,
-    reader: &mut dyn Read,
-    quotes: bool,
-    pool: &Pool,
+    blocks: &mut Blocks<'_>,
     send: &mut dyn FnMut(TextBlock),
 ) -> Result<(), IngestError> {
-    let mut blocks = Blocks::new(reader, quotes, pool);
     let damaged = |source| open::corrupt(input, source);
     while let Some(block) = blocks.next_block().map_err(damaged)? {
         send(block);
@@ -233,12 +256,14 @@ struct Worker<'a> {
     rows: BlockBuilder,
     /// The file of those rows.
     file: Option<u32>,
+    /// A buffer for what is transcoded.
+    text: Vec<u8>,
 }
 
 impl<'a> Worker<'a> {
     fn new(pool: &'a Pool, sink: &'a (dyn Fn(Block) + Sync)) -> Self {
         let (memos, rows) = (Memos::default(), BlockBuilder::default());
-        Self { pool, sink, memos, rows, file: None }
+        Self { pool, sink, memos, rows, file: None, text: Vec::new() }
     }
 
     /// Parses parts until there are no more.
@@ -261,7 +286,24 @@ impl<'a> Worker<'a> {
         let memos = std::mem::take(&mut self.memos);
         let mut output = Output { rows, memos, ..Output::default() };
         let sequence = part.sequence();
-        parse(job, part, self.pool, &mut output);
+        match part {
+            Part::Text { block, order, start } => {
+                let block = parse_text(job, block, order, start, &mut self.text, &mut output);
+                self.pool.give(block);
+            }
+            Part::Objects { rows, .. } => {
+                for (line, fields) in rows {
+                    output.rows_read += 1;
+                    cloud::rows::map_object(&job.context, fields, line, &mut output);
+                }
+            }
+            Part::Rows { rows, .. } => {
+                for (line, row) in rows {
+                    output.rows_read += 1;
+                    map_row(&job.context, row.as_slice(), line, &mut output);
+                }
+            }
+        }
         self.memos = std::mem::take(&mut output.memos);
         self.rows = std::mem::take(&mut output.rows);
         if self.rows.len() >= FRAME_ROWS {
@@ -281,36 +323,35 @@ impl<'a> Worker<'a> {
     }
 }
 
-fn parse(job: &Job, part: Part, pool: &Pool, output: &mut Output) {
-    let context = &job.context;
-    match (part, &job.sniffed.format) {
-        (Part::Text { block, start }, Format::Csv(dialect)) => {
+/// Parses a block, in `spare` where it is to be transcoded first; gives its buffer back.
+fn parse_text(
+    job: &Job,
+    mut block: TextBlock,
+    order: Option<Order>,
+    start: usize,
+    spare: &mut Vec<u8>,
+    output: &mut Output,
+) -> Vec<u8> {
+    if let Some(order) = order {
+        transcode(&block.bytes, order, spare);
+        std::mem::swap(&mut block.bytes, spare);
+    }
+    match &job.sniffed.format {
+        Format::Csv(dialect) => {
             if output.rows.is_empty() {
                 // Rows of these exports are rarely shorter.
                 let of_block = block.bytes.len() / 150;
                 let rows = if of_block < BLOCK / 300 { of_block } else { FRAME_ROWS + of_block };
                 output.rows = BlockBuilder::with_capacity(rows);
             }
-            csv::map_block(context, dialect, &block, start, output);
-            pool.give(block.bytes);
+            csv::map_block(&job.context, dialect, &block, start, output);
         }
-        (Part::Text { block, .. }, _) => {
-            json::map_block(context, &block, output);
-            pool.give(block.bytes);
-        }
-        (Part::Objects { rows, .. }, _) => {
-            for (line, fields) in rows {
-                output.rows_read += 1;
-                cloud::rows::map_object(context, fields, line, output);
-            }
-        }
-        (Part::Rows { rows, .. }, _) => {
-            for (line, row) in rows {
-                output.rows_read += 1;
-                map_row(context, row.as_slice(), line, output);
-            }
-        }
+        _ => json::map_block(&job.context, &block, output),
     }
+    if order.is_some() {
+        std::mem::swap(&mut block.bytes, spare);
+    }
+    block.bytes
 }
 
 /// Maps one row by the kind of its file.
