@@ -375,3 +375,98 @@ pub(super) fn map_row<C: Cells + ?Sized>(
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ingest::job::Shared;
+    use crate::ingest::{Settings, files, sniff};
+    use crate::trace::{Names, Rejects, Row, Unit};
+
+    /// What a file says, whatever its bytes are.
+    #[derive(Debug, PartialEq)]
+    struct Said {
+        rows: Vec<Row>,
+        rows_read: u64,
+        rejects: Rejects,
+        span_ms: Option<(i64, i64)>,
+        bytes: u64,
+    }
+
+    /// Reads a table in blocks of so many bytes.
+    fn said(table: &[u8], block: usize) -> Said {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("table");
+        crate::store::write_lightly(&path, table).unwrap();
+        let input = files::expand(&[path.to_str().unwrap().to_owned()], None).unwrap().remove(0);
+        let settings = Settings::default();
+        let sniffed = sniff::sniff(&input, &settings).unwrap();
+        let (names, totals) = (Names::new(), std::sync::Arc::default());
+        let unit = Unit::Messages;
+        let shared = Shared { identity: None, unit, names: &names, totals: &totals };
+        let job = Job::new(0, 0, (input, sniffed), &settings, &shared);
+        let rows = Mutex::new(Vec::new());
+        let sink = |block: Block| block.for_each(|row| rows.lock().unwrap().push(row)).unwrap();
+        let pool = Pool::new(block);
+        let mut worker = Worker::new(&pool, &sink);
+        let digested = read_file(&job, &pool, |part| worker.work((&job, part)).unwrap()).unwrap();
+        worker.give().unwrap();
+        job.number_lines();
+        let file = job.finish().0;
+        Said {
+            rows: rows.into_inner().unwrap(),
+            rows_read: file.rows,
+            rejects: file.rejects,
+            span_ms: file.span_ms,
+            bytes: digested.bytes,
+        }
+    }
+
+    /// A piece of a table: rows, and what tears them apart.
+    fn piece() -> impl Strategy<Value = Vec<u16>> {
+        let row =
+            (0..90_u8, prop_oneof!["F", "Soci\u{e9}t\u{e9} \u{65e5}\u{1f4e0}", "\"a\n\"\"b\""]);
+        let row = row.prop_map(|(at, connector)| {
+            format!("2026-11-09T10:{at}:00Z,{at},Received,{connector},TLS1.2,a@b.example\r\n")
+        });
+        let torn = prop::sample::select(vec!["\"", "\"\"", ",", "\n", "\r\n", "\r", "\0", "x,\n"]);
+        prop_oneof![
+            6 => row.prop_map(|row| row.encode_utf16().collect()),
+            3 => torn.prop_map(|torn| torn.encode_utf16().collect()),
+            // Halves of characters, and characters with a byte of a newline or a quote.
+            2 => prop::sample::select(vec![
+                0xd83d, 0xdcf8, 0x0a0a, 0x220a, 0x0a22, 0x2222, 0x0d0a, 0xfffe,
+            ]).prop_map(|unit| vec![unit]),
+        ]
+    }
+
+    proptest! {
+        /// UTF-16 is cut as it lies in its file, at other places than the same text in UTF-8.
+        #[test]
+        fn a_table_says_the_same_in_utf16_as_in_utf8(
+            preamble in prop::sample::select(vec!["", "#TYPE Soci\u{e9}t\u{e9}\r\n", "sep=,\n"]),
+            pieces in prop::collection::vec(piece(), 0..60),
+            odd in prop::collection::vec(any::<u8>(), 0..2),
+            big in any::<bool>(),
+            block in 1..3_000_usize,
+            other in 1..3_000_usize,
+        ) {
+            let header = "Date,Message-Id,Direction,\"Connector\",Tls,\"Von \u{fc}ber\nall\"\r\n";
+            let units = [preamble, header].concat();
+            let units: Vec<u16> = units.encode_utf16().chain(pieces.concat()).collect();
+            let bytes = |unit: u16| if big { unit.to_be_bytes() } else { unit.to_le_bytes() };
+            let mut wide: Vec<u8> =
+                [0xfeff].iter().chain(&units).flat_map(|unit| bytes(*unit)).collect();
+            wide.extend(&odd);
+            let encoding = if big { encoding_rs::UTF_16BE } else { encoding_rs::UTF_16LE };
+            let plain = encoding.decode_with_bom_removal(&wide).0;
+            let mut expected = said(plain.as_bytes(), other);
+            prop_assert_eq!(&said(plain.as_bytes(), block), &expected, "cut");
+            prop_assert_eq!(expected.bytes, plain.len() as u64);
+            expected.bytes = wide.len() as u64;
+            prop_assert_eq!(said(&wide, block), expected);
+        }
+    }
+}
