@@ -220,10 +220,22 @@ mod tests {
     use super::*;
 
     fn blocks(text: &[u8]) -> Vec<TextBlock> {
-        let mut inner = text;
+        blocks_of(text, None)
+    }
+
+    fn blocks_of(mut text: &[u8], order: Option<Order>) -> Vec<TextBlock> {
         let pool = Pool::new(BLOCK);
-        let mut blocks = Blocks::new(&mut inner, true, &pool);
+        let mut blocks = Blocks::of_units(&mut text, order, true, &pool);
         std::iter::from_fn(|| blocks.next_block().unwrap()).collect()
+    }
+
+    /// The text as it is, and in UTF-16 of both orders.
+    fn wide(text: &[u8]) -> [(Vec<u8>, Option<Order>); 3] {
+        let of = |order: Order| {
+            let bytes = text.iter().flat_map(|byte| order.bytes((*byte).into())).collect();
+            (bytes, Some(order))
+        };
+        [(text.to_vec(), None), of(Order::Little), of(Order::Big)]
     }
 
     #[test]
@@ -247,18 +259,33 @@ mod tests {
         let mut text = b"a,b\n".to_vec();
         text.extend(vec![b'x'; 3 * MAX_LINE]);
         text.extend(b"\nc,d\n");
-        let found = blocks(&text);
-        let whole: Vec<u8> = found.iter().flat_map(|block| block.bytes.clone()).collect();
-        assert_eq!(whole, b"a,b\nc,d\n");
-        assert_eq!(found.iter().map(|block| block.skipped_lines).sum::<u64>(), 1);
+        for ((text, order), (rest, _)) in wide(&text).into_iter().zip(wide(b"a,b\nc,d\n")) {
+            let found = blocks_of(&text, order);
+            let whole: Vec<u8> = found.iter().flat_map(|block| block.bytes.clone()).collect();
+            assert_eq!(whole, rest, "{order:?}");
+            assert_eq!(found.iter().map(|block| block.skipped_lines).sum::<u64>(), 1);
+        }
+    }
+
+    #[test]
+    fn a_line_below_the_limit_is_whole_however_wide_its_units_are() {
+        let text = [&b"a,b\n"[..], &vec![b'x'; MAX_LINE - 100], b"\nc,d\n"].concat();
+        for (text, order) in wide(&text) {
+            let found = blocks_of(&text, order);
+            assert_eq!(found.iter().map(|block| block.skipped_lines).sum::<u64>(), 0);
+            assert_eq!(found.iter().map(|block| block.bytes.len()).sum::<usize>(), text.len());
+        }
     }
 
     #[test]
     fn a_quote_that_is_never_closed_does_not_fill_the_memory() {
         let mut text = b"a,\"b\n".to_vec();
         text.extend(b"c,d\n".repeat(3 * MAX_LINE / 4));
-        let found = blocks(&text);
-        assert!(found.iter().all(|block| block.bytes.len() <= MAX_LINE + 2 * BLOCK));
-        assert_eq!(found.iter().map(|block| block.bytes.len()).sum::<usize>(), text.len());
+        for (text, order) in wide(&text) {
+            let found = blocks_of(&text, order);
+            let most = MAX_LINE * marks::width(order) + 2 * BLOCK;
+            assert!(found.iter().all(|block| block.bytes.len() <= most));
+            assert_eq!(found.iter().map(|block| block.bytes.len()).sum::<usize>(), text.len());
+        }
     }
 }

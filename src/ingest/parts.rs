@@ -382,7 +382,8 @@ mod tests {
 
     use super::*;
     use crate::ingest::job::Shared;
-    use crate::ingest::{Settings, files, sniff};
+    use crate::ingest::sniff::sniff;
+    use crate::ingest::{Settings, files};
     use crate::trace::{Names, Reject, RejectReason, Row, Unit};
 
     /// What a file says, whatever its bytes are.
@@ -402,7 +403,7 @@ mod tests {
         crate::store::write_lightly(&path, table).unwrap();
         let input = files::expand(&[path.to_str().unwrap().to_owned()], None).unwrap().remove(0);
         let settings = Settings::default();
-        let sniffed = sniff::sniff(&input, &settings).unwrap();
+        let sniffed = sniff(&input, &settings).unwrap();
         let (names, totals) = (Names::new(), std::sync::Arc::default());
         let unit = Unit::Messages;
         let shared = Shared { identity: None, unit, names: &names, totals: &totals };
