@@ -96,6 +96,14 @@ impl<'a> Blocks<'a> {
     /// # Errors
     /// What the stream says.
     pub(super) fn next_block(&mut self) -> std::io::Result<Option<TextBlock>> {
+        self.next_block_and(&mut |_| ())
+    }
+
+    /// As [`Blocks::next_block`]; `passed` gets what is passed over before it.
+    pub(super) fn next_block_and(
+        &mut self,
+        passed: &mut dyn FnMut(&[u8]),
+    ) -> std::io::Result<Option<TextBlock>> {
         let mut skipped = 0;
         loop {
             self.fill()?;
@@ -114,7 +122,7 @@ impl<'a> Blocks<'a> {
                     return Ok(Some(self.take(last + self.width(), skipped)));
                 }
                 skipped += 1;
-                self.skip_line()?;
+                self.skip_line(passed)?;
             }
         }
     }
@@ -188,25 +196,23 @@ impl<'a> Blocks<'a> {
     }
 
     /// Drops the pending text and what follows up to the end of its line.
-    fn skip_line(&mut self) -> std::io::Result<()> {
+    fn skip_line(&mut self, passed: &mut dyn FnMut(&[u8])) -> std::io::Result<()> {
         loop {
-            if let Some(newline) = marks::first(b'\n', self.pending(), self.order) {
-                self.drop_pending(newline + self.width());
+            let newline = marks::first(b'\n', self.pending(), self.order);
+            let end = match newline {
+                Some(newline) => newline + self.width(),
+                None if self.ended => self.filled,
+                // The second half of a unit may be still to come.
+                None => self.filled - self.filled % self.width(),
+            };
+            passed(self.pending().get(..end).unwrap_or_default());
+            self.buffer.copy_within(end..self.filled, 0);
+            self.filled -= end;
+            if newline.is_some() || self.ended {
                 return Ok(());
             }
-            if self.ended {
-                self.drop_pending(self.filled);
-                return Ok(());
-            }
-            // The second half of a unit may be still to come.
-            self.drop_pending(self.filled - self.filled % self.width());
             self.fill()?;
         }
-    }
-
-    fn drop_pending(&mut self, bytes: usize) {
-        self.buffer.copy_within(bytes..self.filled, 0);
-        self.filled -= bytes;
     }
 }
 

@@ -7,10 +7,10 @@ mod hashing;
 mod utf16;
 
 use std::fs::File;
-use std::io::{BufReader, Cursor, Read, Seek, SeekFrom};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 
-pub(super) use self::hashing::Digested;
 use self::hashing::Hashing;
+pub(super) use self::hashing::{Digested, Hasher};
 use self::utf16::Transcoder;
 pub(super) use self::utf16::{Order, transcode};
 use crate::clock::limit;
@@ -56,16 +56,53 @@ pub(super) fn with_text<T>(
     input: &Input,
     read: impl FnOnce(&mut dyn Read) -> Result<T, IngestError>,
 ) -> Result<(T, Digested), IngestError> {
-    with_units(input, |units, order| utf8(units, order, read))
+    hashed(input, |units, order, _| utf8(units, order, read))
 }
 
-/// As [`with_text`], but UTF-16 is left as it is: `read` gets it without a BOM, and its order.
+/// The text of a file as it lies there, decompressed.
+pub(super) struct Units<'a> {
+    /// The text, without a BOM.
+    pub bytes: &'a mut dyn Read,
+    /// The order of its bytes, where it is UTF-16.
+    pub order: Option<Order>,
+    /// The BOM, where the bytes of the file are still to be hashed: it, and the text.
+    pub to_hash: Option<&'a [u8]>,
+}
+
+/// As [`with_text`], but UTF-16 is left as it is, and a file that is not packed is left to `read`
+/// to be hashed.
 ///
 /// # Errors
 /// As [`with_text`].
 pub(super) fn with_units<T>(
     input: &Input,
-    read: impl FnOnce(&mut dyn Read, Option<Order>) -> Result<T, IngestError>,
+    read: impl FnOnce(Units<'_>) -> Result<T, IngestError>,
+) -> Result<(T, Option<Digested>), IngestError> {
+    let plain = input.member.is_none() && container(input)? == Container::Plain;
+    if plain {
+        let failed = |source| read_error(input, source);
+        let text = units(&mut Checked(open(input)?), failed, |bytes, order, bom| {
+            read(Units { bytes, order, to_hash: Some(bom) })
+        });
+        return Ok((text?, None));
+    }
+    let read = |bytes: &mut dyn Read, order, _: &[u8]| read(Units { bytes, order, to_hash: None });
+    hashed(input, read).map(|(result, digested)| (result, Some(digested)))
+}
+
+/// Ends with an error when the time is over.
+struct Checked<R>(R);
+
+impl<R: Read> Read for Checked<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        limit::check("reading")?;
+        self.0.read(buffer)
+    }
+}
+
+fn hashed<T>(
+    input: &Input,
+    read: impl FnOnce(&mut dyn Read, Option<Order>, &[u8]) -> Result<T, IngestError>,
 ) -> Result<(T, Digested), IngestError> {
     if let Some(member) = &input.member {
         let digested = member.digest(input)?;
@@ -134,7 +171,7 @@ pub(super) fn digest_of_text(input: &Input) -> Result<(Digested, Digested), Inge
 fn stream<T>(
     input: &Input,
     raw: &mut dyn Read,
-    read: impl FnOnce(&mut dyn Read, Option<Order>) -> Result<T, IngestError>,
+    read: impl FnOnce(&mut dyn Read, Option<Order>, &[u8]) -> Result<T, IngestError>,
 ) -> Result<T, IngestError> {
     let damaged = |source| corrupt(input, source);
     match container(input)? {
@@ -161,12 +198,12 @@ pub(super) fn with_start<T>(
     input: &Input,
     read: impl FnOnce(&mut dyn Read) -> Result<T, IngestError>,
 ) -> Result<T, IngestError> {
-    unhashed(input, |units, order| utf8(units, order, read))
+    unhashed(input, |units, order, _| utf8(units, order, read))
 }
 
 fn unhashed<T>(
     input: &Input,
-    read: impl FnOnce(&mut dyn Read, Option<Order>) -> Result<T, IngestError>,
+    read: impl FnOnce(&mut dyn Read, Option<Order>, &[u8]) -> Result<T, IngestError>,
 ) -> Result<T, IngestError> {
     let Some(member) = &input.member else {
         return stream(input, &mut open(input)?, read);
@@ -277,11 +314,12 @@ const AT_ONCE: usize = 1 << 16;
 /// How much is looked at to tell an encoding.
 const SNIFF: usize = 4096;
 
-/// Calls `read` with a stream without its BOM, and the order of its bytes where it is UTF-16.
+/// Calls `read` with a stream without its BOM, the order of its bytes where it is UTF-16, and the
+/// BOM.
 fn units<T>(
     inner: &mut dyn Read,
     failed: impl FnOnce(std::io::Error) -> IngestError,
-    read: impl FnOnce(&mut dyn Read, Option<Order>) -> Result<T, IngestError>,
+    read: impl FnOnce(&mut dyn Read, Option<Order>, &[u8]) -> Result<T, IngestError>,
 ) -> Result<T, IngestError> {
     let mut start = Vec::with_capacity(SNIFF);
     (&mut *inner).take(SNIFF as u64).read_to_end(&mut start).map_err(failed)?;
@@ -291,9 +329,8 @@ fn units<T>(
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => 2,
         _ => 0,
     };
-    let mut start = Cursor::new(start);
-    start.set_position(bom);
-    read(&mut start.chain(inner), order)
+    let (bom, start) = start.split_at(bom.min(start.len()));
+    read(&mut start.chain(inner), order, bom)
 }
 
 /// Calls `read` with UTF-8.
@@ -316,7 +353,7 @@ mod tests {
         let mut out = String::new();
         let failed = |source| panic!("{source}");
         let read = |text: &mut dyn Read| Ok(text.read_to_string(&mut out).unwrap());
-        units(&mut &*bytes, failed, |bytes, order| utf8(bytes, order, read)).unwrap();
+        units(&mut &*bytes, failed, |bytes, order, _| utf8(bytes, order, read)).unwrap();
         out
     }
 

@@ -8,7 +8,7 @@ use super::blocks::{BLOCK, Blocks, Pool, TextBlock};
 use super::files::Input;
 use super::inbox::{Inbox, Taker, others};
 use super::job::Job;
-use super::open::{Order, transcode};
+use super::open::{Order, Units, transcode};
 use super::row::{Cells, Context, Memos, Output};
 use super::sniff::Format;
 use super::{
@@ -24,7 +24,11 @@ enum Part {
         block: TextBlock,
         order: Option<Order>,
         start: usize,
+        /// Whether its bytes are those of the file, which are still to be hashed.
+        to_hash: bool,
     },
+    /// Bytes of the file that are hashed only.
+    Passed(Vec<u8>),
     Rows {
         sequence: u64,
         rows: Vec<(u64, Vec<String>)>,
@@ -36,9 +40,19 @@ enum Part {
 }
 
 impl Part {
+    /// What of it is still to be hashed, in the order of the file.
+    fn to_hash(&self) -> Option<&[u8]> {
+        match self {
+            Self::Text { block, to_hash: true, .. } => Some(&block.bytes),
+            Self::Passed(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
     fn sequence(&self) -> u64 {
         match self {
             Self::Text { block, .. } => block.sequence,
+            Self::Passed(_) => 0,
             Self::Rows { sequence, .. } | Self::Objects { sequence, .. } => *sequence,
         }
     }
@@ -60,7 +74,9 @@ pub(super) fn run(
     skipped: &mut Vec<SkippedFile>,
 ) -> Result<(), IngestError> {
     let others = others();
-    let (sender, inbox) = Inbox::<Work<'_>>::new(8 * others);
+    let (sender, inbox) = Inbox::<Work<'_>>::new(8 * others, |(job, part)| {
+        part.to_hash().into_iter().for_each(|bytes| job.hash(bytes));
+    });
     let failed: Mutex<Option<IngestError>> = Mutex::new(None);
     let fails = |error| {
         failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
@@ -75,7 +91,9 @@ pub(super) fn run(
         }
         let mut own = Worker::new(&pool, sink);
         let outcome = read_all(jobs, skip_bad_files, &pool, skipped, |work| {
-            if let Some(work) = sender.send(work) {
+            let in_turn = work.1.to_hash().is_some();
+            let back = if in_turn { sender.send_in_turn(work) } else { sender.send(work) };
+            if let Some(work) = back {
                 own.work(work).unwrap_or_else(fails);
             }
         });
@@ -88,6 +106,7 @@ pub(super) fn run(
         return Err(error);
     }
     for job in tables(jobs) {
+        job.set_hashed();
         job.number_lines();
         if let Some(error) = job.fault() {
             if !skip_bad_files {
@@ -114,18 +133,19 @@ fn read_all<'a>(
 ) -> Result<(), IngestError> {
     for job in tables(jobs) {
         let read = read_file(job, pool, |part| send((job, part)));
-        if let Some(digested) = job.unless_bad(read, skip_bad_files, skipped)? {
+        if let Some(Some(digested)) = job.unless_bad(read, skip_bad_files, skipped)? {
             job.set_digested(digested);
         }
     }
     Ok(())
 }
 
+/// Sends the parts of a file; gives its hash, or sends all that is to be hashed.
 fn read_file(
     job: &Job,
     pool: &Pool,
     mut send: impl FnMut(Part),
-) -> Result<open::Digested, IngestError> {
+) -> Result<Option<open::Digested>, IngestError> {
     let input = &job.input;
     let headers = job.sniffed.columns.headers();
     match &job.sniffed.format {
@@ -134,20 +154,20 @@ fn read_file(
         // Records of a service have fields of their own, each.
         Format::Json(json::Shape::Document) if job.sniffed.kind.is_cloud() => {
             let send = |sequence, rows| send(Part::Objects { sequence, rows });
-            read_document(input, json::flat, send)
+            read_document(input, json::flat, send).map(Some)
         }
         Format::Json(json::Shape::Document) => {
             let send = |sequence, rows| send(Part::Rows { sequence, rows });
-            read_document(input, |row| json::cells(row, headers), send)
+            read_document(input, |row| json::cells(row, headers), send).map(Some)
         }
-        Format::Log | Format::TlsReport => open::digest(input),
+        Format::Log | Format::TlsReport => open::digest(input).map(Some),
         Format::Parquet if job.sniffed.kind.is_cloud() => {
             parquet::each_objects(input, |rows| {
                 let sequence = rows.last().map_or(0, |(row, _)| *row);
                 let rows = rows.iter().map(|(row, object)| (*row, json::flat(object))).collect();
                 send(Part::Objects { sequence, rows });
             })?;
-            open::digest(input)
+            open::digest(input).map(Some)
         }
         Format::Parquet => {
             let used = job.sniffed.columns.used(job.sniffed.kind);
@@ -156,7 +176,7 @@ fn read_file(
                 sequence += 1;
                 send(Part::Rows { sequence, rows });
             })?;
-            open::digest(input)
+            open::digest(input).map(Some)
         }
     }
 }
@@ -190,22 +210,34 @@ fn read_text(
     rows_start: usize,
     pool: &Pool,
     send: &mut impl FnMut(Part),
-) -> Result<open::Digested, IngestError> {
+) -> Result<Option<open::Digested>, IngestError> {
     let mut before_rows = rows_start;
-    let ((), digested) = open::with_units(input, |units, order| {
-        let mut blocks = Blocks::of_units(units, order, quotes, pool);
-        each_block(input, &mut blocks, &mut |mut block| {
-            let mut order = order;
+    let ((), digested) = open::with_units(input, |Units { bytes, order, to_hash }| {
+        if let Some(bom) = to_hash {
+            send(Part::Passed(bom.to_vec()));
+        }
+        let to_hash = to_hash.is_some();
+        let mut blocks = Blocks::of_units(bytes, order, quotes, pool);
+        each_block(input, &mut blocks, &mut |cut| {
+            let mut block = match cut {
+                Cut::Block(block) => block,
+                Cut::Passed(bytes) if to_hash => return send(Part::Passed(bytes.to_vec())),
+                Cut::Passed(_) => return,
+            };
+            let (mut order, mut to_hash) = (order, to_hash);
             // Where the rows begin is known in UTF-8: what is before them takes one block.
             if before_rows > 0
                 && let Some(order) = order.take()
             {
                 let units = std::mem::take(&mut block.bytes);
                 transcode(&units, order, &mut block.bytes);
+                if std::mem::take(&mut to_hash) {
+                    send(Part::Passed(units));
+                }
             }
             let start = before_rows.min(block.bytes.len());
             before_rows -= start;
-            send(Part::Text { block, order, start });
+            send(Part::Text { block, order, start, to_hash });
         })
     })?;
     Ok(digested)
@@ -219,7 +251,7 @@ pub(super) fn read_blocks(
     mut send: impl FnMut(TextBlock),
 ) -> Result<open::Digested, IngestError> {
     let read = |reader: &mut dyn Read| {
-        each_block(input, &mut Blocks::new(reader, quotes, pool), &mut send)
+        each_block(input, &mut Blocks::new(reader, quotes, pool), &mut |cut| cut.send(&mut send))
     };
     Ok(open::with_text(input, read)?.1)
 }
@@ -231,17 +263,35 @@ pub(super) fn blocks_of(
     pool: &Pool,
     mut send: impl FnMut(TextBlock),
 ) -> Result<(), IngestError> {
-    each_block(input, &mut Blocks::new(reader, false, pool), &mut send)
+    each_block(input, &mut Blocks::new(reader, false, pool), &mut |cut| cut.send(&mut send))
+}
+
+/// What a text is cut into.
+enum Cut<'a> {
+    Block(TextBlock),
+    /// Of a line above the limit.
+    Passed(&'a [u8]),
+}
+
+impl Cut<'_> {
+    fn send(self, send: &mut impl FnMut(TextBlock)) {
+        if let Self::Block(block) = self {
+            send(block);
+        }
+    }
 }
 
 fn each_block(
     input: &Input,
     blocks: &mut Blocks<'_>,
-    send: &mut dyn FnMut(TextBlock),
+    send: &mut dyn FnMut(Cut<'_>),
 ) -> Result<(), IngestError> {
     let damaged = |source| open::corrupt(input, source);
-    while let Some(block) = blocks.next_block().map_err(damaged)? {
-        send(block);
+    let next = |blocks: &mut Blocks<'_>, send: &mut dyn FnMut(Cut<'_>)| {
+        blocks.next_block_and(&mut |bytes| send(Cut::Passed(bytes)))
+    };
+    while let Some(block) = next(blocks, send).map_err(damaged)? {
+        send(Cut::Block(block));
     }
     Ok(())
 }
@@ -275,6 +325,9 @@ impl<'a> Worker<'a> {
     }
 
     fn work(&mut self, (job, part): Work<'_>) -> Result<(), IngestError> {
+        if matches!(part, Part::Passed(_)) {
+            return Ok(());
+        }
         crate::store::may_panic("parsing");
         let file = job.context.file;
         if self.file != Some(file) {
@@ -287,7 +340,8 @@ impl<'a> Worker<'a> {
         let mut output = Output { rows, memos, ..Output::default() };
         let sequence = part.sequence();
         match part {
-            Part::Text { block, order, start } => {
+            Part::Passed(_) => {}
+            Part::Text { block, order, start, .. } => {
                 let block = parse_text(job, block, order, start, &mut self.text, &mut output);
                 self.pool.give(block);
             }
@@ -412,10 +466,16 @@ mod tests {
         let sink = |block: Block| block.for_each(|row| rows.lock().unwrap().push(row)).unwrap();
         let pool = Pool::new(block);
         let mut worker = Worker::new(&pool, &sink);
-        let digested = read_file(&job, &pool, |part| worker.work((&job, part)).unwrap()).unwrap();
+        let hashed = read_file(&job, &pool, |part| {
+            part.to_hash().into_iter().for_each(|bytes| job.hash(bytes));
+            worker.work((&job, part)).unwrap();
+        });
+        assert_eq!(hashed.unwrap(), None);
         worker.give().unwrap();
+        job.set_hashed();
         job.number_lines();
         let file = job.finish().0;
+        assert_eq!(file.sha256, crate::store::sha256(table));
         let reject = |(reason, reject): (RejectReason, &Reject)| {
             // Whether the end of what is shown holds a line end depends on where blocks end.
             let found = reject.found.chars().take(20).collect();
@@ -426,7 +486,7 @@ mod tests {
             rows_read: file.rows,
             rejects: file.rejects.iter().map(reject).collect(),
             span_ms: file.span_ms,
-            bytes: digested.bytes,
+            bytes: file.bytes,
         }
     }
 

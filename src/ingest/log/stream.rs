@@ -140,7 +140,7 @@ fn follow<F: Follow + 'static>(
 ) -> Result<Option<StreamRead>, IngestError> {
     let stream = reading.stream;
     let pool = Pool::new(LOG_BLOCK);
-    let (sender, inbox) = Inbox::<Part<'_>>::new(MOST_WAITING);
+    let (sender, inbox) = Inbox::<Part<'_>>::new(MOST_WAITING, |_| ());
     let Begun { following, next, resumed, left: before } = Begun::of(reading, system, follower);
     let turn = Turn::new(following);
     let outcome = std::thread::scope(|scope| {

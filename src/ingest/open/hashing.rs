@@ -18,23 +18,42 @@ pub(in crate::ingest) struct Digested {
     pub midstate: Vec<u8>,
 }
 
+/// Hashes the bytes of a file, piece by piece.
+#[derive(Clone, Default)]
+pub(in crate::ingest) struct Hasher {
+    sha256: Sha256,
+    bytes: u64,
+}
+
+impl Hasher {
+    pub(in crate::ingest) fn update(&mut self, bytes: &[u8]) {
+        self.sha256.update(bytes);
+        self.bytes += bytes.len() as u64;
+    }
+
+    pub(in crate::ingest) fn finish(self) -> Digested {
+        let midstate = self.sha256.serialize().to_vec();
+        let sha256 = crate::store::hex(&self.sha256.finalize());
+        Digested { sha256, bytes: self.bytes, midstate }
+    }
+}
+
 /// Hashes what passes through it.
 pub(super) struct Hashing<R> {
     inner: R,
-    hasher: Sha256,
-    bytes: u64,
+    hasher: Hasher,
 }
 
 impl<R: Read> Hashing<R> {
     /// Before the first byte.
     pub(super) fn new(inner: R) -> Self {
-        Self { inner, hasher: Sha256::new(), bytes: 0 }
+        Self { inner, hasher: Hasher::default() }
     }
 
     /// Behind so many bytes that were hashed before; `None` where the midstate is none.
     pub(super) fn resumed(inner: R, (bytes, midstate): (u64, &[u8])) -> Option<Self> {
-        let hasher = Sha256::deserialize(&midstate.try_into().ok()?).ok()?;
-        Some(Self { inner, hasher, bytes })
+        let sha256 = Sha256::deserialize(&midstate.try_into().ok()?).ok()?;
+        Some(Self { inner, hasher: Hasher { sha256, bytes } })
     }
 
     /// Reads and hashes what is left.
@@ -50,9 +69,7 @@ impl<R: Read> Hashing<R> {
                 _ => {}
             }
         }
-        let midstate = self.hasher.serialize().to_vec();
-        let sha256 = crate::store::hex(&self.hasher.finalize());
-        Ok(Digested { sha256, bytes: self.bytes, midstate })
+        Ok(self.hasher.finish())
     }
 }
 
@@ -61,7 +78,6 @@ impl<R: Read> Read for Hashing<R> {
         limit::check("reading")?;
         let length = self.inner.read(buffer)?;
         self.hasher.update(buffer.get(..length).unwrap_or_default());
-        self.bytes += length as u64;
         Ok(length)
     }
 }
