@@ -48,10 +48,10 @@ struct State<T> {
     waiting: usize,
 }
 
-/// Parts that wait for their turn before the reader sees to it: few enough to be at hand still.
-const MOST_QUEUED: usize = 2;
-/// Parts that wait for their turn, at most, where another thread sees to it.
-const MOST_IN_ALL: usize = 4;
+/// Where so many parts wait for their turn, the reader sees to it.
+const MOST_QUEUED: usize = 6;
+/// So many it leaves to others, so that both have something to do for a while.
+const LEFT_QUEUED: usize = 3;
 
 type Guard<'a, T> = MutexGuard<'a, State<T>>;
 
@@ -137,19 +137,21 @@ impl<T> Sender<T> {
         }
         state.queue.push_back(part);
         self.0.wake(&state);
-        while state.queue.len() > MOST_QUEUED {
+        let mut most = MOST_QUEUED;
+        while state.queue.len() >= most {
+            most = LEFT_QUEUED + 1;
             let (again, turned) = self.0.take_turn(state);
             state = again;
             if let Some(part) = turned {
                 state.parts.push_back(part);
                 self.0.wake(&state);
-            } else if state.queue.len() <= MOST_IN_ALL || state.closed || !state.parts.is_empty() {
+            } else if state.closed || state.queue.len() <= MOST_QUEUED || !state.parts.is_empty() {
                 break;
             } else {
                 state = self.0.wait(state);
             }
         }
-        let full = state.parts.len() > self.0.most || state.queue.len() > MOST_IN_ALL;
+        let full = state.parts.len() > self.0.most || state.queue.len() > MOST_QUEUED;
         if full { state.parts.pop_front() } else { None }
     }
 }
