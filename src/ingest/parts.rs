@@ -508,6 +508,21 @@ mod tests {
         ]
     }
 
+    /// [`said`] compares the hash.
+    #[test]
+    fn a_line_that_is_passed_over_is_hashed_too() {
+        let row = "2026-11-09T10:10:00Z,1,Received,F,TLS1.2\r\n";
+        let long = "x".repeat(crate::ingest::blocks::MAX_LINE + BLOCK);
+        let table = format!("Date,Message-Id,Direction,Connector,Tls\r\n{row}{long}\r\n{row}");
+        let wide: Vec<u8> =
+            [0xfeff].into_iter().chain(table.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+        for table in [table.into_bytes(), wide] {
+            let said = said(&table, BLOCK);
+            assert_eq!(said.rows.len(), 2);
+            assert_eq!(said.rejects, [(RejectReason::LineTooLong, 3, 1, String::new())]);
+        }
+    }
+
     proptest! {
         /// UTF-16 is cut as it lies in its file, at other places than the same text in UTF-8.
         #[test]
