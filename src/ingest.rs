@@ -24,6 +24,7 @@ mod job;
 mod json;
 mod known;
 mod log;
+mod marks;
 mod memo;
 mod messages;
 mod open;

@@ -6,6 +6,9 @@
 use std::io::{ErrorKind, Read};
 use std::sync::{Mutex, PoisonError};
 
+use super::marks;
+use super::open::Order;
+
 /// A block of a table is cut when it has at least this many bytes: few enough for those that are
 /// on their way to stay in the caches of the processor.
 pub(super) const BLOCK: usize = 1 << 19;
@@ -13,7 +16,8 @@ pub(super) const BLOCK: usize = 1 << 19;
 pub(super) const LOG_BLOCK: usize = 1 << 19;
 /// Bytes that are read at once: they are hashed while they are at hand.
 const AT_ONCE: usize = 1 << 16;
-/// Longest line, and longest run of text without a balanced quote.
+/// Longest line, and longest run of text without a balanced quote, in bytes; in UTF-16 so many
+/// units.
 pub(super) const MAX_LINE: usize = 8 << 20;
 
 /// Whole records of one file.
@@ -66,13 +70,25 @@ pub(super) struct Blocks<'a> {
     ended: bool,
     /// Whether `"` can hide a newline; in JSON Lines it cannot.
     quotes: bool,
+    /// That of the bytes of UTF-16, which is cut as it is.
+    order: Option<Order>,
 }
 
 impl<'a> Blocks<'a> {
     /// Cuts `inner`; with `quotes`, newlines within double quotes do not end a record.
     pub(super) fn new(inner: &'a mut dyn Read, quotes: bool, pool: &'a Pool) -> Self {
+        Self::of_units(inner, None, quotes, pool)
+    }
+
+    /// As [`Blocks::new`]; with an order, `inner` is UTF-16 without a BOM, and so are the blocks.
+    pub(super) fn of_units(
+        inner: &'a mut dyn Read,
+        order: Option<Order>,
+        quotes: bool,
+        pool: &'a Pool,
+    ) -> Self {
         let buffer = pool.take();
-        Self { pool, inner, buffer, filled: 0, sequence: 0, ended: false, quotes }
+        Self { pool, inner, buffer, filled: 0, sequence: 0, ended: false, quotes, order }
     }
 
     /// The next block; `None` at the end.
@@ -80,6 +96,14 @@ impl<'a> Blocks<'a> {
     /// # Errors
     /// What the stream says.
     pub(super) fn next_block(&mut self) -> std::io::Result<Option<TextBlock>> {
+        self.next_block_and(&mut |_| ())
+    }
+
+    /// As [`Blocks::next_block`]; `passed` gets what is passed over before it.
+    pub(super) fn next_block_and(
+        &mut self,
+        passed: &mut dyn FnMut(&[u8]),
+    ) -> std::io::Result<Option<TextBlock>> {
         let mut skipped = 0;
         loop {
             self.fill()?;
@@ -91,16 +115,20 @@ impl<'a> Blocks<'a> {
                 let empty = block.bytes.is_empty() && block.skipped_lines == 0;
                 return Ok((!empty).then_some(block));
             }
-            if self.filled >= MAX_LINE {
+            if self.filled >= MAX_LINE * self.width() {
                 // Without a newline this is a line above the limit; with one, a quote that is
                 // never closed: the reader of the block sorts that out line by line.
-                if let Some(last) = newlines(self.pending()).last() {
-                    return Ok(Some(self.take(last + 1, skipped)));
+                if let Some(last) = marks::last(b'\n', self.pending(), self.order) {
+                    return Ok(Some(self.take(last + self.width(), skipped)));
                 }
                 skipped += 1;
-                self.skip_line()?;
+                self.skip_line(passed)?;
             }
         }
+    }
+
+    fn width(&self) -> usize {
+        marks::width(self.order)
     }
 
     fn pending(&self) -> &[u8] {
@@ -136,14 +164,14 @@ impl<'a> Blocks<'a> {
             return (!text.is_empty()).then_some(text.len());
         }
         if !self.quotes {
-            return memchr::memrchr(b'\n', text).map(|last| last + 1);
+            return marks::last(b'\n', text, self.order).map(|last| last + self.width());
         }
-        let mut quotes_before = memchr::memchr_iter(b'"', text).count();
+        let mut quotes_before = marks::count(b'"', text, self.order);
         let mut end = text.len();
-        while let Some(newline) = memchr::memrchr(b'\n', text.get(..end)?) {
-            quotes_before -= memchr::memchr_iter(b'"', text.get(newline..end)?).count();
+        while let Some(newline) = marks::last(b'\n', text.get(..end)?, self.order) {
+            quotes_before -= marks::count(b'"', text.get(newline..end)?, self.order);
             if quotes_before.is_multiple_of(2) {
-                return Some(newline + 1);
+                return Some(newline + self.width());
             }
             end = newline;
         }
@@ -168,15 +196,19 @@ impl<'a> Blocks<'a> {
     }
 
     /// Drops the pending text and what follows up to the end of its line.
-    fn skip_line(&mut self) -> std::io::Result<()> {
+    fn skip_line(&mut self, passed: &mut dyn FnMut(&[u8])) -> std::io::Result<()> {
         loop {
-            if let Some(end) = memchr::memchr(b'\n', self.pending()) {
-                self.buffer.copy_within(end + 1..self.filled, 0);
-                self.filled -= end + 1;
-                return Ok(());
-            }
-            self.filled = 0;
-            if self.ended {
+            let newline = marks::first(b'\n', self.pending(), self.order);
+            let end = match newline {
+                Some(newline) => newline + self.width(),
+                None if self.ended => self.filled,
+                // The second half of a unit may be still to come.
+                None => self.filled - self.filled % self.width(),
+            };
+            passed(self.pending().get(..end).unwrap_or_default());
+            self.buffer.copy_within(end..self.filled, 0);
+            self.filled -= end;
+            if newline.is_some() || self.ended {
                 return Ok(());
             }
             self.fill()?;
@@ -194,10 +226,22 @@ mod tests {
     use super::*;
 
     fn blocks(text: &[u8]) -> Vec<TextBlock> {
-        let mut inner = text;
-        let pool = Pool::new(BLOCK);
-        let mut blocks = Blocks::new(&mut inner, true, &pool);
+        blocks_of(text, None, BLOCK)
+    }
+
+    fn blocks_of(mut text: &[u8], order: Option<Order>, block: usize) -> Vec<TextBlock> {
+        let pool = Pool::new(block);
+        let mut blocks = Blocks::of_units(&mut text, order, true, &pool);
         std::iter::from_fn(|| blocks.next_block().unwrap()).collect()
+    }
+
+    /// The text as it is, and in UTF-16 of both orders.
+    fn wide(text: &[u8]) -> [(Vec<u8>, Option<Order>); 3] {
+        let of = |order: Order| {
+            let bytes = text.iter().flat_map(|byte| order.bytes((*byte).into())).collect();
+            (bytes, Some(order))
+        };
+        [(text.to_vec(), None), of(Order::Little), of(Order::Big)]
     }
 
     #[test]
@@ -221,10 +265,22 @@ mod tests {
         let mut text = b"a,b\n".to_vec();
         text.extend(vec![b'x'; 3 * MAX_LINE]);
         text.extend(b"\nc,d\n");
-        let found = blocks(&text);
-        let whole: Vec<u8> = found.iter().flat_map(|block| block.bytes.clone()).collect();
-        assert_eq!(whole, b"a,b\nc,d\n");
-        assert_eq!(found.iter().map(|block| block.skipped_lines).sum::<u64>(), 1);
+        for ((text, order), (rest, _)) in wide(&text).into_iter().zip(wide(b"a,b\nc,d\n")) {
+            let found = blocks_of(&text, order, MAX_LINE / 2);
+            let whole: Vec<u8> = found.iter().flat_map(|block| block.bytes.clone()).collect();
+            assert_eq!(whole, rest, "{order:?}");
+            assert_eq!(found.iter().map(|block| block.skipped_lines).sum::<u64>(), 1);
+        }
+    }
+
+    #[test]
+    fn a_line_below_the_limit_is_whole_however_wide_its_units_are() {
+        let text = [&b"a,b\n"[..], &vec![b'x'; MAX_LINE - 100], b"\nc,d\n"].concat();
+        for (text, order) in wide(&text) {
+            let found = blocks_of(&text, order, MAX_LINE / 2);
+            assert_eq!(found.iter().map(|block| block.skipped_lines).sum::<u64>(), 0);
+            assert_eq!(found.iter().map(|block| block.bytes.len()).sum::<usize>(), text.len());
+        }
     }
 
     #[test]

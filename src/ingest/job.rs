@@ -25,6 +25,8 @@ pub(super) struct Job {
     year: YearRule,
     totals: Arc<AtomicUsize>,
     state: Mutex<State>,
+    /// Where its bytes are hashed in pieces, by whoever has time.
+    hasher: Mutex<Option<open::Hasher>>,
 }
 
 #[derive(Default)]
@@ -105,7 +107,8 @@ impl Job {
             String::new()
         };
         let (totals, state) = (shared.totals.clone(), Mutex::default());
-        Self { input, source, sniffed, context, how, year, totals, state }
+        let hasher = Mutex::default();
+        Self { input, source, sniffed, context, how, year, totals, state, hasher }
     }
 
     /// Reads the stamps of a log, from its first line on.
@@ -139,6 +142,20 @@ impl Job {
 
     pub(super) fn set_digested(&self, digested: open::Digested) {
         self.with_state(|state| state.digested = digested);
+    }
+
+    /// Hashes the next bytes of the file.
+    pub(super) fn hash(&self, bytes: &[u8]) {
+        let mut hasher = self.hasher.lock().unwrap_or_else(PoisonError::into_inner);
+        hasher.get_or_insert_default().update(bytes);
+    }
+
+    /// Says that all bytes were hashed.
+    pub(super) fn set_hashed(&self) {
+        let hasher = self.hasher.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(hasher) = hasher {
+            self.set_digested(hasher.finish());
+        }
     }
 
     /// What reading gave; none where the file is bad as a whole and such files are passed over.

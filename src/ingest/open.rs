@@ -7,11 +7,12 @@ mod hashing;
 mod utf16;
 
 use std::fs::File;
-use std::io::{BufReader, Cursor, Read, Seek, SeekFrom};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 
-pub(super) use self::hashing::Digested;
 use self::hashing::Hashing;
+pub(super) use self::hashing::{Digested, Hasher};
 use self::utf16::Transcoder;
+pub(super) use self::utf16::{Order, transcode};
 use crate::clock::limit;
 use crate::ingest::IngestError;
 use crate::ingest::files::Input;
@@ -55,12 +56,59 @@ pub(super) fn with_text<T>(
     input: &Input,
     read: impl FnOnce(&mut dyn Read) -> Result<T, IngestError>,
 ) -> Result<(T, Digested), IngestError> {
+    hashed(input, |units, order, _| utf8(units, order, read))
+}
+
+/// The text of a file as it lies there, decompressed.
+pub(super) struct Units<'a> {
+    /// The text, without a BOM.
+    pub bytes: &'a mut dyn Read,
+    /// The order of its bytes, where it is UTF-16.
+    pub order: Option<Order>,
+    /// The BOM, where the bytes of the file are still to be hashed: it, and the text.
+    pub to_hash: Option<&'a [u8]>,
+}
+
+/// As [`with_text`], but UTF-16 is left as it is, and a file that is not packed is left to `read`
+/// to be hashed.
+///
+/// # Errors
+/// As [`with_text`].
+pub(super) fn with_units<T>(
+    input: &Input,
+    read: impl FnOnce(Units<'_>) -> Result<T, IngestError>,
+) -> Result<(T, Option<Digested>), IngestError> {
+    let plain = input.member.is_none() && container(input)? == Container::Plain;
+    if plain {
+        let failed = |source| read_error(input, source);
+        let text = units(&mut Checked(open(input)?), failed, |bytes, order, bom| {
+            read(Units { bytes, order, to_hash: Some(bom) })
+        });
+        return Ok((text?, None));
+    }
+    let read = |bytes: &mut dyn Read, order, _: &[u8]| read(Units { bytes, order, to_hash: None });
+    hashed(input, read).map(|(result, digested)| (result, Some(digested)))
+}
+
+/// Ends with an error when the time is over.
+struct Checked<R>(R);
+
+impl<R: Read> Read for Checked<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        limit::check("reading")?;
+        self.0.read(buffer)
+    }
+}
+
+fn hashed<T>(
+    input: &Input,
+    read: impl FnOnce(&mut dyn Read, Option<Order>, &[u8]) -> Result<T, IngestError>,
+) -> Result<(T, Digested), IngestError> {
     if let Some(member) = &input.member {
         let digested = member.digest(input)?;
-        return with_start(input, read).map(|result| (result, digested));
+        return unhashed(input, read).map(|result| (result, digested));
     }
-    // Reading UTF-16 takes as long as parsing it.
-    let mut hashing = Hashing::new(open(input)?, |start| utf16::order(start).is_some());
+    let mut hashing = Hashing::new(open(input)?);
     let result = stream(input, &mut hashing, read)?;
     let digested = hashing.finish().map_err(|source| read_error(input, source))?;
     Ok((result, digested))
@@ -106,7 +154,7 @@ pub(super) fn is_text(input: &Input) -> Result<bool, IngestError> {
 /// [`IngestError`] when it cannot be read.
 pub(super) fn beginning_of_text(input: &Input, bytes: u64) -> Result<Digested, IngestError> {
     with_start(input, |text| {
-        let hashed = Hashing::new(text.take(bytes), |_| false).finish();
+        let hashed = Hashing::new(text.take(bytes)).finish();
         hashed.map_err(|source| corrupt(input, source))
     })
 }
@@ -116,30 +164,28 @@ pub(super) fn beginning_of_text(input: &Input, bytes: u64) -> Result<Digested, I
 /// # Errors
 /// [`IngestError`] when it cannot be read.
 pub(super) fn digest_of_text(input: &Input) -> Result<(Digested, Digested), IngestError> {
-    with_text(input, |text| {
-        Hashing::new(text, |_| false).finish().map_err(|source| corrupt(input, source))
-    })
+    with_text(input, |text| Hashing::new(text).finish().map_err(|source| corrupt(input, source)))
 }
 
-/// Decompresses and transcodes `raw`, the bytes of the file.
+/// Decompresses `raw`, the bytes of the file.
 fn stream<T>(
     input: &Input,
     raw: &mut dyn Read,
-    read: impl FnOnce(&mut dyn Read) -> Result<T, IngestError>,
+    read: impl FnOnce(&mut dyn Read, Option<Order>, &[u8]) -> Result<T, IngestError>,
 ) -> Result<T, IngestError> {
     let damaged = |source| corrupt(input, source);
     match container(input)? {
         Container::Gzip => {
             let buffered = BufReader::with_capacity(1 << 16, raw);
             let decoder = flate2::bufread::MultiGzDecoder::new(buffered);
-            unpack(input, decoder, |inner| read(&mut text(inner).map_err(damaged)?))
+            unpack(input, decoder, |inner| units(inner, damaged, read))
         }
         Container::Zstd => {
             let decoder = zstd::stream::read::Decoder::new(raw).map_err(damaged)?;
-            unpack(input, decoder, |inner| read(&mut text(inner).map_err(damaged)?))
+            unpack(input, decoder, |inner| units(inner, damaged, read))
         }
         Container::Plain | Container::Zip | Container::Parquet => {
-            read(&mut text(raw).map_err(|source| read_error(input, source))?)
+            units(raw, |source| read_error(input, source), read)
         }
     }
 }
@@ -152,11 +198,17 @@ pub(super) fn with_start<T>(
     input: &Input,
     read: impl FnOnce(&mut dyn Read) -> Result<T, IngestError>,
 ) -> Result<T, IngestError> {
+    unhashed(input, |units, order, _| utf8(units, order, read))
+}
+
+fn unhashed<T>(
+    input: &Input,
+    read: impl FnOnce(&mut dyn Read, Option<Order>, &[u8]) -> Result<T, IngestError>,
+) -> Result<T, IngestError> {
     let Some(member) = &input.member else {
         return stream(input, &mut open(input)?, read);
     };
-    let damaged = |source| corrupt(input, source);
-    member.with_bytes(input, |inner| read(&mut text(inner).map_err(damaged)?))
+    member.with_bytes(input, |inner| units(inner, |source| corrupt(input, source), read))
 }
 
 /// Hashes a file that is read by other means.
@@ -164,7 +216,7 @@ pub(super) fn with_start<T>(
 /// # Errors
 /// [`IngestError::Read`] when the file cannot be read.
 pub(super) fn digest(input: &Input) -> Result<Digested, IngestError> {
-    Hashing::new(open(input)?, |_| false).finish().map_err(|source| read_error(input, source))
+    Hashing::new(open(input)?).finish().map_err(|source| read_error(input, source))
 }
 
 /// Opens the file itself.
@@ -262,20 +314,35 @@ const AT_ONCE: usize = 1 << 16;
 /// How much is looked at to tell an encoding.
 const SNIFF: usize = 4096;
 
-/// Wraps a byte stream so that UTF-16 comes out as UTF-8, without a BOM; other bytes pass
-/// unchanged.
-fn text<'a>(inner: &'a mut dyn Read) -> std::io::Result<Box<dyn Read + 'a>> {
+/// Calls `read` with a stream without its BOM, the order of its bytes where it is UTF-16, and the
+/// BOM.
+fn units<T>(
+    inner: &mut dyn Read,
+    failed: impl FnOnce(std::io::Error) -> IngestError,
+    read: impl FnOnce(&mut dyn Read, Option<Order>, &[u8]) -> Result<T, IngestError>,
+) -> Result<T, IngestError> {
     let mut start = Vec::with_capacity(SNIFF);
-    inner.take(SNIFF as u64).read_to_end(&mut start)?;
+    (&mut *inner).take(SNIFF as u64).read_to_end(&mut start).map_err(failed)?;
     let order = utf16::order(&start);
-    let bom = if start.starts_with(&[0xef, 0xbb, 0xbf]) { 3 } else { 0 };
-    let mut start = Cursor::new(start);
-    start.set_position(bom);
-    let whole = start.chain(inner);
-    Ok(match order {
-        Some(order) => Box::new(Transcoder::new(BufReader::with_capacity(AT_ONCE, whole), order)),
-        None => Box::new(whole),
-    })
+    let bom = match start.as_slice() {
+        [0xef, 0xbb, 0xbf, ..] => 3,
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => 2,
+        _ => 0,
+    };
+    let (bom, start) = start.split_at(bom.min(start.len()));
+    read(&mut start.chain(inner), order, bom)
+}
+
+/// Calls `read` with UTF-8.
+fn utf8<T>(
+    units: &mut dyn Read,
+    order: Option<Order>,
+    read: impl FnOnce(&mut dyn Read) -> Result<T, IngestError>,
+) -> Result<T, IngestError> {
+    match order {
+        Some(order) => read(&mut Transcoder::new(BufReader::with_capacity(AT_ONCE, units), order)),
+        None => read(units),
+    }
 }
 
 #[cfg(test)]
@@ -283,9 +350,10 @@ mod tests {
     use super::*;
 
     fn decoded(bytes: &[u8]) -> String {
-        let mut inner = bytes;
         let mut out = String::new();
-        text(&mut inner).unwrap().read_to_string(&mut out).unwrap();
+        let failed = |source| panic!("{source}");
+        let read = |text: &mut dyn Read| Ok(text.read_to_string(&mut out).unwrap());
+        units(&mut &*bytes, failed, |bytes, order, _| utf8(bytes, order, read)).unwrap();
         out
     }
 

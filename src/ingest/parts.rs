@@ -8,6 +8,7 @@ use super::blocks::{BLOCK, Blocks, Pool, TextBlock};
 use super::files::Input;
 use super::inbox::{Inbox, Taker, others};
 use super::job::Job;
+use super::open::{Order, Units, transcode};
 use super::row::{Cells, Context, Memos, Output};
 use super::sniff::Format;
 use super::{
@@ -18,15 +19,40 @@ use crate::trace::{Block, BlockBuilder, Kind};
 
 /// A part of a file that can be parsed by itself.
 enum Part {
-    Text { block: TextBlock, start: usize },
-    Rows { sequence: u64, rows: Vec<(u64, Vec<String>)> },
-    Objects { sequence: u64, rows: Vec<(u64, BTreeMap<String, String>)> },
+    /// UTF-16 where there is an order, and then without anything before the first row.
+    Text {
+        block: TextBlock,
+        order: Option<Order>,
+        start: usize,
+        /// Whether its bytes are those of the file, which are still to be hashed.
+        to_hash: bool,
+    },
+    /// Bytes of the file that are hashed only.
+    Passed(Vec<u8>),
+    Rows {
+        sequence: u64,
+        rows: Vec<(u64, Vec<String>)>,
+    },
+    Objects {
+        sequence: u64,
+        rows: Vec<(u64, BTreeMap<String, String>)>,
+    },
 }
 
 impl Part {
+    /// What of it is still to be hashed, in the order of the file.
+    fn to_hash(&self) -> Option<&[u8]> {
+        match self {
+            Self::Text { block, to_hash: true, .. } => Some(&block.bytes),
+            Self::Passed(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
     fn sequence(&self) -> u64 {
         match self {
             Self::Text { block, .. } => block.sequence,
+            Self::Passed(_) => 0,
             Self::Rows { sequence, .. } | Self::Objects { sequence, .. } => *sequence,
         }
     }
@@ -48,7 +74,9 @@ pub(super) fn run(
     skipped: &mut Vec<SkippedFile>,
 ) -> Result<(), IngestError> {
     let others = others();
-    let (sender, inbox) = Inbox::<Work<'_>>::new(8 * others);
+    let (sender, inbox) = Inbox::<Work<'_>>::new(8 * others, |(job, part)| {
+        part.to_hash().into_iter().for_each(|bytes| job.hash(bytes));
+    });
     let failed: Mutex<Option<IngestError>> = Mutex::new(None);
     let fails = |error| {
         failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
@@ -63,7 +91,9 @@ pub(super) fn run(
         }
         let mut own = Worker::new(&pool, sink);
         let outcome = read_all(jobs, skip_bad_files, &pool, skipped, |work| {
-            if let Some(work) = sender.send(work) {
+            let in_turn = work.1.to_hash().is_some();
+            let back = if in_turn { sender.send_in_turn(work) } else { sender.send(work) };
+            if let Some(work) = back {
                 own.work(work).unwrap_or_else(fails);
             }
         });
@@ -76,6 +106,7 @@ pub(super) fn run(
         return Err(error);
     }
     for job in tables(jobs) {
+        job.set_hashed();
         job.number_lines();
         if let Some(error) = job.fault() {
             if !skip_bad_files {
@@ -102,18 +133,19 @@ fn read_all<'a>(
 ) -> Result<(), IngestError> {
     for job in tables(jobs) {
         let read = read_file(job, pool, |part| send((job, part)));
-        if let Some(digested) = job.unless_bad(read, skip_bad_files, skipped)? {
+        if let Some(Some(digested)) = job.unless_bad(read, skip_bad_files, skipped)? {
             job.set_digested(digested);
         }
     }
     Ok(())
 }
 
+/// Sends the parts of a file; gives its hash, or sends all that is to be hashed.
 fn read_file(
     job: &Job,
     pool: &Pool,
     mut send: impl FnMut(Part),
-) -> Result<open::Digested, IngestError> {
+) -> Result<Option<open::Digested>, IngestError> {
     let input = &job.input;
     let headers = job.sniffed.columns.headers();
     match &job.sniffed.format {
@@ -122,20 +154,20 @@ fn read_file(
         // Records of a service have fields of their own, each.
         Format::Json(json::Shape::Document) if job.sniffed.kind.is_cloud() => {
             let send = |sequence, rows| send(Part::Objects { sequence, rows });
-            read_document(input, json::flat, send)
+            read_document(input, json::flat, send).map(Some)
         }
         Format::Json(json::Shape::Document) => {
             let send = |sequence, rows| send(Part::Rows { sequence, rows });
-            read_document(input, |row| json::cells(row, headers), send)
+            read_document(input, |row| json::cells(row, headers), send).map(Some)
         }
-        Format::Log | Format::TlsReport => open::digest(input),
+        Format::Log | Format::TlsReport => open::digest(input).map(Some),
         Format::Parquet if job.sniffed.kind.is_cloud() => {
             parquet::each_objects(input, |rows| {
                 let sequence = rows.last().map_or(0, |(row, _)| *row);
                 let rows = rows.iter().map(|(row, object)| (*row, json::flat(object))).collect();
                 send(Part::Objects { sequence, rows });
             })?;
-            open::digest(input)
+            open::digest(input).map(Some)
         }
         Format::Parquet => {
             let used = job.sniffed.columns.used(job.sniffed.kind);
@@ -144,7 +176,7 @@ fn read_file(
                 sequence += 1;
                 send(Part::Rows { sequence, rows });
             })?;
-            open::digest(input)
+            open::digest(input).map(Some)
         }
     }
 }
@@ -178,13 +210,37 @@ fn read_text(
     rows_start: usize,
     pool: &Pool,
     send: &mut impl FnMut(Part),
-) -> Result<open::Digested, IngestError> {
+) -> Result<Option<open::Digested>, IngestError> {
     let mut before_rows = rows_start;
-    read_blocks(input, quotes, pool, |block| {
-        let start = before_rows.min(block.bytes.len());
-        before_rows -= start;
-        send(Part::Text { block, start });
-    })
+    let ((), digested) = open::with_units(input, |Units { bytes, order, to_hash }| {
+        if let Some(bom) = to_hash {
+            send(Part::Passed(bom.to_vec()));
+        }
+        let to_hash = to_hash.is_some();
+        let mut blocks = Blocks::of_units(bytes, order, quotes, pool);
+        each_block(input, &mut blocks, &mut |cut| {
+            let mut block = match cut {
+                Cut::Block(block) => block,
+                Cut::Passed(bytes) if to_hash => return send(Part::Passed(bytes.to_vec())),
+                Cut::Passed(_) => return,
+            };
+            let (mut order, mut to_hash) = (order, to_hash);
+            // Where the rows begin is known in UTF-8: what is before them takes one block.
+            if before_rows > 0
+                && let Some(order) = order.take()
+            {
+                let units = std::mem::take(&mut block.bytes);
+                transcode(&units, order, &mut block.bytes);
+                if std::mem::take(&mut to_hash) {
+                    send(Part::Passed(units));
+                }
+            }
+            let start = before_rows.min(block.bytes.len());
+            before_rows -= start;
+            send(Part::Text { block, order, start, to_hash });
+        })
+    })?;
+    Ok(digested)
 }
 
 /// Reads a text block by block.
@@ -194,7 +250,9 @@ pub(super) fn read_blocks(
     pool: &Pool,
     mut send: impl FnMut(TextBlock),
 ) -> Result<open::Digested, IngestError> {
-    let read = |reader: &mut dyn Read| each_block(input, reader, quotes, pool, &mut send);
+    let read = |reader: &mut dyn Read| {
+        each_block(input, &mut Blocks::new(reader, quotes, pool), &mut |cut| cut.send(&mut send))
+    };
     Ok(open::with_text(input, read)?.1)
 }
 
@@ -205,20 +263,35 @@ pub(super) fn blocks_of(
     pool: &Pool,
     mut send: impl FnMut(TextBlock),
 ) -> Result<(), IngestError> {
-    each_block(input, reader, false, pool, &mut send)
+    each_block(input, &mut Blocks::new(reader, false, pool), &mut |cut| cut.send(&mut send))
+}
+
+/// What a text is cut into.
+enum Cut<'a> {
+    Block(TextBlock),
+    /// Of a line above the limit.
+    Passed(&'a [u8]),
+}
+
+impl Cut<'_> {
+    fn send(self, send: &mut impl FnMut(TextBlock)) {
+        if let Self::Block(block) = self {
+            send(block);
+        }
+    }
 }
 
 fn each_block(
     input: &Input,
-    reader: &mut dyn Read,
-    quotes: bool,
-    pool: &Pool,
-    send: &mut dyn FnMut(TextBlock),
+    blocks: &mut Blocks<'_>,
+    send: &mut dyn FnMut(Cut<'_>),
 ) -> Result<(), IngestError> {
-    let mut blocks = Blocks::new(reader, quotes, pool);
     let damaged = |source| open::corrupt(input, source);
-    while let Some(block) = blocks.next_block().map_err(damaged)? {
-        send(block);
+    let next = |blocks: &mut Blocks<'_>, send: &mut dyn FnMut(Cut<'_>)| {
+        blocks.next_block_and(&mut |bytes| send(Cut::Passed(bytes)))
+    };
+    while let Some(block) = next(blocks, send).map_err(damaged)? {
+        send(Cut::Block(block));
     }
     Ok(())
 }
@@ -233,12 +306,14 @@ struct Worker<'a> {
     rows: BlockBuilder,
     /// The file of those rows.
     file: Option<u32>,
+    /// A buffer for what is transcoded.
+    text: Vec<u8>,
 }
 
 impl<'a> Worker<'a> {
     fn new(pool: &'a Pool, sink: &'a (dyn Fn(Block) + Sync)) -> Self {
         let (memos, rows) = (Memos::default(), BlockBuilder::default());
-        Self { pool, sink, memos, rows, file: None }
+        Self { pool, sink, memos, rows, file: None, text: Vec::new() }
     }
 
     /// Parses parts until there are no more.
@@ -250,6 +325,9 @@ impl<'a> Worker<'a> {
     }
 
     fn work(&mut self, (job, part): Work<'_>) -> Result<(), IngestError> {
+        if matches!(part, Part::Passed(_)) {
+            return Ok(());
+        }
         crate::store::may_panic("parsing");
         let file = job.context.file;
         if self.file != Some(file) {
@@ -261,7 +339,25 @@ impl<'a> Worker<'a> {
         let memos = std::mem::take(&mut self.memos);
         let mut output = Output { rows, memos, ..Output::default() };
         let sequence = part.sequence();
-        parse(job, part, self.pool, &mut output);
+        match part {
+            Part::Passed(_) => {}
+            Part::Text { block, order, start, .. } => {
+                let block = parse_text(job, block, order, start, &mut self.text, &mut output);
+                self.pool.give(block);
+            }
+            Part::Objects { rows, .. } => {
+                for (line, fields) in rows {
+                    output.rows_read += 1;
+                    cloud::rows::map_object(&job.context, fields, line, &mut output);
+                }
+            }
+            Part::Rows { rows, .. } => {
+                for (line, row) in rows {
+                    output.rows_read += 1;
+                    map_row(&job.context, row.as_slice(), line, &mut output);
+                }
+            }
+        }
         self.memos = std::mem::take(&mut output.memos);
         self.rows = std::mem::take(&mut output.rows);
         if self.rows.len() >= FRAME_ROWS {
@@ -281,36 +377,35 @@ impl<'a> Worker<'a> {
     }
 }
 
-fn parse(job: &Job, part: Part, pool: &Pool, output: &mut Output) {
-    let context = &job.context;
-    match (part, &job.sniffed.format) {
-        (Part::Text { block, start }, Format::Csv(dialect)) => {
+/// Parses a block, in `spare` where it is to be transcoded first; gives its buffer back.
+fn parse_text(
+    job: &Job,
+    mut block: TextBlock,
+    order: Option<Order>,
+    start: usize,
+    spare: &mut Vec<u8>,
+    output: &mut Output,
+) -> Vec<u8> {
+    if let Some(order) = order {
+        transcode(&block.bytes, order, spare);
+        std::mem::swap(&mut block.bytes, spare);
+    }
+    match &job.sniffed.format {
+        Format::Csv(dialect) => {
             if output.rows.is_empty() {
                 // Rows of these exports are rarely shorter.
                 let of_block = block.bytes.len() / 150;
                 let rows = if of_block < BLOCK / 300 { of_block } else { FRAME_ROWS + of_block };
                 output.rows = BlockBuilder::with_capacity(rows);
             }
-            csv::map_block(context, dialect, &block, start, output);
-            pool.give(block.bytes);
+            csv::map_block(&job.context, dialect, &block, start, output);
         }
-        (Part::Text { block, .. }, _) => {
-            json::map_block(context, &block, output);
-            pool.give(block.bytes);
-        }
-        (Part::Objects { rows, .. }, _) => {
-            for (line, fields) in rows {
-                output.rows_read += 1;
-                cloud::rows::map_object(context, fields, line, output);
-            }
-        }
-        (Part::Rows { rows, .. }, _) => {
-            for (line, row) in rows {
-                output.rows_read += 1;
-                map_row(context, row.as_slice(), line, output);
-            }
-        }
+        _ => json::map_block(&job.context, &block, output),
     }
+    if order.is_some() {
+        std::mem::swap(&mut block.bytes, spare);
+    }
+    block.bytes
 }
 
 /// Maps one row by the kind of its file.
@@ -332,5 +427,127 @@ pub(super) fn map_row<C: Cells + ?Sized>(
         }
         // Logs are read line by line, elsewhere.
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ingest::job::Shared;
+    use crate::ingest::sniff::sniff;
+    use crate::ingest::{Settings, files};
+    use crate::trace::{Names, Reject, RejectReason, Row, Unit};
+
+    /// What a file says, whatever its bytes are.
+    #[derive(Debug, PartialEq)]
+    struct Said {
+        rows: Vec<Row>,
+        rows_read: u64,
+        rejects: Vec<(RejectReason, u64, u64, String)>,
+        span_ms: Option<(i64, i64)>,
+        bytes: u64,
+    }
+
+    /// Reads a table in blocks of so many bytes.
+    fn said(table: &[u8], block: usize) -> Said {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("table");
+        crate::store::write_lightly(&path, table).unwrap();
+        let input = files::expand(&[path.to_str().unwrap().to_owned()], None).unwrap().remove(0);
+        let settings = Settings::default();
+        let sniffed = sniff(&input, &settings).unwrap();
+        let (names, totals) = (Names::new(), std::sync::Arc::default());
+        let unit = Unit::Messages;
+        let shared = Shared { identity: None, unit, names: &names, totals: &totals };
+        let job = Job::new(0, 0, (input, sniffed), &settings, &shared);
+        let rows = Mutex::new(Vec::new());
+        let sink = |block: Block| block.for_each(|row| rows.lock().unwrap().push(row)).unwrap();
+        let pool = Pool::new(block);
+        let mut worker = Worker::new(&pool, &sink);
+        let hashed = read_file(&job, &pool, |part| {
+            part.to_hash().into_iter().for_each(|bytes| job.hash(bytes));
+            worker.work((&job, part)).unwrap();
+        });
+        assert_eq!(hashed.unwrap(), None);
+        worker.give().unwrap();
+        job.set_hashed();
+        job.number_lines();
+        let file = job.finish().0;
+        assert_eq!(file.sha256, crate::store::sha256(table));
+        let reject = |(reason, reject): (RejectReason, &Reject)| {
+            // Whether the end of what is shown holds a line end depends on where blocks end.
+            let found = reject.found.chars().take(20).collect();
+            (reason, reject.line, reject.count, found)
+        };
+        Said {
+            rows: rows.into_inner().unwrap(),
+            rows_read: file.rows,
+            rejects: file.rejects.iter().map(reject).collect(),
+            span_ms: file.span_ms,
+            bytes: file.bytes,
+        }
+    }
+
+    /// A piece of a table: rows, and what tears them apart.
+    fn piece() -> impl Strategy<Value = Vec<u16>> {
+        let row =
+            (0..90_u8, prop_oneof!["F", "Soci\u{e9}t\u{e9} \u{65e5}\u{1f4e0}", "\"a\n\"\"b\""]);
+        let row = row.prop_map(|(at, connector)| {
+            format!("2026-11-09T10:{at}:00Z,{at},Received,{connector},TLS1.2,a@b.example\r\n")
+        });
+        let torn = prop::sample::select(vec!["\"", "\"\"", ",", "\n", "\r\n", "\r", "\0", "x,\n"]);
+        prop_oneof![
+            6 => row.prop_map(|row| row.encode_utf16().collect()),
+            3 => torn.prop_map(|torn| torn.encode_utf16().collect()),
+            // Halves of characters, and characters with a byte of a newline or a quote.
+            2 => prop::sample::select(vec![
+                0xd83d, 0xdcf8, 0x0a0a, 0x220a, 0x0a22, 0x2222, 0x0d0a, 0xfffe,
+            ]).prop_map(|unit| vec![unit]),
+        ]
+    }
+
+    /// [`said`] compares the hash.
+    #[test]
+    fn a_line_that_is_passed_over_is_hashed_too() {
+        let row = "2026-11-09T10:10:00Z,1,Received,F,TLS1.2\r\n";
+        let long = "x".repeat(crate::ingest::blocks::MAX_LINE + BLOCK);
+        let table = format!("Date,Message-Id,Direction,Connector,Tls\r\n{row}{long}\r\n{row}");
+        let wide: Vec<u8> =
+            [0xfeff].into_iter().chain(table.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+        for table in [table.into_bytes(), wide] {
+            let said = said(&table, BLOCK);
+            assert_eq!(said.rows.len(), 2);
+            assert_eq!(said.rejects, [(RejectReason::LineTooLong, 3, 1, String::new())]);
+        }
+    }
+
+    proptest! {
+        /// UTF-16 is cut as it lies in its file, at other places than the same text in UTF-8.
+        #[test]
+        fn a_table_says_the_same_in_utf16_as_in_utf8(
+            preamble in prop::sample::select(vec!["", "#TYPE Soci\u{e9}t\u{e9}\r\n", "sep=,\n"]),
+            pieces in prop::collection::vec(piece(), 0..60),
+            odd in prop::collection::vec(any::<u8>(), 0..2),
+            big in any::<bool>(),
+            block in 1..3_000_usize,
+            other in 1..3_000_usize,
+        ) {
+            let header = "Date,Message-Id,Direction,\"Connector\",Tls,\"Von \u{fc}ber\nall\"\r\n";
+            let units = [preamble, header].concat();
+            let units: Vec<u16> = units.encode_utf16().chain(pieces.concat()).collect();
+            let bytes = |unit: u16| if big { unit.to_be_bytes() } else { unit.to_le_bytes() };
+            let mut wide: Vec<u8> =
+                [0xfeff].iter().chain(&units).flat_map(|unit| bytes(*unit)).collect();
+            wide.extend(&odd);
+            let encoding = if big { encoding_rs::UTF_16BE } else { encoding_rs::UTF_16LE };
+            let plain = encoding.decode_with_bom_removal(&wide).0;
+            let mut expected = said(plain.as_bytes(), other);
+            prop_assert_eq!(&said(plain.as_bytes(), block), &expected, "cut");
+            prop_assert_eq!(expected.bytes, plain.len() as u64);
+            expected.bytes = wide.len() as u64;
+            prop_assert_eq!(said(&wide, block), expected);
+        }
     }
 }

@@ -144,7 +144,7 @@ fn follow<F: Follow + 'static>(
     }
     let stream = reading.stream;
     let pool = Pool::new(LOG_BLOCK);
-    let (sender, inbox) = Inbox::<Part<'_>>::new(MOST_WAITING);
+    let (sender, inbox) = Inbox::<Part<'_>>::new(MOST_WAITING, |_| ());
     let Begun { following, next, resumed, left: before } = Begun::of(reading, system, follower);
     let leaves = if reading.known.leaves() { ends::ends(stream) } else { BTreeSet::new() };
     let turn = Turn::new(following);

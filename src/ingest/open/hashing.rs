@@ -1,8 +1,6 @@
-//! SHA-256 of what is read, by the reader itself or beside it.
+//! SHA-256 of what is read.
 
-use std::io::{Error, ErrorKind, Read};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::JoinHandle;
+use std::io::{ErrorKind, Read};
 
 use sha2::digest::common::hazmat::SerializableState;
 use sha2::{Digest, Sha256};
@@ -20,50 +18,42 @@ pub(in crate::ingest) struct Digested {
     pub midstate: Vec<u8>,
 }
 
-/// So many bytes are hashed by the reader in any case: most files are not worth a thread.
-const FEW: u64 = 1 << 20;
-/// Bytes that are handed over at once.
-const PIECE: usize = 1 << 18;
-/// Pieces that wait, at most.
-const MOST_WAITING: usize = 4;
+/// Hashes the bytes of a file, piece by piece.
+#[derive(Clone, Default)]
+pub(in crate::ingest) struct Hasher {
+    sha256: Sha256,
+    bytes: u64,
+}
+
+impl Hasher {
+    pub(in crate::ingest) fn update(&mut self, bytes: &[u8]) {
+        self.sha256.update(bytes);
+        self.bytes += bytes.len() as u64;
+    }
+
+    pub(in crate::ingest) fn finish(self) -> Digested {
+        let midstate = self.sha256.serialize().to_vec();
+        let sha256 = crate::store::hex(&self.sha256.finalize());
+        Digested { sha256, bytes: self.bytes, midstate }
+    }
+}
 
 /// Hashes what passes through it.
 pub(super) struct Hashing<R> {
     inner: R,
     hasher: Hasher,
-    /// Whether bytes that begin so are hashed beside the reading.
-    pays: fn(&[u8]) -> bool,
-    /// Whether a thread is to be begun, once there are more than a few bytes.
-    beside: bool,
-    bytes: u64,
-}
-
-enum Hasher {
-    Here(Sha256),
-    Beside(Beside),
-}
-
-/// A thread that hashes.
-struct Beside {
-    pieces: SyncSender<Vec<u8>>,
-    /// Pieces that were hashed, to be filled again.
-    emptied: Receiver<Vec<u8>>,
-    piece: Vec<u8>,
-    thread: JoinHandle<Sha256>,
 }
 
 impl<R: Read> Hashing<R> {
-    /// Before the first byte. `pays` says by the first bytes whether a thread of its own hashes,
-    /// which pays where the reader has as much to do as those who parse; the bytes are copied
-    /// for it.
-    pub(super) fn new(inner: R, pays: fn(&[u8]) -> bool) -> Self {
-        Self { inner, hasher: Hasher::Here(Sha256::new()), pays, beside: false, bytes: 0 }
+    /// Before the first byte.
+    pub(super) fn new(inner: R) -> Self {
+        Self { inner, hasher: Hasher::default() }
     }
 
     /// Behind so many bytes that were hashed before; `None` where the midstate is none.
     pub(super) fn resumed(inner: R, (bytes, midstate): (u64, &[u8])) -> Option<Self> {
-        let hasher = Sha256::deserialize(&midstate.try_into().ok()?).ok()?;
-        Some(Self { inner, hasher: Hasher::Here(hasher), pays: |_| false, beside: false, bytes })
+        let sha256 = Sha256::deserialize(&midstate.try_into().ok()?).ok()?;
+        Some(Self { inner, hasher: Hasher { sha256, bytes } })
     }
 
     /// Reads and hashes what is left.
@@ -79,13 +69,7 @@ impl<R: Read> Hashing<R> {
                 _ => {}
             }
         }
-        let hasher = match self.hasher {
-            Hasher::Here(hasher) => hasher,
-            Hasher::Beside(beside) => beside.finish()?,
-        };
-        let midstate = hasher.serialize().to_vec();
-        let sha256 = crate::store::hex(&hasher.finalize());
-        Ok(Digested { sha256, bytes: self.bytes, midstate })
+        Ok(self.hasher.finish())
     }
 }
 
@@ -93,65 +77,9 @@ impl<R: Read> Read for Hashing<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         limit::check("reading")?;
         let length = self.inner.read(buffer)?;
-        let read = buffer.get(..length).unwrap_or_default();
-        match &mut self.hasher {
-            Hasher::Here(hasher) => {
-                hasher.update(read);
-                if self.bytes == 0 {
-                    self.beside = (self.pays)(read);
-                }
-                if self.beside && self.bytes >= FEW {
-                    // Where no thread is to be had, this one goes on.
-                    self.beside = false;
-                    if let Some(beside) = Beside::begin(hasher.clone()) {
-                        self.hasher = Hasher::Beside(beside);
-                    }
-                }
-            }
-            Hasher::Beside(beside) => beside.update(read)?,
-        }
-        self.bytes += length as u64;
+        self.hasher.update(buffer.get(..length).unwrap_or_default());
         Ok(length)
     }
-}
-
-impl Beside {
-    fn begin(mut hasher: Sha256) -> Option<Self> {
-        let (pieces, given) = sync_channel::<Vec<u8>>(MOST_WAITING);
-        let (back, emptied) = sync_channel::<Vec<u8>>(MOST_WAITING + 1);
-        let hash = move || {
-            for mut piece in given {
-                hasher.update(&piece);
-                piece.clear();
-                // The reader is at its end, or holds enough.
-                drop(back.try_send(piece));
-            }
-            hasher
-        };
-        let thread = std::thread::Builder::new().name("sha256".to_owned()).spawn(hash).ok()?;
-        Some(Self { pieces, emptied, piece: Vec::new(), thread })
-    }
-
-    fn update(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        self.piece.extend_from_slice(bytes);
-        if self.piece.len() >= PIECE {
-            let next = self.emptied.try_recv().unwrap_or_default();
-            let full = std::mem::replace(&mut self.piece, next);
-            self.pieces.send(full).map_err(|_| gone())?;
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> std::io::Result<Sha256> {
-        self.pieces.send(self.piece).map_err(|_| gone())?;
-        drop(self.pieces);
-        self.thread.join().map_err(|_| gone())
-    }
-}
-
-/// The thread that hashes ended by a panic.
-fn gone() -> Error {
-    Error::other("hashing failed")
 }
 
 #[cfg(test)]
@@ -174,15 +102,11 @@ mod tests {
     fn the_hash_is_that_of_the_bytes_however_they_come() {
         let text: Vec<u8> =
             (0..3_500_000_u32).map(|at| (at.wrapping_mul(at) >> 7).to_le_bytes()[0]).collect();
-        let few = usize::try_from(FEW).unwrap();
-        for length in [0, 1, few, few + 1, few + PIECE, text.len()] {
+        for length in [0, 1, 1 << 20, text.len()] {
             let sha256 = crate::store::hex(&Sha256::digest(&text[..length]));
             let expected = (sha256, length as u64);
-            for (at_once, beside) in
-                [(999_983, true), (65_536, true), (4_097, true), (65_536, false)]
-            {
-                let pays: fn(&[u8]) -> bool = if beside { |_| true } else { |_| false };
-                let mut hashing = Hashing::new(Slowly(&text[..length], at_once), pays);
+            for at_once in [999_983, 65_536, 4_097] {
+                let mut hashing = Hashing::new(Slowly(&text[..length], at_once));
                 let mut begin = vec![0; length / 2];
                 hashing.read_exact(&mut begin).unwrap();
                 assert_eq!(begin, text[..length / 2]);
@@ -195,9 +119,9 @@ mod tests {
     #[test]
     fn hashing_goes_on_where_it_ended() {
         let text: Vec<u8> = (0..70_000_u32).flat_map(u32::to_le_bytes).collect();
-        let whole = Hashing::new(text.as_slice(), |_| false).finish().unwrap();
+        let whole = Hashing::new(text.as_slice()).finish().unwrap();
         for at in [0, 1, 63, 64, 65, 4096, text.len() - 1, text.len()] {
-            let begun = Hashing::new(&text[..at], |_| false).finish().unwrap();
+            let begun = Hashing::new(&text[..at]).finish().unwrap();
             let before = (begun.bytes, begun.midstate.as_slice());
             let resumed = Hashing::resumed(&text[at..], before).unwrap();
             assert_eq!(resumed.finish().unwrap(), whole, "{at}");
