@@ -108,7 +108,7 @@ impl Activity {
         }
     }
 
-    /// The quarters of each file, as [`FileSeen`] keeps them.
+    /// The quarters of each file, as [`FileSeen`](super::FileSeen) keeps them.
     pub(super) fn into_files(mut self) -> BTreeMap<u32, Vec<QuarterSeen>> {
         self.flush();
         let mut files: BTreeMap<u32, Vec<QuarterSeen>> = BTreeMap::new();

@@ -51,7 +51,7 @@ pub(super) struct Rules<'a> {
     pub(super) all: bool,
     /// The days that matter; none where every day is told apart, for any periods.
     pub(super) windows: Option<Windows>,
-    /// Whether all codes are small enough for [`CellKey::pack`].
+    /// Whether all codes are small enough for [`packs`].
     pub(super) packs: bool,
 }
 

@@ -1,7 +1,7 @@
 //! Kind `tls-rpt`: SMTP TLS reports (RFC 8460), which other senders mail to a domain.
 //!
 //! A report counts *sessions* of one sender with one domain, by policy; it has neither
-//! messages nor TLS versions nor connectors. [`documents`] finds the JSON in a file or mail,
+//! messages nor TLS versions nor connectors. [`documents()`] finds the JSON in a file or mail,
 //! [`read`] reads it, [`summarise`] adds reports up.
 //!
 //! Read all the same, because reports like these are sent:

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`MOST_MEMBERS`] | an archive of more members |
 //! | [`MOST_DIRECTORY`] | a list of members that is longer, before it fills the memory |
-//! | [`open::most_unpacked`] | members that unpack to more, all together |
+//! | `open::most_unpacked` | members that unpack to more, all together |
 //! | each byte belongs to one member | members that overlap, as in archives that unpack without end |
 //! | a name is one member's | a second member of a name, which would hide the first |
 //!
