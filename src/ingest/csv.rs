@@ -104,12 +104,16 @@ pub(super) fn map_block(
     let bytes = block.bytes.get(start..).unwrap_or_default();
     let doubts = Doubts::of(bytes);
     let width = context.columns.width();
+    // The reader takes a byte order mark from the beginning of what it reads; here it belongs to a
+    // row, which is what it is wherever the block begins.
+    let before: &[u8] = if bytes.starts_with("\u{feff}".as_bytes()) { b"\n" } else { b"" };
     let mut builder = ZeroCopyReaderBuilder::with_capacity(1 << 16);
-    let mut reader =
-        builder.delimiter(dialect.delimiter).has_headers(false).flexible(true).from_reader(bytes);
+    builder.delimiter(dialect.delimiter).has_headers(false).flexible(true);
+    let mut reader = builder.from_reader(before.chain(bytes));
     let mut line = out.lines + 1 + newlines(before_start).count() as u64;
     loop {
         let position = usize::try_from(reader.position()).unwrap_or(usize::MAX);
+        let position = position.saturating_sub(before.len());
         line += blank_lines(bytes.get(position..).unwrap_or_default());
         // Reading from memory cannot fail.
         let Ok(Some(record)) = reader.read_byte_record() else { break };

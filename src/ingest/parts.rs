@@ -508,6 +508,21 @@ mod tests {
         ]
     }
 
+    #[test]
+    fn a_row_with_a_byte_order_mark_is_the_same_wherever_blocks_end() {
+        let row = "2026-11-09T10:10:00Z,1,Received,F,TLS1.2\r\n";
+        let table = format!(
+            "Date,Message-Id,Direction,Connector,Tls\r\n{row}\u{feff}{row}\u{feff}{row}{row}"
+        );
+        for block in 1..table.len() {
+            let said = said(table.as_bytes(), block);
+            assert_eq!(said.rows.len(), 2, "{block}");
+            let found = "\u{feff}2026-11-09T10:10:00".to_owned();
+            let reject = (RejectReason::TimeUnreadable, 3, 2, found);
+            assert_eq!(said.rejects, [reject], "{block}");
+        }
+    }
+
     /// [`said`] compares the hash.
     #[test]
     fn a_line_that_is_passed_over_is_hashed_too() {
