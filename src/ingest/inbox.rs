@@ -216,28 +216,42 @@ mod tests {
         assert_eq!(inbox.taker().next(), None);
     }
 
+    /// Room, and workers beside the sender.
+    const ROOMS: [(usize, usize); 6] = [(1, 0), (1, 1), (1, 4), (2, 3), (5, 2), (64, 5)];
+
+    /// Lets so many workers do what is sent, and the sender with them.
+    fn work_off<T: Send>(
+        (sender, inbox): (Sender<T>, Inbox<T>),
+        workers: usize,
+        does: &(impl Fn(T) + Sync),
+        send: impl FnOnce(&Sender<T>),
+    ) {
+        let works = || {
+            let taker = inbox.taker();
+            while let Some(part) = taker.next() {
+                does(part);
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..workers {
+                scope.spawn(works);
+            }
+            send(&sender);
+            drop(sender);
+            works();
+        });
+    }
+
     #[test]
     fn each_part_is_done_once_whatever_the_room() {
-        for (most, workers) in [(1, 0), (1, 1), (1, 4), (2, 3), (5, 2), (64, 5)] {
-            let (sender, inbox) = Inbox::new(most, |_| ());
+        for (most, workers) in ROOMS {
             let (sum, count) = (AtomicUsize::new(0), AtomicUsize::new(0));
             let does = |number: usize| {
                 sum.fetch_add(number, Ordering::Relaxed);
                 count.fetch_add(1, Ordering::Relaxed);
             };
-            let works = || {
-                let taker = inbox.taker();
-                while let Some(number) = taker.next() {
-                    does(number);
-                }
-            };
-            std::thread::scope(|scope| {
-                for _ in 0..workers {
-                    scope.spawn(works);
-                }
+            work_off(Inbox::new(most, |_| ()), workers, &does, |sender| {
                 (0..10_000).filter_map(|number| sender.send(number)).for_each(does);
-                drop(sender);
-                works();
             });
             assert_eq!(sum.into_inner(), 9_999 * 5_000, "{most} {workers}");
             assert_eq!(count.into_inner(), 10_000, "{most} {workers}");
@@ -246,36 +260,24 @@ mod tests {
 
     #[test]
     fn turns_are_in_order_and_before_the_rest_whoever_gives_them() {
-        for (most, workers) in [(1, 0), (1, 1), (2, 3), (64, 5)] {
+        for (most, workers) in ROOMS {
             let turns = Mutex::new(Vec::new());
             let had = |number: &usize| turns.lock().unwrap().contains(number);
-            let (sender, inbox) =
-                Inbox::new(most, |(number, turns): &(usize, &Mutex<Vec<usize>>)| {
-                    turns.lock().unwrap().push(*number);
-                });
+            let inbox = Inbox::new(most, |(number, turns): &(usize, &Mutex<Vec<usize>>)| {
+                turns.lock().unwrap().push(*number);
+            });
             let done = Mutex::new(Vec::new());
             let does = |(number, _): (usize, _)| {
                 assert_eq!(had(&number), number % 3 != 0, "{number}");
                 done.lock().unwrap().push(number);
             };
-            let works = || {
-                let taker = inbox.taker();
-                while let Some(part) = taker.next() {
-                    does(part);
-                }
-            };
-            std::thread::scope(|scope| {
-                for _ in 0..workers {
-                    scope.spawn(works);
-                }
+            work_off(inbox, workers, &does, |sender| {
                 for number in 0..1_000 {
                     let part = (number, &turns);
                     let back =
                         if number % 3 == 0 { sender.send(part) } else { sender.send_in_turn(part) };
                     back.into_iter().for_each(does);
                 }
-                drop(sender);
-                works();
             });
             let mut done = done.into_inner().unwrap();
             done.sort_unstable();

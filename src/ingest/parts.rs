@@ -1,4 +1,4 @@
-//! Files of tables, read on one thread and parsed part by part on the others.
+//! Files of tables, read on one thread, and hashed and parsed part by part on all.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -63,7 +63,7 @@ const FRAME_ROWS: usize = 28_000;
 
 type Work<'a> = (&'a Job, Part);
 
-/// Reads all tables on this thread and parses their parts on the others.
+/// Reads all tables on this thread and parses their parts on all.
 ///
 /// # Errors
 /// [`IngestError`] for the first file that cannot be used as a whole, unless `skip_bad_files`.

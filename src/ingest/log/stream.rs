@@ -1,9 +1,9 @@
 //! Files of one kind of log as one stream: in order of time, so that sessions go on across
 //! a rotation.
 //!
-//! One thread reads, decompresses and hashes. The others find out what the lines of a block say
-//! by themselves, and one of them at a time follows the sessions through the blocks, in order.
-//! Streams of several kinds follow each other.
+//! One thread reads, decompresses and hashes. The others, and it too where enough blocks wait, find
+//! out what the lines of a block say by themselves; one at a time follows the sessions through the
+//! blocks, in order. Streams of several kinds follow each other.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -131,8 +131,8 @@ struct Part<'a> {
     block: Option<TextBlock>,
 }
 
-/// Reads the files of a stream on this thread; prepares blocks on the others and follows them,
-/// one after the other.
+/// Reads the files of a stream on this thread; prepares blocks on all and follows them, one after
+/// the other.
 fn follow<F: Follow + 'static>(
     reading: &Reading<'_>,
     system: Kind,
