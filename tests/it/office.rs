@@ -113,10 +113,13 @@ impl Office {
         serde_json::from_slice(&self.filed(bag, "report.json")).unwrap()
     }
 
-    /// The messages of the outbox folder, by name.
+    /// The messages of the outbox folder, by name; what is still being written beside them has
+    /// another ending and is none yet.
     pub(crate) fn mails(&self) -> Vec<Mail> {
         let folder = self.path("outbox");
-        names(&folder).iter().map(|name| Mail::read(&folder.join(name))).collect()
+        let mut names = names(&folder);
+        names.retain(|name| name.ends_with(".eml"));
+        names.iter().map(|name| Mail::read(&folder.join(name))).collect()
     }
 
     pub(crate) fn mail_to(&self, recipient: &str) -> Vec<Mail> {
