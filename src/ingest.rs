@@ -11,6 +11,7 @@
 //! row is a counted reject, never an error; a file is used as a whole or not at all; the result
 //! does not depend on the order in which blocks are parsed.
 
+mod abreast;
 mod blocks;
 mod cloud;
 mod columns;

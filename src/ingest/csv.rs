@@ -10,6 +10,7 @@ use std::ops::ControlFlow;
 
 use simd_csv::{ZeroCopyByteRecord, ZeroCopyReaderBuilder};
 
+use crate::ingest::abreast::Abreast;
 use crate::ingest::blocks::{BLOCK, Blocks, Pool, TextBlock, newlines};
 use crate::ingest::columns;
 use crate::ingest::parts::map_row;
@@ -69,11 +70,13 @@ fn likely_delimiter(text: &[u8]) -> u8 {
     *[b'|', b'\t', b';', b','].iter().max_by_key(|delimiter| count(**delimiter)).unwrap_or(&b',')
 }
 
-/// The cells of a record as it lies in its block.
-struct RecordCells<'a>(&'a ZeroCopyByteRecord<'a>);
+/// The cells of a record as it lies in its block; with each look at them goes on what is done
+/// abreast.
+struct RecordCells<'a, 'b>(&'a ZeroCopyByteRecord<'a>, &'a Abreast<'b>);
 
-impl Cells for RecordCells<'_> {
+impl Cells for RecordCells<'_, '_> {
     fn bytes(&self, column: usize) -> Cow<'_, [u8]> {
+        self.1.step();
         match self.0.get(column) {
             // Few cells are quoted; only those need a second look.
             Some(cell) if cell.first() != Some(&b'"') => Cow::Borrowed(cell),
@@ -83,6 +86,7 @@ impl Cells for RecordCells<'_> {
     }
 
     fn span(&self, first: usize, last: usize) -> Option<&[u8]> {
+        self.1.step();
         let text = self.0.as_slice();
         let (first, last) = (self.0.get(first)?, self.0.get(last)?);
         // Both are parts of the text.
@@ -94,9 +98,9 @@ impl Cells for RecordCells<'_> {
 /// Maps every row of a block from byte `start` on.
 pub(super) fn map_block(
     context: &Context,
-    dialect: &Dialect,
+    (dialect, start): (&Dialect, usize),
     block: &TextBlock,
-    start: usize,
+    abreast: &Abreast<'_>,
     out: &mut Output,
 ) {
     out.skipped_lines(block.skipped_lines);
@@ -114,14 +118,16 @@ pub(super) fn map_block(
     loop {
         let position = usize::try_from(reader.position()).unwrap_or(usize::MAX);
         let position = position.saturating_sub(before.len());
+        abreast.step();
         line += blank_lines(bytes.get(position..).unwrap_or_default());
         // Reading from memory cannot fail.
         let Ok(Some(record)) = reader.read_byte_record() else { break };
+        abreast.step();
         let raw = record.as_slice();
         let doubtful = doubts.apply_to(raw);
         if record.len() == width && !doubtful {
             out.rows_read += 1;
-            map_row(context, &RecordCells(&record), line, out);
+            map_row(context, &RecordCells(&record, abreast), line, out);
         } else {
             read_again(context, dialect, raw, line, out);
         }
@@ -144,6 +150,7 @@ pub(super) fn each_cell(
 ) -> std::io::Result<ControlFlow<()>> {
     let pool = Pool::new(BLOCK);
     let mut blocks = Blocks::new(inner, true, &pool);
+    let nothing = Abreast::nothing();
     let mut before_rows = dialect.rows_start;
     while let Some(block) = blocks.next_block()? {
         let start = before_rows.min(block.bytes.len());
@@ -156,7 +163,7 @@ pub(super) fn each_cell(
             .flexible(true)
             .from_reader(bytes);
         while let Ok(Some(record)) = reader.read_byte_record() {
-            if each(&RecordCells(&record).cell(column)).is_break() {
+            if each(&RecordCells(&record, &nothing).cell(column)).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }

@@ -1,7 +1,8 @@
 //! What is handed from the thread that reads to those that work.
 //!
 //! Some parts have their turn first: something that is done with one after the other, in the order
-//! in which they were sent, by whoever has time for it.
+//! in which they were sent. Whoever takes a part gets the turn of those that wait for it along,
+//! where nobody else has it, and may do both at once.
 //!
 //! The reader never waits for room: where there is none, it does a part itself. A wait and a wake
 //! cost a processor that stands still.
@@ -26,10 +27,23 @@ pub(super) struct Sender<T>(Arc<Shared<T>>);
 /// A worker's access; the inbox is closed for all as soon as one ends.
 pub(super) struct Taker<'a, T>(&'a Shared<T>);
 
+/// What there is to do: a part, or the turn of others, or both.
+pub(super) struct Taken<'a, T> {
+    pub part: Option<T>,
+    pub turn: Option<Turn<'a, T>>,
+}
+
+/// The turn of some parts, which nobody else has meanwhile. Where it is dropped and not passed on,
+/// the inbox is closed.
+pub(super) struct Turn<'a, T> {
+    shared: &'a Shared<T>,
+    parts: Vec<T>,
+    /// How many of them the others would soon wait for.
+    wanted: usize,
+}
+
 struct Shared<T> {
     most: usize,
-    /// What is to be done with parts one by one and in order, before anything else.
-    turn: fn(&T),
     state: Mutex<State<T>>,
     came: Condvar,
 }
@@ -48,10 +62,15 @@ struct State<T> {
     waiting: usize,
 }
 
-/// Where so many parts wait for their turn, the reader sees to it.
-const MOST_QUEUED: usize = 6;
-/// So many it leaves to others, so that both have something to do for a while.
-const LEFT_QUEUED: usize = 3;
+/// So many have their turn at once, at most: the more threads work, the more has to be done in turn
+/// while one of them works on one part.
+const AT_ONCE: usize = 8;
+/// So many should lie ready for those who work, so that none waits for another's turn to end.
+const READY: usize = 6;
+/// Where so many parts wait for their turn, the reader takes part in the work.
+const QUEUED: usize = 6;
+/// Where so many do, and another has the turn, the reader waits for it.
+const MOST_QUEUED: usize = 16;
 
 type Guard<'a, T> = MutexGuard<'a, State<T>>;
 
@@ -74,25 +93,61 @@ impl<T> Shared<T> {
         }
     }
 
-    /// Gives the next part of the queue its turn, where none has it.
-    fn take_turn<'a>(&'a self, mut state: Guard<'a, T>) -> (Guard<'a, T>, Option<T>) {
-        if state.in_turn || state.closed {
-            return (state, None);
+    /// What there is to do now.
+    fn take(&self, state: &mut State<T>) -> Option<Taken<'_, T>> {
+        if state.closed {
+            return None;
         }
-        let Some(part) = state.queue.pop_front() else { return (state, None) };
-        state.in_turn = true;
-        drop(state);
-        (self.turn)(&part);
-        let mut state = self.state();
+        let part = state.parts.pop_front();
+        let turn = (!state.in_turn && !state.queue.is_empty()).then(|| {
+            state.in_turn = true;
+            let some = state.queue.len().min(AT_ONCE);
+            let wanted = READY.saturating_sub(state.parts.len());
+            Turn { shared: self, parts: state.queue.drain(..some).collect(), wanted }
+        });
+        (part.is_some() || turn.is_some()).then_some(Taken { part, turn })
+    }
+}
+
+impl<T> Turn<'_, T> {
+    /// The parts that have their turn, in order; at least one.
+    pub(super) fn parts(&self) -> &[T] {
+        &self.parts
+    }
+
+    /// How many of them should have their turn before the others find nothing to do.
+    pub(super) fn wanted(&self) -> usize {
+        self.wanted
+    }
+
+    /// Says that the first so many have had their turn, and are there for all. The others wait for
+    /// theirs again, before those behind them.
+    pub(super) fn pass(mut self, had: usize) {
+        let mut state = self.shared.state();
         state.in_turn = false;
-        (state, Some(part))
+        if !state.closed {
+            let waits = self.parts.split_off(had.min(self.parts.len()));
+            state.parts.extend(self.parts.drain(..));
+            waits.into_iter().rev().for_each(|part| state.queue.push_front(part));
+            (0..had).for_each(|_| self.shared.wake(&state));
+        }
+        self.parts.clear();
+    }
+}
+
+impl<T> Drop for Turn<'_, T> {
+    fn drop(&mut self) {
+        // What was done with these parts is not known.
+        if !self.parts.is_empty() {
+            self.shared.state().closed = true;
+            self.shared.came.notify_all();
+        }
     }
 }
 
 impl<T> Inbox<T> {
-    /// One that holds so many at once, for parts that have their `turn` first where that is asked
-    /// for.
-    pub(super) fn new(most: usize, turn: fn(&T)) -> (Sender<T>, Self) {
+    /// One that holds so many at once, beside those whose turn is still to come.
+    pub(super) fn new(most: usize) -> (Sender<T>, Self) {
         let state = State {
             queue: VecDeque::new(),
             in_turn: false,
@@ -101,8 +156,7 @@ impl<T> Inbox<T> {
             closed: false,
             waiting: 0,
         };
-        let shared =
-            Arc::new(Shared { most, turn, state: Mutex::new(state), came: Condvar::new() });
+        let shared = Arc::new(Shared { most, state: Mutex::new(state), came: Condvar::new() });
         (Sender(Arc::clone(&shared)), Self(shared))
     }
 
@@ -115,44 +169,43 @@ impl<T> Sender<T> {
     /// Hands a part over. Where there is no room for it, the one that waited longest comes back,
     /// for the sender to do it. Where a worker has given up, parts are dropped.
     #[must_use]
-    pub(super) fn send(&self, part: T) -> Option<T> {
+    pub(super) fn send(&self, part: T) -> Option<Taken<'_, T>> {
         let mut state = self.0.state();
         if state.closed {
             return None;
         }
         state.parts.push_back(part);
         if state.parts.len() > self.0.most {
-            return state.parts.pop_front();
+            return self.0.take(&mut state);
         }
         self.0.wake(&state);
         None
     }
 
-    /// As [`Sender::send`], for a part that has its turn first, given by whoever has time.
+    /// As [`Sender::send`], behind all that was sent before. A part that `waits` has its turn
+    /// first; none overtakes it that is sent like this.
     #[must_use]
-    pub(super) fn send_in_turn(&self, part: T) -> Option<T> {
+    pub(super) fn send_in_order(&self, part: T, waits: bool) -> Option<Taken<'_, T>> {
         let mut state = self.0.state();
+        if !waits && state.queue.is_empty() && !state.in_turn {
+            drop(state);
+            return self.send(part);
+        }
         if state.closed {
             return None;
         }
         state.queue.push_back(part);
         self.0.wake(&state);
-        let mut most = MOST_QUEUED;
-        while state.queue.len() >= most {
-            most = LEFT_QUEUED + 1;
-            let (again, turned) = self.0.take_turn(state);
-            state = again;
-            if let Some(part) = turned {
-                state.parts.push_back(part);
-                self.0.wake(&state);
-            } else if state.closed || state.queue.len() <= MOST_QUEUED || !state.parts.is_empty() {
-                break;
-            } else {
-                state = self.0.wait(state);
-            }
+        if state.queue.len() < QUEUED && state.parts.len() <= self.0.most {
+            return None;
         }
-        let full = state.parts.len() > self.0.most || state.queue.len() > MOST_QUEUED;
-        if full { state.parts.pop_front() } else { None }
+        loop {
+            let taken = self.0.take(&mut state);
+            if taken.is_some() || state.closed || state.queue.len() < MOST_QUEUED {
+                return taken;
+            }
+            state = self.0.wait(state);
+        }
     }
 }
 
@@ -160,7 +213,6 @@ impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.ended = true;
-        // A turn that ended by a panic has no end that is waited for.
         state.closed |= std::thread::panicking();
         drop(state);
         self.0.came.notify_all();
@@ -168,22 +220,14 @@ impl<T> Drop for Sender<T> {
 }
 
 impl<T> Taker<'_, T> {
-    /// The next; `None` when there are no more, or another worker has given up.
-    pub(super) fn next(&self) -> Option<T> {
+    /// What is next; `None` when there is no more, or another worker has given up.
+    pub(super) fn next(&self) -> Option<Taken<'_, T>> {
         let mut state = self.0.state();
         loop {
-            if let Some(part) = state.parts.pop_front() {
-                return Some(part);
-            }
-            let (again, turned) = self.0.take_turn(state);
-            state = again;
-            if turned.is_some() {
-                // The next of the queue may have its turn.
-                self.0.wake(&state);
-                return turned;
-            }
-            if state.closed || (state.ended && state.queue.is_empty() && !state.in_turn) {
-                return None;
+            let taken = self.0.take(&mut state);
+            let over = state.ended && state.queue.is_empty() && !state.in_turn;
+            if taken.is_some() || state.closed || over {
+                return taken;
             }
             state = self.0.wait(state);
         }
@@ -209,11 +253,12 @@ mod tests {
 
     #[test]
     fn nothing_is_kept_for_workers_that_are_gone() {
-        let (sender, inbox) = Inbox::new(3, |_| ());
-        assert_eq!(sender.send(0), None);
+        let (sender, inbox) = Inbox::new(3);
+        assert!(sender.send(0).is_none());
         drop(inbox.taker());
         assert!((1..100).all(|number| sender.send(number).is_none()));
-        assert_eq!(inbox.taker().next(), None);
+        assert!((1..100).all(|number| sender.send_in_order(number, true).is_none()));
+        assert!(inbox.taker().next().is_none());
     }
 
     /// Room, and workers beside the sender.
@@ -223,13 +268,13 @@ mod tests {
     fn work_off<T: Send>(
         (sender, inbox): (Sender<T>, Inbox<T>),
         workers: usize,
-        does: &(impl Fn(T) + Sync),
+        does: &(impl Fn(Taken<'_, T>) + Sync),
         send: impl FnOnce(&Sender<T>),
     ) {
         let works = || {
             let taker = inbox.taker();
-            while let Some(part) = taker.next() {
-                does(part);
+            while let Some(taken) = taker.next() {
+                does(taken);
             }
         };
         std::thread::scope(|scope| {
@@ -246,11 +291,11 @@ mod tests {
     fn each_part_is_done_once_whatever_the_room() {
         for (most, workers) in ROOMS {
             let (sum, count) = (AtomicUsize::new(0), AtomicUsize::new(0));
-            let does = |number: usize| {
-                sum.fetch_add(number, Ordering::Relaxed);
+            let does = |taken: Taken<'_, usize>| {
+                sum.fetch_add(taken.part.unwrap(), Ordering::Relaxed);
                 count.fetch_add(1, Ordering::Relaxed);
             };
-            work_off(Inbox::new(most, |_| ()), workers, &does, |sender| {
+            work_off(Inbox::new(most), workers, &does, |sender| {
                 (0..10_000).filter_map(|number| sender.send(number)).for_each(does);
             });
             assert_eq!(sum.into_inner(), 9_999 * 5_000, "{most} {workers}");
@@ -262,21 +307,26 @@ mod tests {
     fn turns_are_in_order_and_before_the_rest_whoever_gives_them() {
         for (most, workers) in ROOMS {
             let turns = Mutex::new(Vec::new());
-            let had = |number: &usize| turns.lock().unwrap().contains(number);
-            let inbox = Inbox::new(most, |(number, turns): &(usize, &Mutex<Vec<usize>>)| {
-                turns.lock().unwrap().push(*number);
-            });
+            let had = |number: usize| turns.lock().unwrap().contains(&number);
             let done = Mutex::new(Vec::new());
-            let does = |(number, _): (usize, _)| {
-                assert_eq!(had(&number), number % 3 != 0, "{number}");
-                done.lock().unwrap().push(number);
+            let does = |Taken { part, turn }: Taken<'_, usize>| {
+                if let Some(number) = part {
+                    assert!(had(number) || number % 3 == 0, "{number}");
+                    done.lock().unwrap().push(number);
+                }
+                // Some give the turn back, some give it to a few parts.
+                let Some(turn) = turn else { return };
+                let had = part.map_or(1, |number| number % 5);
+                turns.lock().unwrap().extend(turn.parts().iter().take(had));
+                turn.pass(had);
             };
-            work_off(inbox, workers, &does, |sender| {
+            work_off(Inbox::new(most), workers, &does, |sender| {
                 for number in 0..1_000 {
-                    let part = (number, &turns);
-                    let back =
-                        if number % 3 == 0 { sender.send(part) } else { sender.send_in_turn(part) };
-                    back.into_iter().for_each(does);
+                    let taken = match number % 3 {
+                        0 => sender.send(number),
+                        _ => sender.send_in_order(number, true),
+                    };
+                    taken.into_iter().for_each(does);
                 }
             });
             let mut done = done.into_inner().unwrap();
@@ -288,12 +338,45 @@ mod tests {
     }
 
     #[test]
-    fn the_part_that_comes_back_is_the_one_that_waited_longest() {
-        let (sender, inbox) = Inbox::new(2, |_| ());
-        let back: Vec<_> = (0..4).filter_map(|number| sender.send(number)).collect();
+    fn what_has_no_turn_overtakes_nothing() {
+        let (sender, inbox) = Inbox::new(64);
+        for number in 0..5 {
+            assert!(sender.send_in_order(number, number == 1).is_none());
+        }
         drop(sender);
         let taker = inbox.taker();
-        let kept: Vec<_> = std::iter::from_fn(|| taker.next()).collect();
+        let mut done = Vec::new();
+        while let Some(Taken { part, turn }) = taker.next() {
+            done.extend(part);
+            if let Some(turn) = turn {
+                turn.pass(1);
+            }
+        }
+        assert_eq!(done, [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_turn_that_ends_by_a_panic_ends_all() {
+        let (sender, inbox) = Inbox::new(64);
+        (0..5).for_each(|number| assert!(sender.send_in_order(number, true).is_none()));
+        let taker = inbox.taker();
+        let panics = || {
+            let _turn = taker.next().unwrap().turn.unwrap();
+            panic!("within its turn");
+        };
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(panics)).is_err());
+        assert!(taker.next().is_none());
+        assert!(sender.send_in_order(5, true).is_none());
+    }
+
+    #[test]
+    fn the_part_that_comes_back_is_the_one_that_waited_longest() {
+        let (sender, inbox) = Inbox::new(2);
+        let part = |taken: Taken<'_, i32>| taken.part;
+        let back: Vec<_> = (0..4).filter_map(|number| sender.send(number).and_then(part)).collect();
+        drop(sender);
+        let taker = inbox.taker();
+        let kept: Vec<_> = std::iter::from_fn(|| taker.next().and_then(part)).collect();
         assert_eq!((back, kept), (vec![0, 1], vec![2, 3]));
     }
 }

@@ -25,7 +25,7 @@ pub(super) struct Job {
     year: YearRule,
     totals: Arc<AtomicUsize>,
     state: Mutex<State>,
-    /// Where its bytes are hashed in pieces, by whoever has time.
+    /// What hashes its bytes in pieces, whoever has the turn of them; none before the first.
     hasher: Mutex<Option<open::Hasher>>,
 }
 
@@ -79,6 +79,19 @@ pub(super) struct Shared<'a> {
 
 /// Most day totals of a reading: those of a thousand connectors for more than a year.
 pub(super) const MOST_TOTALS: usize = 1_000_000;
+
+#[cfg(test)]
+impl Job {
+    /// One file of a reading with default settings.
+    pub(super) fn of_file(path: &std::path::Path) -> Self {
+        let input = super::files::expand(&[path.to_str().unwrap().to_owned()], None);
+        let (input, settings) = (input.unwrap().remove(0), Settings::default());
+        let sniffed = super::sniff::sniff(&input, &settings).unwrap();
+        let (names, totals, unit) = (Names::new(), Arc::default(), Unit::Messages);
+        let shared = Shared { identity: None, unit, names: &names, totals: &totals };
+        Self::new(0, 0, (input, sniffed), &settings, &shared)
+    }
+}
 
 impl Job {
     pub(super) fn new(
@@ -144,10 +157,14 @@ impl Job {
         self.with_state(|state| state.digested = digested);
     }
 
-    /// Hashes the next bytes of the file.
-    pub(super) fn hash(&self, bytes: &[u8]) {
+    /// The hasher of the file, behind all that was hashed so far; whoever takes it gives it back.
+    pub(super) fn take_hasher(&self) -> open::Hasher {
         let mut hasher = self.hasher.lock().unwrap_or_else(PoisonError::into_inner);
-        hasher.get_or_insert_default().update(bytes);
+        hasher.take().unwrap_or_default()
+    }
+
+    pub(super) fn give_hasher(&self, hasher: open::Hasher) {
+        *self.hasher.lock().unwrap_or_else(PoisonError::into_inner) = Some(hasher);
     }
 
     /// Says that all bytes were hashed.

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
+use crate::ingest::abreast::Abreast;
 use crate::ingest::blocks::{TextBlock, newlines};
 use crate::ingest::cloud;
 use crate::ingest::parts::map_row;
@@ -70,7 +71,12 @@ impl Columns {
 }
 
 /// Maps every line of a block of JSON Lines.
-pub(super) fn map_block(context: &Context, block: &TextBlock, out: &mut Output) {
+pub(super) fn map_block(
+    context: &Context,
+    block: &TextBlock,
+    abreast: &Abreast<'_>,
+    out: &mut Output,
+) {
     out.skipped_lines(block.skipped_lines);
     let mut start = 0;
     let ends = newlines(&block.bytes).map(|end| end + 1).chain([block.bytes.len()]);
@@ -80,6 +86,7 @@ pub(super) fn map_block(context: &Context, block: &TextBlock, out: &mut Output) 
         let text = block.bytes.get(start..end).unwrap_or_default();
         let text = text.trim_ascii();
         start = end;
+        abreast.step();
         if text.is_empty() {
             continue;
         }

@@ -38,6 +38,7 @@ pub use self::mapping::{Connectors, Rule};
 pub(super) use self::stream::run;
 
 use self::stamp::Stamps;
+use crate::ingest::abreast::Abreast;
 use crate::trace::{Direction, RejectReason, Tls};
 
 /// Where a line stands.
@@ -142,8 +143,8 @@ pub(crate) trait Follow: Send {
 pub(crate) trait Prepare: Default + Send {
     /// A block, and what was found out of it.
     type Prepared: Send;
-    /// Looks at a block of whole lines.
-    fn prepare(&mut self, text: Vec<u8>) -> Self::Prepared;
+    /// Looks at a block of whole lines, and goes on with what is done abreast.
+    fn prepare(&mut self, text: Vec<u8>, abreast: &Abreast<'_>) -> Self::Prepared;
     /// The block alone.
     fn text(prepared: Self::Prepared) -> Vec<u8>;
 }
@@ -158,7 +159,7 @@ pub(crate) struct Unprepared;
 impl Prepare for Unprepared {
     type Prepared = Vec<u8>;
 
-    fn prepare(&mut self, text: Vec<u8>) -> Vec<u8> {
+    fn prepare(&mut self, text: Vec<u8>, _: &Abreast<'_>) -> Vec<u8> {
         text
     }
 

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::{Mutex, PoisonError};
 
+use super::abreast::{self, Abreast, ToHash};
 use super::blocks::{BLOCK, Blocks, Pool, TextBlock};
 use super::files::Input;
-use super::inbox::{Inbox, Taker, others};
+use super::inbox::{Inbox, Taken, Taker, others};
 use super::job::Job;
 use super::open::{Order, Units, transcode};
 use super::row::{Cells, Context, Memos, Output};
@@ -63,6 +64,12 @@ const FRAME_ROWS: usize = 28_000;
 
 type Work<'a> = (&'a Job, Part);
 
+impl ToHash for Work<'_> {
+    fn to_hash(&self) -> Option<(&Job, &[u8])> {
+        Some((self.0, self.1.to_hash()?))
+    }
+}
+
 /// Reads all tables on this thread and parses their parts on all.
 ///
 /// # Errors
@@ -74,9 +81,7 @@ pub(super) fn run(
     skipped: &mut Vec<SkippedFile>,
 ) -> Result<(), IngestError> {
     let others = others();
-    let (sender, inbox) = Inbox::<Work<'_>>::new(8 * others, |(job, part)| {
-        part.to_hash().into_iter().for_each(|bytes| job.hash(bytes));
-    });
+    let (sender, inbox) = Inbox::<Work<'_>>::new(8 * others);
     let failed: Mutex<Option<IngestError>> = Mutex::new(None);
     let fails = |error| {
         failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
@@ -91,10 +96,9 @@ pub(super) fn run(
         }
         let mut own = Worker::new(&pool, sink);
         let outcome = read_all(jobs, skip_bad_files, &pool, skipped, |work| {
-            let in_turn = work.1.to_hash().is_some();
-            let back = if in_turn { sender.send_in_turn(work) } else { sender.send(work) };
-            if let Some(work) = back {
-                own.work(work).unwrap_or_else(fails);
+            let waits = work.to_hash().is_some();
+            if let Some(taken) = sender.send_in_order(work, waits) {
+                own.do_taken(taken).unwrap_or_else(fails);
             }
         });
         drop(sender);
@@ -204,6 +208,10 @@ fn read_document<T>(
     Ok(digested)
 }
 
+/// Where the rows of a log begin: behind its end, since it has none, and all of it is needed in
+/// UTF-8.
+const ALL_UTF8: usize = usize::MAX;
+
 fn read_text(
     input: &Input,
     quotes: bool,
@@ -243,27 +251,43 @@ fn read_text(
     Ok(digested)
 }
 
-/// Reads a text block by block.
-pub(super) fn read_blocks(
-    input: &Input,
-    quotes: bool,
-    pool: &Pool,
-    mut send: impl FnMut(TextBlock),
-) -> Result<open::Digested, IngestError> {
-    let read = |reader: &mut dyn Read| {
-        each_block(input, &mut Blocks::new(reader, quotes, pool), &mut |cut| cut.send(&mut send))
-    };
-    Ok(open::with_text(input, read)?.1)
+/// A part of a log.
+pub(super) enum Lines {
+    Block {
+        block: TextBlock,
+        /// Whether its bytes are those of the file, which are still to be hashed.
+        to_hash: bool,
+    },
+    /// Bytes of the file that are hashed only; a block follows.
+    Passed(Vec<u8>),
 }
 
-/// Cuts lines into blocks.
+/// Reads a log block by block; gives its hash, or sends all that is to be hashed.
+pub(super) fn read_lines(
+    input: &Input,
+    pool: &Pool,
+    mut send: impl FnMut(Lines),
+) -> Result<Option<open::Digested>, IngestError> {
+    let mut send = |part| match part {
+        Part::Text { block, to_hash, .. } => send(Lines::Block { block, to_hash }),
+        Part::Passed(bytes) => send(Lines::Passed(bytes)),
+        Part::Rows { .. } | Part::Objects { .. } => {}
+    };
+    read_text(input, false, ALL_UTF8, pool, &mut send)
+}
+
+/// Cuts lines that are hashed elsewhere into blocks.
 pub(super) fn blocks_of(
     input: &Input,
     reader: &mut dyn Read,
     pool: &Pool,
-    mut send: impl FnMut(TextBlock),
+    mut send: impl FnMut(Lines),
 ) -> Result<(), IngestError> {
-    each_block(input, &mut Blocks::new(reader, false, pool), &mut |cut| cut.send(&mut send))
+    each_block(input, &mut Blocks::new(reader, false, pool), &mut |cut| {
+        if let Cut::Block(block) = cut {
+            send(Lines::Block { block, to_hash: false });
+        }
+    })
 }
 
 /// What a text is cut into.
@@ -271,14 +295,6 @@ enum Cut<'a> {
     Block(TextBlock),
     /// Of a line above the limit.
     Passed(&'a [u8]),
-}
-
-impl Cut<'_> {
-    fn send(self, send: &mut impl FnMut(TextBlock)) {
-        if let Self::Block(block) = self {
-            send(block);
-        }
-    }
 }
 
 fn each_block(
@@ -318,13 +334,18 @@ impl<'a> Worker<'a> {
 
     /// Parses parts until there are no more.
     fn work_all(mut self, works: &Taker<'_, Work<'_>>) -> Result<(), IngestError> {
-        while let Some(work) = works.next() {
-            self.work(work)?;
+        while let Some(taken) = works.next() {
+            self.do_taken(taken)?;
         }
         self.give()
     }
 
-    fn work(&mut self, (job, part): Work<'_>) -> Result<(), IngestError> {
+    fn do_taken(&mut self, taken: Taken<'_, Work<'_>>) -> Result<(), IngestError> {
+        let Taken { part, turn } = taken;
+        abreast::hashing(turn, |abreast| part.map_or(Ok(()), |work| self.work(work, abreast)))
+    }
+
+    fn work(&mut self, (job, part): Work<'_>, abreast: &Abreast<'_>) -> Result<(), IngestError> {
         if matches!(part, Part::Passed(_)) {
             return Ok(());
         }
@@ -342,7 +363,8 @@ impl<'a> Worker<'a> {
         match part {
             Part::Passed(_) => {}
             Part::Text { block, order, start, .. } => {
-                let block = parse_text(job, block, order, start, &mut self.text, &mut output);
+                let spare = &mut self.text;
+                let block = parse_text(job, (block, order, start), abreast, spare, &mut output);
                 self.pool.give(block);
             }
             Part::Objects { rows, .. } => {
@@ -380,9 +402,8 @@ impl<'a> Worker<'a> {
 /// Parses a block, in `spare` where it is to be transcoded first; gives its buffer back.
 fn parse_text(
     job: &Job,
-    mut block: TextBlock,
-    order: Option<Order>,
-    start: usize,
+    (mut block, order, start): (TextBlock, Option<Order>, usize),
+    abreast: &Abreast<'_>,
     spare: &mut Vec<u8>,
     output: &mut Output,
 ) -> Vec<u8> {
@@ -398,9 +419,9 @@ fn parse_text(
                 let rows = if of_block < BLOCK / 300 { of_block } else { FRAME_ROWS + of_block };
                 output.rows = BlockBuilder::with_capacity(rows);
             }
-            csv::map_block(&job.context, dialect, &block, start, output);
+            csv::map_block(&job.context, (dialect, start), &block, abreast, output);
         }
-        _ => json::map_block(&job.context, &block, output),
+        _ => json::map_block(&job.context, &block, abreast, output),
     }
     if order.is_some() {
         std::mem::swap(&mut block.bytes, spare);
@@ -435,10 +456,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::ingest::job::Shared;
-    use crate::ingest::sniff::sniff;
-    use crate::ingest::{Settings, files};
-    use crate::trace::{Names, Reject, RejectReason, Row, Unit};
+    use crate::trace::{Reject, RejectReason, Row};
 
     /// What a file says, whatever its bytes are.
     #[derive(Debug, PartialEq)]
@@ -455,20 +473,21 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("table");
         crate::store::write_lightly(&path, table).unwrap();
-        let input = files::expand(&[path.to_str().unwrap().to_owned()], None).unwrap().remove(0);
-        let settings = Settings::default();
-        let sniffed = sniff(&input, &settings).unwrap();
-        let (names, totals) = (Names::new(), std::sync::Arc::default());
-        let unit = Unit::Messages;
-        let shared = Shared { identity: None, unit, names: &names, totals: &totals };
-        let job = Job::new(0, 0, (input, sniffed), &settings, &shared);
+        let job = Job::of_file(&path);
         let rows = Mutex::new(Vec::new());
         let sink = |block: Block| block.for_each(|row| rows.lock().unwrap().push(row)).unwrap();
         let pool = Pool::new(block);
         let mut worker = Worker::new(&pool, &sink);
         let hashed = read_file(&job, &pool, |part| {
-            part.to_hash().into_iter().for_each(|bytes| job.hash(bytes));
-            worker.work((&job, part)).unwrap();
+            // In order, as those who take the parts do.
+            let (sender, inbox) = Inbox::new(1);
+            let waits = part.to_hash().is_some();
+            assert!(sender.send_in_order((&job, part), waits).is_none());
+            drop(sender);
+            let taker = inbox.taker();
+            while let Some(taken) = taker.next() {
+                worker.do_taken(taken).unwrap();
+            }
         });
         assert_eq!(hashed.unwrap(), None);
         worker.give().unwrap();
@@ -520,6 +539,30 @@ mod tests {
             let found = "\u{feff}2026-11-09T10:10:00".to_owned();
             let reject = (RejectReason::TimeUnreadable, 3, 2, found);
             assert_eq!(said.rejects, [reject], "{block}");
+        }
+    }
+
+    #[test]
+    fn a_table_of_many_parts_has_the_hash_of_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("table");
+        let row = "2026-11-09T10:10:00Z,1,Received,F,TLS1.2\r\n";
+        let header = "Date,Message-Id,Direction,Connector,Tls\r\n";
+        let table = header.to_owned() + &row.repeat(40 * BLOCK / row.len());
+        crate::store::write_lightly(&path, table.as_bytes()).unwrap();
+        for _ in 0..3 {
+            let jobs = [Job::of_file(&path), Job::of_file(&path)];
+            let rows = std::sync::atomic::AtomicUsize::new(0);
+            let sink = |block: Block| {
+                rows.fetch_add(block.frame.height(), std::sync::atomic::Ordering::Relaxed);
+            };
+            run(&jobs, false, &sink, &mut Vec::new()).unwrap();
+            assert_eq!(rows.into_inner(), 2 * (table.lines().count() - 1));
+            for job in jobs {
+                let file = job.finish().0;
+                assert_eq!(file.sha256, crate::store::sha256(table.as_bytes()));
+                assert_eq!(file.bytes, table.len() as u64);
+            }
         }
     }
 

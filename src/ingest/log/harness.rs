@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono_tz::Tz;
 
+use crate::ingest::abreast::Abreast;
 use crate::ingest::log::stamp::{Stamps, YearRule};
 use crate::ingest::log::{ByLine, Follow, Mail, Place, Prepare, Protection, Reader, Sink};
 use crate::trace::{Direction, RejectReason, Tls};
@@ -115,8 +116,12 @@ pub(crate) fn follow_with<F: Follow>(
         for block in [&text[..middle], &text[middle..]] {
             let mut preparer = F::Preparer::default();
             let before = Place { file, line };
-            line +=
-                follower.follow(&preparer.prepare(block.to_vec()), &mut stamps, before, &mut found);
+            line += follower.follow(
+                &preparer.prepare(block.to_vec(), &Abreast::nothing()),
+                &mut stamps,
+                before,
+                &mut found,
+            );
             between(&mut follower, &mut stamps);
         }
     }

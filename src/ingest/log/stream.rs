@@ -1,18 +1,19 @@
 //! Files of one kind of log as one stream: in order of time, so that sessions go on across
 //! a rotation.
 //!
-//! One thread reads, decompresses and hashes. The others, and it too where enough blocks wait, find
+//! One thread reads and decompresses. The others, and it too where enough blocks wait, hash, and find
 //! out what the lines of a block say by themselves; one at a time follows the sessions through the
 //! blocks, in order. Streams of several kinds follow each other.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::abreast::{self, Abreast, ToHash};
 use super::super::blocks::{LOG_BLOCK, Pool, TextBlock};
-use super::super::inbox::{Inbox, Taker, others};
+use super::super::inbox::{Inbox, Taken, Taker, others};
 use super::super::job::Job;
 use super::super::known::{Known, LeftAt, StreamRead};
-use super::super::parts::{blocks_of, read_blocks};
+use super::super::parts::{Lines, blocks_of, read_lines};
 use super::super::{FileNote, IngestError, SkippedFile};
 use super::ends;
 use super::exchange::Exchange;
@@ -127,8 +128,24 @@ struct Part<'a> {
     /// The file, by its place in the stream.
     file: u32,
     job: &'a Job,
-    /// Lines; none where the stream is left.
-    block: Option<TextBlock>,
+    body: Body,
+}
+
+enum Body {
+    /// Of the log.
+    Lines(Lines),
+    /// The stream is left here, at the end of a file.
+    Leave,
+}
+
+impl ToHash for Part<'_> {
+    fn to_hash(&self) -> Option<(&Job, &[u8])> {
+        match &self.body {
+            Body::Lines(Lines::Block { block, to_hash: true }) => Some((self.job, &block.bytes)),
+            Body::Lines(Lines::Passed(bytes)) => Some((self.job, bytes)),
+            _ => None,
+        }
+    }
 }
 
 /// Reads the files of a stream on this thread; prepares blocks on all and follows them, one after
@@ -144,7 +161,7 @@ fn follow<F: Follow + 'static>(
     }
     let stream = reading.stream;
     let pool = Pool::new(LOG_BLOCK);
-    let (sender, inbox) = Inbox::<Part<'_>>::new(MOST_WAITING, |_| ());
+    let (sender, inbox) = Inbox::<Part<'_>>::new(MOST_WAITING);
     let Begun { following, next, resumed, left: before } = Begun::of(reading, system, follower);
     let leaves = if reading.known.leaves() { ends::ends(stream) } else { BTreeSet::new() };
     let turn = Turn::new(following);
@@ -154,9 +171,11 @@ fn follow<F: Follow + 'static>(
         }
         let mut own = Worker::new(&turn, &pool);
         let outcome = read_all(reading, (&next, &leaves), &pool, skipped, &mut |part| {
-            // Broken is what a panic of another thread left, which ends the scope.
-            if let Some(part) = sender.send(part) {
-                drop(own.work(part));
+            // A part that overtakes others could not be followed.
+            let waits = part.to_hash().is_some();
+            if let Some(taken) = sender.send_in_order(part, waits) {
+                // Broken is what a panic of another thread left, which ends the scope.
+                drop(own.do_taken(taken));
             }
         });
         drop(sender);
@@ -164,6 +183,9 @@ fn follow<F: Follow + 'static>(
         outcome
     });
     let ends = outcome?;
+    for job in stream {
+        job.set_hashed();
+    }
     // It is there: a thread that ended with it would have ended this one.
     let (left, found) = turn.end().map_or((Vec::new(), Ok(())), Following::finish);
     found?;
@@ -248,9 +270,10 @@ fn read_all<'a>(
     let mut sequence = 0;
     let mut ends = BTreeMap::new();
     for (file, job) in (0_u32..).zip(reading.stream) {
-        let mut send = |block| {
-            hand_over(Part { sequence, file, job, block });
-            sequence += 1;
+        let mut send = |body| {
+            let is_followed = !matches!(body, Body::Lines(Lines::Passed(_)));
+            hand_over(Part { sequence, file, job, body });
+            sequence += u64::from(is_followed);
         };
         let leaves = leaves.contains(&file);
         let is_last = file as usize + 1 == reading.stream.len();
@@ -259,7 +282,7 @@ fn read_all<'a>(
                 job.set_digested(digested.clone());
                 // At the end of another, it was left before.
                 if is_last && leaves {
-                    send(None);
+                    send(Body::Leave);
                 }
                 continue;
             }
@@ -267,32 +290,39 @@ fn read_all<'a>(
             None => None,
         };
         let mut seen = rest.map(End::resumed).unwrap_or_default();
-        let mut held: Option<TextBlock> = None;
-        let mut each = |block: TextBlock| {
-            if !leaves {
-                return send(Some(block));
-            }
+        let mut held: Option<(TextBlock, bool)> = None;
+        let mut each = |lines: Lines| {
             // Only behind the last block it is known to be the last.
-            if let Some(before) = held.replace(block) {
-                seen.saw(&before.bytes);
-                send(Some(before));
+            let before = held.take();
+            if let Some((block, to_hash)) = before {
+                seen.saw(&block.bytes);
+                send(Body::Lines(Lines::Block { block, to_hash }));
+            }
+            match lines {
+                Lines::Block { block, to_hash } if leaves => held = Some((block, to_hash)),
+                lines => send(Body::Lines(lines)),
             }
         };
         let read = match rest {
-            Some(rest) => read_rest(job, rest, |text| blocks_of(&job.input, text, pool, &mut each)),
-            None => read_blocks(&job.input, false, pool, &mut each),
+            Some(rest) => {
+                read_rest(job, rest, |text| blocks_of(&job.input, text, pool, &mut each)).map(Some)
+            }
+            None => read_lines(&job.input, pool, &mut each),
         };
-        if let Some(digested) = job.unless_bad(read, reading.skip_bad_files, skipped)? {
+        if let Some(Some(digested)) = job.unless_bad(read, reading.skip_bad_files, skipped)? {
             job.set_digested(digested);
         }
         if leaves {
-            let (whole, tail) = held.map(split).unwrap_or_default();
-            for part in [whole.map(Some), Some(None), tail.map(Some)].into_iter().flatten() {
-                if let Some(block) = &part {
-                    seen.saw(&block.bytes);
-                }
-                send(part);
-            }
+            let (block, to_hash) = held.unzip();
+            let (whole, tail) = block.map(split).unwrap_or_default();
+            let to_hash = to_hash.unwrap_or(false);
+            let mut lines = |block: TextBlock| {
+                seen.saw(&block.bytes);
+                Body::Lines(Lines::Block { block, to_hash })
+            };
+            let whole = whole.map(&mut lines);
+            let parts = [whole, Some(Body::Leave), tail.map(lines)];
+            parts.into_iter().flatten().for_each(send);
             ends.insert(file, seen);
         }
     }
@@ -338,21 +368,35 @@ impl<'w, 'a, F: Follow + 'static> Worker<'w, 'a, F> {
     }
 
     fn work_all(mut self, parts: &Taker<'_, Part<'a>>) {
-        while let Some(part) = parts.next() {
-            if self.work(part).is_err() {
+        while let Some(taken) = parts.next() {
+            if self.do_taken(taken).is_err() {
                 return;
             }
         }
     }
 
-    fn work(&mut self, part: Part<'a>) -> Result<(), Broken> {
+    /// What is followed of a part, and its place in the stream.
+    fn piece(&mut self, part: Part<'a>, abreast: &Abreast<'_>) -> Option<(u64, PieceOf<'a, F>)> {
+        let Part { sequence, file, job, body } = part;
+        let piece = match body {
+            Body::Lines(Lines::Block { block, .. }) => {
+                let prepared = self.preparer.prepare(block.bytes, abreast);
+                Piece::Block { file, job, skipped_lines: block.skipped_lines, prepared }
+            }
+            Body::Lines(Lines::Passed(_)) => return None,
+            Body::Leave => Piece::Leave { file },
+        };
+        Some((sequence, piece))
+    }
+
+    fn do_taken(&mut self, taken: Taken<'_, Part<'a>>) -> Result<(), Broken> {
         let _alarm = Alarm(self.turn);
         crate::store::may_panic("following");
-        let Part { sequence, file, job, block } = part;
-        let piece = block.map_or(Piece::Leave { file }, |block| {
-            let prepared = self.preparer.prepare(block.bytes);
-            Piece::Block { file, job, skipped_lines: block.skipped_lines, prepared }
-        });
+        let Taken { part, turn } = taken;
+        // Behind it nothing has its turn any more: whoever waits below may wait for just that.
+        let piece =
+            abreast::hashing(turn, |abreast| part.and_then(|part| self.piece(part, abreast)));
+        let Some((sequence, piece)) = piece else { return Ok(()) };
         self.turn.bring(sequence, piece, |following, piece| match piece {
             Piece::Block { file, job, skipped_lines, prepared } => {
                 following.block((file, job), skipped_lines, &prepared);

@@ -31,6 +31,13 @@ impl Hasher {
         self.bytes += bytes.len() as u64;
     }
 
+    /// How many more bytes make whole blocks of so many.
+    pub(in crate::ingest) fn to_next(&self, block: usize) -> usize {
+        // Less than a block is a usize.
+        let beyond = usize::try_from(self.bytes % block as u64).unwrap_or(0);
+        if beyond == 0 { 0 } else { block - beyond }
+    }
+
     pub(in crate::ingest) fn finish(self) -> Digested {
         let midstate = self.sha256.serialize().to_vec();
         let sha256 = crate::store::hex(&self.sha256.finalize());

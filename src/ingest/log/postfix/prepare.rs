@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ouroboros::self_referencing;
 
+use super::super::super::abreast::Abreast;
 use super::super::stamp::Head;
 use super::super::syslog::{Tagged, behind_host, stamp, tagged};
 use super::super::{Prepare, each_line};
@@ -134,8 +135,8 @@ impl<'a> Lines<'a> {
         &mut self,
         programs: &mut Programs,
         (block, number): (u64, u32),
-        start: usize,
-        line: &'a [u8],
+        (start, line): (usize, &'a [u8]),
+        abreast: &Abreast<'_>,
     ) {
         let span = (place(start), place(line.len()));
         let mut entry = Entry {
@@ -151,6 +152,7 @@ impl<'a> Lines<'a> {
             entry.head = head;
             let Tagged { host, program, pid, text } = tagged;
             if let Some(found) = programs.find(host, program) {
+                abreast.step();
                 entry.within_ms = within_ms;
                 entry.pid = pid;
                 entry.said = Said::parse(&found.program, text, &mut self.deliveries);
@@ -206,7 +208,7 @@ pub(crate) struct Preparer {
 }
 
 impl Preparer {
-    fn lines<'a>(&mut self, text: &'a [u8]) -> Lines<'a> {
+    fn lines<'a>(&mut self, text: &'a [u8], abreast: &Abreast<'_>) -> Lines<'a> {
         let mut lines = Lines {
             text,
             heads: Vec::new(),
@@ -218,7 +220,10 @@ impl Preparer {
         };
         self.block += 1;
         lines.count = each_line(text, |number, start, line| {
-            lines.add(&mut self.programs, (self.block, number), start, line);
+            // Not all at once: so it is done beside more of the rest.
+            abreast.step();
+            lines.add(&mut self.programs, (self.block, number), (start, line), abreast);
+            abreast.step();
         });
         lines
     }
@@ -227,8 +232,8 @@ impl Preparer {
 impl Prepare for Preparer {
     type Prepared = Prepared;
 
-    fn prepare(&mut self, text: Vec<u8>) -> Prepared {
-        Prepared::new(text, |text| self.lines(text))
+    fn prepare(&mut self, text: Vec<u8>, abreast: &Abreast<'_>) -> Prepared {
+        Prepared::new(text, |text| self.lines(text, abreast))
     }
 
     fn text(prepared: Prepared) -> Vec<u8> {

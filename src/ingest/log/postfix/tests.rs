@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono_tz::Tz;
 
 use super::*;
+use crate::ingest::abreast::Abreast;
 use crate::ingest::log::stamp::YearRule;
 use crate::ingest::log::{Mail, Prepare, Protection};
 use crate::trace::Direction;
@@ -79,7 +80,12 @@ fn read(files: &[Vec<String>]) -> Words {
         let text = lines.join("\n").into_bytes();
         let mut preparer = Preparer::default();
         let before = Place { file, line: 0 };
-        reader.follow(&preparer.prepare(text), &mut stamps, before, &mut words);
+        reader.follow(
+            &preparer.prepare(text, &Abreast::nothing()),
+            &mut stamps,
+            before,
+            &mut words,
+        );
     }
     reader.end(&mut words);
     words
@@ -310,7 +316,7 @@ fn what_is_held_is_bounded() {
         };
         let line = format!("Nov 21 16:53:10 mx1 postfix/{line}");
         let before = Place { file: 0, line: u64::from(number) };
-        let prepared = preparer.prepare(line.into_bytes());
+        let prepared = preparer.prepare(line.into_bytes(), &Abreast::nothing());
         assert_eq!(reader.follow(&prepared, &mut stamps, before, &mut words), 1);
     }
     assert_eq!((reader.held.len(), reader.ciphers.names.len()), (4096, 1));
