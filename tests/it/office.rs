@@ -118,7 +118,7 @@ impl Office {
     pub(crate) fn mails(&self) -> Vec<Mail> {
         let folder = self.path("outbox");
         let mut names = names(&folder);
-        names.retain(|name| name.ends_with(".eml"));
+        names.retain(|name| Path::new(name).extension().is_some_and(|ending| ending == "eml"));
         names.iter().map(|name| Mail::read(&folder.join(name))).collect()
     }
 
