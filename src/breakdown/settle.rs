@@ -177,16 +177,17 @@ enum Place {
 
 impl Run<'_> {
     fn settle(&mut self, run: &[Entry], weighed: &mut Weighed) {
-        if let Some(message) = plain(run) {
-            match run {
-                [only] => self.count(&message, run, &[only.peer()], 1),
-                _ => self.count(&message, run, &peers_of(run), 1),
+        match run {
+            [only] if nothing_to_weigh(run) => self.count_row(only),
+            _ if nothing_to_weigh(run) => self.count_alike(run, weighed),
+            _ if run.iter().any(|entry| entry.role() == Role::Anonymous) => {
+                self.settle_anonymous(run);
             }
-            return;
+            _ => self.settle_weighed(run, weighed),
         }
-        if run.iter().any(|entry| entry.role() == Role::Anonymous) {
-            return self.settle_anonymous(run);
-        }
+    }
+
+    fn settle_weighed(&mut self, run: &[Entry], weighed: &mut Weighed) {
         self.weigh(run, weighed);
         let Weighed { kept, places, rows, peers, days, .. } = weighed;
         days.clear();
@@ -208,6 +209,25 @@ impl Run<'_> {
         days.sort_unstable();
         days.dedup();
         self.place_the_rest(run, weighed);
+    }
+
+    /// Counts rows of which nothing is to be weighed: those that say the same are one message.
+    fn count_alike(&mut self, run: &[Entry], weighed: &mut Weighed) {
+        let Weighed { rows, peers, .. } = weighed;
+        for (index, row) in run.iter().enumerate() {
+            let (before, others) = run.split_at(index);
+            if before.iter().any(|other| alike(other, row)) {
+                continue;
+            }
+            if !others.iter().skip(1).any(|other| alike(other, row)) {
+                self.count_row(row);
+                continue;
+            }
+            rows.clear();
+            rows.extend(others.iter().filter(|other| alike(other, row)));
+            peers_of(rows, peers);
+            self.count(&Message::of(row, row.tls()), rows, peers, 1);
+        }
     }
 
     /// Finds out which messages rows stand for, and which row belongs to which of them.
@@ -281,27 +301,26 @@ impl Run<'_> {
         }
     }
 
+    /// Counts a message that is one row.
+    fn count_row(&mut self, row: &Entry) {
+        let message = Message::of(row, row.tls());
+        let day = self.rules.days.of(row.time());
+        self.add(day, &message, &[row.peer()], (row.file(), 1));
+        let (counts, inside) = self.place(row.file(), &[day]);
+        if inside {
+            counts.counted += 1;
+            counts.tls_known += u64::from(message.tls != Tls::Unknown);
+        } else {
+            counts.outside_period += 1;
+        }
+    }
+
     /// Counts one message, and says where its rows went. `rows` are in order of time.
     fn count(&mut self, message: &Message, rows: &[Entry], peers: &[u32], copies: u64) {
         let Some(first) = rows.first() else { return };
         let day = self.rules.days.of(first.time());
         let owner = rows.iter().map(Entry::file).min().unwrap_or(first.file());
-        let peers = peers.iter().filter(|peer| **peer != NO_NAME);
-        if let Some(windows) = &self.rules.windows {
-            if windows.needed.iter().any(|window| window.contains(&day)) {
-                self.tally.cells.push(day, message, owner, (copies, self.rules.packs));
-            }
-            let wanted = self.rules.all || self.rules.only.contains(&message.connector);
-            let in_periods = windows.periods.iter().enumerate();
-            for (index, _) in in_periods.filter(|(_, window)| wanted && window.contains(&day)) {
-                peers.clone().for_each(|peer| {
-                    self.tally.peers.push(index, message, *peer, copies);
-                });
-            }
-        } else if let Ok(slot) = usize::try_from(day) {
-            self.tally.cells.push(day, message, owner, (copies, self.rules.packs));
-            peers.for_each(|peer| self.tally.peers.push(slot, message, *peer, copies));
-        }
+        self.add(day, message, peers, (owner, copies));
         let mut still_to_count = copies;
         for row in rows.iter().filter(|row| row.role() != Role::FurtherRecipient) {
             let (counts, inside) = self.place(row.file(), &[day]);
@@ -316,6 +335,26 @@ impl Run<'_> {
             } else {
                 counts.merged += 1;
             }
+        }
+    }
+
+    /// Adds so many copies of a message of this day, for its file.
+    fn add(&mut self, day: i32, message: &Message, peers: &[u32], (file, copies): (u32, u64)) {
+        let peers = peers.iter().filter(|peer| **peer != NO_NAME);
+        if let Some(windows) = &self.rules.windows {
+            if windows.needed.iter().any(|window| window.contains(&day)) {
+                self.tally.cells.push(day, message, file, (copies, self.rules.packs));
+            }
+            let wanted = self.rules.all || self.rules.only.contains(&message.connector);
+            let in_periods = windows.periods.iter().enumerate();
+            for (index, _) in in_periods.filter(|(_, window)| wanted && window.contains(&day)) {
+                peers.clone().for_each(|peer| {
+                    self.tally.peers.push(index, message, *peer, copies);
+                });
+            }
+        } else if let Ok(slot) = usize::try_from(day) {
+            self.tally.cells.push(day, message, file, (copies, self.rules.packs));
+            peers.for_each(|peer| self.tally.peers.push(slot, message, *peer, copies));
         }
     }
 
@@ -349,7 +388,8 @@ impl Run<'_> {
     /// Rows without an identity that are equal to the letter: one message per copy in the
     /// file that holds most of them.
     fn settle_anonymous(&mut self, run: &[Entry]) {
-        let peers = peers_of(run);
+        let mut peers = Vec::with_capacity(1);
+        peers_of(run, &mut peers);
         let mut rows: Vec<Entry> =
             run.iter().filter(|entry| entry.role() != Role::FurtherPeer).copied().collect();
         rows.sort_unstable_by_key(|entry| (entry.file(), entry.time()));
@@ -381,28 +421,36 @@ impl Run<'_> {
     }
 }
 
-/// The message that rows stand for which all say the same, and no more than that: nothing to
-/// weigh. Most messages are one row, or a row and its copies in overlapping files.
-fn plain(run: &[Entry]) -> Option<Message> {
-    let (first, others) = run.split_first()?;
-    let is_message = |entry: &Entry| entry.role() == Role::Message;
-    if !is_message(first) || first.direction() == Direction::Internal {
-        return None;
+/// Says whether rows are all messages, and none of them supersedes another: where a direction has
+/// a row of `unknown`, it has no others. Almost all identities are so.
+fn nothing_to_weigh(run: &[Entry]) -> bool {
+    let mut bands = [0_u8; Direction::ALL.len()];
+    for entry in run {
+        if entry.role() != Role::Message {
+            return false;
+        }
+        bands[entry.direction() as usize] |= 1 << entry.tls() as u8;
     }
-    let message = Message::of(first, first.tls());
-    let same = |entry: &Entry| is_message(entry) && message.same(&Message::of(entry, entry.tls()));
-    others.iter().all(same).then_some(message)
+    let [inbound, outbound, internal] = bands;
+    let unknown = 1 << Tls::Unknown as u8;
+    let sure = |bands: u8| bands & unknown == 0 || bands == unknown;
+    internal == 0 && sure(inbound) && sure(outbound)
 }
 
-/// The remote domains of rows, each once.
-fn peers_of(run: &[Entry]) -> Vec<u32> {
-    let mut peers: Vec<u32> = Vec::with_capacity(1);
+/// Says whether two rows of which nothing is to be weighed are of one message.
+fn alike(one: &Entry, other: &Entry) -> bool {
+    let said = |entry: &Entry| (entry.class(), entry.connector(), entry.remote());
+    said(one) == said(other)
+}
+
+/// Puts the remote domains of rows, each once, in the place of others.
+fn peers_of(run: &[Entry], peers: &mut Vec<u32>) {
+    peers.clear();
     for entry in run {
         if !peers.contains(&entry.peer()) {
             peers.push(entry.peer());
         }
     }
-    peers
 }
 
 /// What makes one message of an identity.
@@ -449,3 +497,6 @@ impl Message {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
