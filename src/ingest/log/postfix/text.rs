@@ -31,14 +31,10 @@ const OF_ID: [bool; 256] = {
 /// A queue id and what follows its colon.
 pub(super) fn queue_id(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let of_id = |byte: &u8| OF_ID.get(usize::from(*byte)) == Some(&true);
-    // What begins with a word is told by its first letters.
-    if !text.get(..5)?.iter().all(of_id) {
-        return None;
-    }
-    let end = near(b':', text.get(..text.len().min(40))?)?;
+    // The first byte that is not of an id must be the colon; words have one among their first five.
+    let end = text.iter().take(40).position(|byte| !of_id(byte)).filter(|end| *end >= 5)?;
     let (id, rest) = text.split_at_checked(end)?;
-    let is_id = id.iter().all(of_id);
-    Some((id, rest.strip_prefix(b": ").filter(|_| is_id)?))
+    Some((id, rest.strip_prefix(b": ")?))
 }
 
 /// A client or server as Postfix writes it: `HOST[IP]` or `HOST[IP]:PORT`.
@@ -207,6 +203,8 @@ impl<'a> TlsLine<'a> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -225,6 +223,20 @@ mod tests {
         for (text, id) in cases {
             let found = queue_id(text.as_bytes()).map(|(id, _)| id);
             assert_eq!(found, id.map(str::as_bytes), "{text}");
+        }
+    }
+
+    proptest! {
+        /// An id is what stands before the first colon: five to 39 letters and digits of ids.
+        #[test]
+        fn a_queue_id_ends_at_the_first_colon(
+            text in "([0-9A-Fbz]{0,7}|[0-9A-Fbz]{30,42}|[a-fA-F0-9 :\\[]{0,6})(: |:|: :| |U: |)[a-z: ]{0,5}",
+        ) {
+            let of_id = |byte: &u8| OF_ID[usize::from(*byte)];
+            let id = text.split_once(':').map(|(id, _)| id.as_bytes());
+            let id = id.filter(|id| (5..40).contains(&id.len()) && id.iter().all(of_id));
+            let rest = id.and_then(|id| text.as_bytes().get(id.len()..)?.strip_prefix(b": "));
+            prop_assert_eq!(queue_id(text.as_bytes()), id.zip(rest));
         }
     }
 
