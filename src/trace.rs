@@ -659,22 +659,25 @@ impl Block {
         for (number, code) in numbers.zip(codes) {
             let (((time, key), remote), ((connector, cipher), peer)) = number;
             let ((((direction, kind), forced), tls), role) = code;
-            let row = || {
-                Some(Row {
-                    time_ms: *time,
-                    direction: *Direction::ALL.get(usize::from(*direction))?,
-                    connector: *connector,
-                    connector_type: *ConnectorType::ALL.get(usize::from(*kind))?,
-                    forced_tls: (*forced < NOT_SAID).then_some(*forced == 1),
-                    tls: *Tls::ALL.get(usize::from(*tls))?,
-                    cipher: *cipher,
-                    peer: *peer,
-                    remote: *remote,
-                    message_key: *key,
-                    role: *Role::ALL.get(usize::from(*role))?,
-                })
-            };
-            each(row().ok_or_else(|| polars_err!(ComputeError: "a canonical column is at fault"))?);
+            let fault = || polars_err!(ComputeError: "a canonical column is at fault");
+            let role = Role::ALL.get(usize::from(*role)).ok_or_else(fault)?;
+            let tls = Tls::ALL.get(usize::from(*tls)).ok_or_else(fault)?;
+            let direction = Direction::ALL.get(usize::from(*direction)).ok_or_else(fault)?;
+            let kind = ConnectorType::ALL.get(usize::from(*kind)).ok_or_else(fault)?;
+            // Made where it is used: to copy what was just written field by field is slow.
+            each(Row {
+                time_ms: *time,
+                direction: *direction,
+                connector: *connector,
+                connector_type: *kind,
+                forced_tls: (*forced < NOT_SAID).then_some(*forced == 1),
+                tls: *tls,
+                cipher: *cipher,
+                peer: *peer,
+                remote: *remote,
+                message_key: *key,
+                role: *role,
+            });
         }
         Ok(())
     }

@@ -247,6 +247,9 @@ impl Layout {
         Slim { key: row.key(), rest: rest << remote | u64::from(row.remote) }
     }
 
+    // Inline, so that the entry is made where it is put: to copy what was just written field by
+    // field is slow.
+    #[inline]
     fn unpack(self, slim: Slim, file: u32) -> Entry {
         let mut rest = slim.rest;
         let mut take = |width: u32| {
