@@ -30,9 +30,9 @@ const OF_ID: [bool; 256] = {
 
 /// A queue id and what follows its colon.
 pub(super) fn queue_id(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let of_id = |byte: &u8| OF_ID.get(usize::from(*byte)) == Some(&true);
+    let start = text.get(..text.len().min(40))?;
     // The first byte that is not of an id must be the colon; words have one among their first five.
-    let end = text.iter().take(40).position(|byte| !of_id(byte)).filter(|end| *end >= 5)?;
+    let end = start.iter().position(|byte| !OF_ID[usize::from(*byte)]).filter(|end| *end >= 5)?;
     let (id, rest) = text.split_at_checked(end)?;
     Some((id, rest.strip_prefix(b": ")?))
 }
