@@ -178,7 +178,7 @@ enum Place {
 impl Run<'_> {
     fn settle(&mut self, run: &[Entry], weighed: &mut Weighed) {
         match run {
-            [only] if nothing_to_weigh(run) => self.count_row(only),
+            [only] if is_message(only) => self.count_row(only),
             _ if nothing_to_weigh(run) => self.count_alike(run, weighed),
             _ if run.iter().any(|entry| entry.role() == Role::Anonymous) => {
                 self.settle_anonymous(run);
@@ -280,6 +280,7 @@ impl Run<'_> {
 
     /// Where rows are counted whose message lies on one of these days. Without windows, each
     /// set of days is a place of its own, and all of them are inside.
+    #[inline]
     fn place(&mut self, file: u32, days: &[i32]) -> (&mut SourceCounts, bool) {
         match &self.rules.windows {
             None => (self.tally.on_days(file, days), true),
@@ -339,6 +340,7 @@ impl Run<'_> {
     }
 
     /// Adds so many copies of a message of this day, for its file.
+    #[inline]
     fn add(&mut self, day: i32, message: &Message, peers: &[u32], (file, copies): (u32, u64)) {
         let peers = peers.iter().filter(|peer| **peer != NO_NAME);
         if let Some(windows) = &self.rules.windows {
@@ -426,15 +428,18 @@ impl Run<'_> {
 fn nothing_to_weigh(run: &[Entry]) -> bool {
     let mut bands = [0_u8; Direction::ALL.len()];
     for entry in run {
-        if entry.role() != Role::Message {
+        if !is_message(entry) {
             return false;
         }
         bands[entry.direction() as usize] |= 1 << entry.tls() as u8;
     }
-    let [inbound, outbound, internal] = bands;
     let unknown = 1 << Tls::Unknown as u8;
-    let sure = |bands: u8| bands & unknown == 0 || bands == unknown;
-    internal == 0 && sure(inbound) && sure(outbound)
+    bands.iter().all(|bands| bands & unknown == 0 || *bands == unknown)
+}
+
+/// Says whether a row stands for a message, whatever the others of its identity say.
+fn is_message(entry: &Entry) -> bool {
+    entry.role() == Role::Message && entry.direction() != Direction::Internal
 }
 
 /// Says whether two rows of which nothing is to be weighed are of one message.
