@@ -56,7 +56,9 @@ proptest! {
         mut runs in prop::collection::vec(prop::collection::vec(row(), 1..7), 1..20),
         (days, all) in (any::<bool>(), any::<bool>()),
     ) {
-        runs.iter_mut().for_each(|run| run.sort_unstable());
+        for run in &mut runs {
+            run.sort_unstable();
+        }
         let mut activity = Activity::default();
         for entry in runs.iter().flatten() {
             activity.add(entry.file(), i64::from(entry.time()) * 1000, true);
