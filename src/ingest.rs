@@ -6,7 +6,7 @@
 //! | | [`Reading`]: one [`SourceFile`] per file, day totals, files passed over |
 //!
 //! Tables (`parts`): one thread reads, decompresses and cuts files into blocks, and works like
-//! the others where enough of them wait; blocks are hashed in order and parsed in any. Logs
+//! the others where enough of them wait; blocks are hashed in order, abreast of parsing any. Logs
 //! (`log`): all files of one kind are one stream, followed session by session. Invariants: a bad
 //! row is a counted reject, never an error; a file is used as a whole or not at all; the result
 //! does not depend on the order in which blocks are parsed.

@@ -13,7 +13,7 @@ use self::proxied::ProxySaid;
 use super::super::fields::near;
 use super::super::{Mail, Place, Protection, Sink};
 use super::program::Program;
-use super::queue::{Arrival, Id, Met};
+use super::queue::{Arrival, Id, Met, Text};
 use super::text::{Peer, TlsLine, TlsUse, domain, is_loopback, queue_id};
 use super::{Event, Postfix};
 use crate::trace::{Direction, Tls};
@@ -81,9 +81,8 @@ pub(super) enum ServerSaid<'a> {
 }
 
 impl<'a> ServerSaid<'a> {
-    pub(super) fn parse(program: &Program, text: &'a [u8]) -> Self {
-        if let Some((id, rest)) = queue_id(text) {
-            let id = Id::new(id, program);
+    pub(super) fn parse(program: &Program, Text { text, of }: Text<'a>) -> Self {
+        if let Some((id, rest)) = of {
             if let Some(client) = rest.strip_prefix(b"client=") {
                 Self::Client(id, Peer::parse(client).map(|(peer, _)| peer))
             } else if holds(rest) {
@@ -124,12 +123,11 @@ pub(super) enum CleanupSaid<'a> {
 }
 
 impl<'a> CleanupSaid<'a> {
-    pub(super) fn parse(program: &Program, text: &'a [u8]) -> Self {
-        let Some((id, rest)) = queue_id(text) else {
+    pub(super) fn parse(program: &Program, Text { text, of }: Text<'a>) -> Self {
+        let Some((id, rest)) = of else {
             let rest = text.strip_prefix(b"warning: ").unwrap_or_default();
             return too_big(program, rest).map_or(Self::Nothing, Self::Refuses);
         };
-        let id = Id::new(id, program);
         if rest.starts_with(b"message-id=") {
             Self::Header(id)
         } else if holds(rest) {
@@ -154,22 +152,19 @@ pub(super) enum QueueSaid<'a> {
 }
 
 impl<'a> QueueSaid<'a> {
-    pub(super) fn parse(program: &Program, text: &'a [u8]) -> Self {
-        let Some((id, rest)) = queue_id(text) else { return Self::Nothing };
+    pub(super) fn parse(text: Text<'a>) -> Self {
+        let Some((id, rest)) = text.of else { return Self::Nothing };
         if rest == b"removed" {
-            return Self::Removed(Id::new(id, program));
+            return Self::Removed(id);
         }
-        match active_sender(rest) {
-            Some(sender) => Self::Active(Id::new(id, program), sender),
-            None => Self::Nothing,
-        }
+        active_sender(rest).map_or(Self::Nothing, |sender| Self::Active(id, sender))
     }
 }
 
 /// The message that begins with a line of pickup.
-pub(super) fn picked_up<'a>(program: &Program, text: &'a [u8]) -> Option<Id<'a>> {
-    let (id, _) = queue_id(text).filter(|(_, rest)| rest.starts_with(b"uid="))?;
-    Some(Id::new(id, program))
+pub(super) fn picked_up(text: Text<'_>) -> Option<Id<'_>> {
+    let (id, _) = text.of.filter(|(_, rest)| rest.starts_with(b"uid="))?;
+    Some(id)
 }
 
 impl Postfix {

@@ -6,8 +6,8 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 use super::super::{Mail, Protection, Sink};
 use super::delivery::{At, Deliveries, Delivery};
 use super::program::{Daemon, Program};
-use super::queue::{Id, State};
-use super::text::{Peer, TlsLine, TlsUse, domain, queue_id};
+use super::queue::{Id, State, Text};
+use super::text::{Peer, TlsLine, TlsUse, domain};
 use super::{Event, Postfix};
 use crate::trace::{Direction, Tls};
 
@@ -90,18 +90,17 @@ pub(super) enum ClientSaid<'a> {
 impl<'a> ClientSaid<'a> {
     pub(super) fn parse(
         program: &Program,
-        text: &'a [u8],
+        text: Text<'a>,
         deliveries: &mut Deliveries<'a>,
     ) -> Self {
-        let Some((id, rest)) = queue_id(text) else {
-            return match TlsLine::parse(text) {
+        let Some((id, rest)) = text.of else {
+            return match TlsLine::parse(text.text) {
                 Some(TlsLine { usage, peer, tls, cipher }) if usage != TlsUse::From => {
                     Self::Secured(usage, Remote::new(program, &peer), tls, cipher)
                 }
                 _ => Self::Nothing,
             };
         };
-        let id = Id::new(id, program);
         if let Some(delivery) = Delivery::parse(rest) {
             Self::Delivery(id, deliveries.add(delivery))
         } else if rest.starts_with(b"lost connection with ")
@@ -116,10 +115,10 @@ impl<'a> ClientSaid<'a> {
 }
 
 /// What a line of lmtp, local and the like says: a recipient that was served.
-pub(super) fn served<'a>(program: &Program, text: &'a [u8]) -> Option<(Id<'a>, Delivery<'a>)> {
-    let (id, rest) = queue_id(text)?;
+pub(super) fn served(text: Text<'_>) -> Option<(Id<'_>, Delivery<'_>)> {
+    let (id, rest) = text.of?;
     let delivery = Delivery::parse(rest).filter(|delivery| delivery.sent)?;
-    Some((Id::new(id, program), delivery))
+    Some((id, delivery))
 }
 
 /// What a line of tlsproxy says by itself: servers that it talks to prove nothing.

@@ -13,7 +13,7 @@ use super::delivery::{At, Deliveries};
 use super::inbound::{CleanupSaid, QueueSaid, ServerSaid, picked_up};
 use super::outbound::{ClientSaid, TlsProxySaid, served};
 use super::program::{Daemon, Found, Program, Programs};
-use super::queue::Id;
+use super::queue::{Id, Text};
 use super::text::without_message_number;
 
 /// What a line says by itself.
@@ -36,17 +36,19 @@ impl<'a> Said<'a> {
         program: &Program,
         text: &'a [u8],
         deliveries: &mut Deliveries<'a>,
+        abreast: &Abreast<'_>,
     ) -> Self {
-        let text = without_message_number(text);
+        let text = Text::new(without_message_number(text), program);
+        abreast.step();
         match program.daemon {
             Daemon::Server => Self::Server(ServerSaid::parse(program, text)),
             Daemon::Cleanup => Self::Cleanup(CleanupSaid::parse(program, text)),
-            Daemon::Queue => Self::Queue(QueueSaid::parse(program, text)),
-            Daemon::Pickup => picked_up(program, text).map_or(Self::Nothing, Self::Pickup),
+            Daemon::Queue => Self::Queue(QueueSaid::parse(text)),
+            Daemon::Pickup => picked_up(text).map_or(Self::Nothing, Self::Pickup),
             Daemon::Client => Self::Client(ClientSaid::parse(program, text, deliveries)),
-            Daemon::Inside => served(program, text)
+            Daemon::Inside => served(text)
                 .map_or(Self::Nothing, |(id, served)| Self::Inside(id, deliveries.add(served))),
-            Daemon::Proxy => Self::Proxy(TlsProxySaid::parse(program, text)),
+            Daemon::Proxy => Self::Proxy(TlsProxySaid::parse(program, text.text)),
             Daemon::Other => Self::Nothing,
         }
     }
@@ -149,13 +151,14 @@ impl<'a> Lines<'a> {
             said: Said::Nothing,
         };
         if let Some((head, within_ms, tagged)) = self.cut(line) {
+            abreast.step();
             entry.head = head;
             let Tagged { host, program, pid, text } = tagged;
             if let Some(found) = programs.find(host, program) {
                 abreast.step();
                 entry.within_ms = within_ms;
                 entry.pid = pid;
-                entry.said = Said::parse(&found.program, text, &mut self.deliveries);
+                entry.said = Said::parse(&found.program, text, &mut self.deliveries, abreast);
                 entry.program = self.place_of(found, block);
             }
         }

@@ -5,7 +5,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::super::{Protection, identity};
 use super::program::Program;
-use super::text::Peer;
+use super::text::{Peer, queue_id};
 use super::{Event, Postfix};
 use crate::trace::Tls;
 
@@ -124,6 +124,21 @@ pub(super) struct Id<'a> {
     pub text: &'a [u8],
     /// Where its message is held, if the instance that logged it has its own queue.
     pub own: u64,
+}
+
+/// What a line says behind its program: all of it, and the message that it begins with, where it
+/// does, with what follows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Text<'a> {
+    pub text: &'a [u8],
+    pub of: Option<(Id<'a>, &'a [u8])>,
+}
+
+impl<'a> Text<'a> {
+    pub(super) fn new(text: &'a [u8], program: &Program) -> Self {
+        let of = queue_id(text).map(|(id, rest)| (Id::new(id, program), rest));
+        Self { text, of }
+    }
 }
 
 impl<'a> Id<'a> {
