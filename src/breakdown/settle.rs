@@ -178,7 +178,7 @@ enum Place {
 impl Run<'_> {
     fn settle(&mut self, run: &[Entry], weighed: &mut Weighed) {
         match run {
-            [only] if is_message(only) => self.count_row(only),
+            [only] if is_plain(only) => self.count_row(only),
             _ if nothing_to_weigh(run) => self.count_alike(run, weighed),
             _ if run.iter().any(|entry| entry.role() == Role::Anonymous) => {
                 self.settle_anonymous(run);
@@ -428,7 +428,7 @@ impl Run<'_> {
 fn nothing_to_weigh(run: &[Entry]) -> bool {
     let mut bands = [0_u8; Direction::ALL.len()];
     for entry in run {
-        if !is_message(entry) {
+        if !is_plain(entry) {
             return false;
         }
         bands[entry.direction() as usize] |= 1 << entry.tls() as u8;
@@ -438,7 +438,7 @@ fn nothing_to_weigh(run: &[Entry]) -> bool {
 }
 
 /// Says whether a row stands for a message, whatever the others of its identity say.
-fn is_message(entry: &Entry) -> bool {
+fn is_plain(entry: &Entry) -> bool {
     entry.role() == Role::Message && entry.direction() != Direction::Internal
 }
 

@@ -129,7 +129,8 @@ impl<T> Turn<'_, T> {
             let waits = self.parts.split_off(had.min(self.parts.len()));
             state.parts.extend(self.parts.drain(..));
             waits.into_iter().rev().for_each(|part| state.queue.push_front(part));
-            (0..had).for_each(|_| self.shared.wake(&state));
+            // One for each, and one for the turn of the others.
+            (0..=had).for_each(|_| self.shared.wake(&state));
         }
         self.parts.clear();
     }
@@ -166,10 +167,10 @@ impl<T> Inbox<T> {
 }
 
 impl<T> Sender<T> {
-    /// Hands a part over. Where there is no room for it, the one that waited longest comes back,
-    /// for the sender to do it. Where a worker has given up, parts are dropped.
+    /// Hands a part over that has no turn. Where there is no room for it, the one that waited
+    /// longest comes back, for the sender to do it. Where a worker has given up, parts are dropped.
     #[must_use]
-    pub(super) fn send(&self, part: T) -> Option<Taken<'_, T>> {
+    fn send(&self, part: T) -> Option<Taken<'_, T>> {
         let mut state = self.0.state();
         if state.closed {
             return None;
@@ -182,8 +183,9 @@ impl<T> Sender<T> {
         None
     }
 
-    /// As [`Sender::send`], behind all that was sent before. A part that `waits` has its turn
-    /// first; none overtakes it that is sent like this.
+    /// Hands a part over, behind all that were sent before: one that `waits` has its turn first, and
+    /// none overtakes it. Where there are enough of them, something comes back for the sender to do.
+    /// Where a worker has given up, parts are dropped.
     #[must_use]
     pub(super) fn send_in_order(&self, part: T, waits: bool) -> Option<Taken<'_, T>> {
         let mut state = self.0.state();
@@ -353,6 +355,29 @@ mod tests {
             }
         }
         assert_eq!(done, [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_turn_that_is_given_back_wakes_one_who_waits() {
+        let (sender, inbox) = Inbox::new(64);
+        assert!(sender.send_in_order(7, true).is_none());
+        let taker = inbox.taker();
+        let turn = taker.next().unwrap().turn.unwrap();
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            let other = Taker(&inbox.0);
+            scope.spawn(move || {
+                let had = other.next().map(|Taken { turn, .. }| turn.unwrap().parts().to_vec());
+                tell.send(had).unwrap();
+            });
+            while inbox.0.state().waiting == 0 {
+                std::thread::yield_now();
+            }
+            turn.pass(0);
+            let had = told.recv_timeout(std::time::Duration::from_secs(10));
+            drop(inbox.taker());
+            assert_eq!(had, Ok(Some(vec![7])));
+        });
     }
 
     #[test]

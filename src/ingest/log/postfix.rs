@@ -48,7 +48,6 @@ use super::recent::{Ledger, Recent};
 use super::stamp::Stamps;
 use super::syslog::{Line, LineFault, split};
 use super::{Follow, Place, Sink};
-use crate::ingest::abreast::Abreast;
 use crate::trace::RejectReason;
 
 /// Messages that are followed at once, at least.
@@ -144,7 +143,7 @@ impl Postfix {
         let host = self.hosts.enter(&program);
         let copy = self.hosts.saw(host, line.time_ms, place.file);
         let mut deliveries = Deliveries::default();
-        let said = Said::parse(&program, &line.text, &mut deliveries, &Abreast::nothing());
+        let said = Said::parse(&program, &line.text, &mut deliveries);
         let Line { time_ms, pid, .. } = line;
         let event = Event { time_ms, program: &program, host, pid, copy, place };
         self.event(&event, &said, &deliveries, out);

@@ -1,9 +1,9 @@
 //! Files of one kind of log as one stream: in order of time, so that sessions go on across
 //! a rotation.
 //!
-//! One thread reads and decompresses. The others, and it too where enough blocks wait, hash, and find
-//! out what the lines of a block say by themselves; one at a time follows the sessions through the
-//! blocks, in order. Streams of several kinds follow each other.
+//! One thread reads and decompresses. The others, and it too where enough blocks wait, find out
+//! what the lines of a block say by themselves, and hash abreast of it; one at a time follows the
+//! sessions through the blocks, in order. Streams of several kinds follow each other.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -293,8 +293,7 @@ fn read_all<'a>(
         let mut held: Option<(TextBlock, bool)> = None;
         let mut each = |lines: Lines| {
             // Only behind the last block it is known to be the last.
-            let before = held.take();
-            if let Some((block, to_hash)) = before {
+            if let Some((block, to_hash)) = held.take() {
                 seen.saw(&block.bytes);
                 send(Body::Lines(Lines::Block { block, to_hash }));
             }

@@ -36,10 +36,8 @@ impl<'a> Said<'a> {
         program: &Program,
         text: &'a [u8],
         deliveries: &mut Deliveries<'a>,
-        abreast: &Abreast<'_>,
     ) -> Self {
         let text = Text::new(without_message_number(text), program);
-        abreast.step();
         match program.daemon {
             Daemon::Server => Self::Server(ServerSaid::parse(program, text)),
             Daemon::Cleanup => Self::Cleanup(CleanupSaid::parse(program, text)),
@@ -158,7 +156,7 @@ impl<'a> Lines<'a> {
                 abreast.step();
                 entry.within_ms = within_ms;
                 entry.pid = pid;
-                entry.said = Said::parse(&found.program, text, &mut self.deliveries, abreast);
+                entry.said = Said::parse(&found.program, text, &mut self.deliveries);
                 entry.program = self.place_of(found, block);
             }
         }
