@@ -4,7 +4,8 @@
 //! and in any order. Memory is bounded: a line above [`MAX_LINE`] is passed over and counted.
 
 use std::io::{ErrorKind, Read};
-use std::sync::{Mutex, PoisonError};
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::marks;
 use super::open::Order;
@@ -24,7 +25,7 @@ pub(super) const MAX_LINE: usize = 8 << 20;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TextBlock {
     /// The records, each with its line end.
-    pub bytes: Vec<u8>,
+    pub bytes: Buffer,
     /// Place among the blocks of its file. Lines are counted by whoever parses the block, from
     /// 1 on; its number in the file follows from the blocks before it.
     pub sequence: u64,
@@ -32,30 +33,74 @@ pub(super) struct TextBlock {
     pub skipped_lines: u64,
 }
 
-/// Buffers that were read and may be filled again, so that memory is not asked for anew.
+/// Bytes that several threads may hold; whoever lets them go last gives the memory back.
+#[derive(Debug, Clone)]
+pub(crate) struct Buffer(Arc<Filled>);
+
 #[derive(Debug)]
+struct Filled {
+    bytes: Vec<u8>,
+    /// Where they go; none where they came from nowhere.
+    home: Option<Pool>,
+}
+
+impl Deref for Buffer {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0.bytes
+    }
+}
+
+impl From<Vec<u8>> for Buffer {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Arc::new(Filled { bytes, home: None }))
+    }
+}
+
+impl PartialEq for Buffer {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Buffer {}
+
+impl Drop for Filled {
+    fn drop(&mut self) {
+        if let Some(home) = self.home.take() {
+            home.give(std::mem::take(&mut self.bytes));
+        }
+    }
+}
+
+/// Memory of buffers that were read and may be filled again, so that it is not asked for anew.
+#[derive(Debug, Clone)]
 pub(super) struct Pool {
     /// Bytes of a block, at least.
     block: usize,
-    buffers: Mutex<Vec<Vec<u8>>>,
+    free: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
 impl Pool {
     /// Buffers for blocks of so many bytes.
     pub(super) fn new(block: usize) -> Self {
-        Self { block, buffers: Mutex::default() }
+        Self { block, free: Arc::default() }
     }
 
-    /// Gives a buffer back, whatever it holds.
-    pub(super) fn give(&self, buffer: Vec<u8>) {
-        // A buffer that a very long line made large is let go.
-        if buffer.capacity() <= 4 * self.block {
-            self.buffers.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+    fn give(&self, bytes: Vec<u8>) {
+        // What a very long line made large is let go.
+        if bytes.capacity() <= 4 * self.block {
+            self.free().push(bytes);
         }
     }
 
     fn take(&self) -> Vec<u8> {
-        self.buffers.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+        self.free().pop().unwrap_or_default()
+    }
+
+    fn free(&self) -> std::sync::MutexGuard<'_, Vec<Vec<u8>>> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -190,6 +235,7 @@ impl<'a> Blocks<'a> {
         self.filled = rest.len();
         let mut bytes = std::mem::replace(&mut self.buffer, next);
         bytes.truncate(end);
+        let bytes = Buffer(Arc::new(Filled { bytes, home: Some(self.pool.clone()) }));
         let sequence = self.sequence;
         self.sequence += 1;
         TextBlock { bytes, sequence, skipped_lines }
@@ -251,7 +297,7 @@ mod tests {
         let found = blocks(text.as_bytes());
         assert!(found.len() > 2);
         assert_eq!(
-            found.iter().flat_map(|block| block.bytes.clone()).collect::<Vec<_>>(),
+            found.iter().flat_map(|block| block.bytes.to_vec()).collect::<Vec<_>>(),
             text.as_bytes()
         );
         for (sequence, block) in (0..).zip(&found) {
@@ -267,7 +313,7 @@ mod tests {
         text.extend(b"\nc,d\n");
         for ((text, order), (rest, _)) in wide(&text).into_iter().zip(wide(b"a,b\nc,d\n")) {
             let found = blocks_of(&text, order, MAX_LINE / 2);
-            let whole: Vec<u8> = found.iter().flat_map(|block| block.bytes.clone()).collect();
+            let whole: Vec<u8> = found.iter().flat_map(|block| block.bytes.to_vec()).collect();
             assert_eq!(whole, rest, "{order:?}");
             assert_eq!(found.iter().map(|block| block.skipped_lines).sum::<u64>(), 1);
         }

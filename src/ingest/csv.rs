@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 use simd_csv::{ZeroCopyByteRecord, ZeroCopyReaderBuilder};
 
 use crate::ingest::abreast::Abreast;
-use crate::ingest::blocks::{BLOCK, Blocks, Pool, TextBlock, newlines};
+use crate::ingest::blocks::{BLOCK, Blocks, Pool, newlines};
 use crate::ingest::columns;
 use crate::ingest::parts::map_row;
 use crate::ingest::row::{Cells, Context, Output};
@@ -95,17 +95,16 @@ impl Cells for RecordCells<'_, '_> {
     }
 }
 
-/// Maps every row of a block from byte `start` on.
+/// Maps every row of whole records from byte `start` on.
 pub(super) fn map_block(
     context: &Context,
     (dialect, start): (&Dialect, usize),
-    block: &TextBlock,
+    records: &[u8],
     abreast: &Abreast<'_>,
     out: &mut Output,
 ) {
-    out.skipped_lines(block.skipped_lines);
-    let before_start = block.bytes.get(..start).unwrap_or_default();
-    let bytes = block.bytes.get(start..).unwrap_or_default();
+    let before_start = records.get(..start).unwrap_or_default();
+    let bytes = records.get(start..).unwrap_or_default();
     let doubts = Doubts::of(bytes);
     let width = context.columns.width();
     // The reader takes a byte order mark from the beginning of what it reads; here it belongs to a

@@ -1,11 +1,12 @@
 //! What is handed from the thread that reads to those that work.
 //!
-//! Some parts have their turn first: something that is done with one after the other, in the order
-//! in which they were sent. Whoever takes a part gets the turn of those that wait for it along,
-//! where nobody else has it, and may do both at once.
+//! There are parts, which whoever has time does, and pieces, which one after the other is done with
+//! in the order in which they were sent, by one thread at a time: it has the turn of the pieces.
+//! Whoever takes a part gets the turn along where nobody has it, and may do both at once. A part
+//! does not wait for its pieces, nor they for it.
 //!
-//! The reader never waits for room: where there is none, it does a part itself. A wait and a wake
-//! cost a processor that stands still.
+//! The reader never waits for room as long as there is a part, and does one itself. A wait and
+//! a wake cost a processor that stands still.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -19,41 +20,38 @@ pub(super) fn others() -> usize {
 ///
 /// Invariant: where a worker ends before everything was taken, by an error or a panic, all others
 /// find nothing more.
-pub(super) struct Inbox<T>(Arc<Shared<T>>);
+pub(super) struct Inbox<T, P>(Arc<Shared<T, P>>);
 
 /// What the reader sends with; when it is dropped, nothing more comes.
-pub(super) struct Sender<T>(Arc<Shared<T>>);
+pub(super) struct Sender<T, P>(Arc<Shared<T, P>>);
 
 /// A worker's access; the inbox is closed for all as soon as one ends.
-pub(super) struct Taker<'a, T>(&'a Shared<T>);
+pub(super) struct Taker<'a, T, P>(&'a Shared<T, P>);
 
-/// What there is to do: a part, or the turn of others, or both.
-pub(super) struct Taken<'a, T> {
+/// What there is to do: a part, or the turn of the pieces, or both.
+pub(super) struct Taken<'a, T, P> {
     pub part: Option<T>,
-    pub turn: Option<Turn<'a, T>>,
+    pub turn: Option<Turn<'a, T, P>>,
 }
 
-/// The turn of some parts, which nobody else has meanwhile. Where it is dropped and not passed on,
+/// The turn of the pieces, which nobody else has meanwhile. Where it is dropped and not passed on,
 /// the inbox is closed.
-pub(super) struct Turn<'a, T> {
-    shared: &'a Shared<T>,
-    parts: Vec<T>,
-    /// How many of them the others would soon wait for.
-    wanted: usize,
+pub(super) struct Turn<'a, T, P> {
+    shared: &'a Shared<T, P>,
+    passed: bool,
 }
 
-struct Shared<T> {
+struct Shared<T, P> {
     most: usize,
-    state: Mutex<State<T>>,
+    state: Mutex<State<T, P>>,
     came: Condvar,
 }
 
-struct State<T> {
-    /// Parts whose turn is still to come, in order.
-    queue: VecDeque<T>,
-    /// Some part has its turn.
-    in_turn: bool,
+struct State<T, P> {
     parts: VecDeque<T>,
+    pieces: VecDeque<P>,
+    /// Somebody has the turn of the pieces.
+    in_turn: bool,
     /// Nothing more comes.
     ended: bool,
     /// Nothing more is taken.
@@ -62,97 +60,83 @@ struct State<T> {
     waiting: usize,
 }
 
-/// So many have their turn at once, at most: the more threads work, the more has to be done in turn
-/// while one of them works on one part.
-const AT_ONCE: usize = 8;
-/// So many should lie ready for those who work, so that none waits for another's turn to end.
-const READY: usize = 6;
-/// Where so many parts wait for their turn, the reader takes part in the work.
-const QUEUED: usize = 6;
-/// Where so many do, and another has the turn, the reader waits for it.
-const MOST_QUEUED: usize = 16;
+/// So many pieces may wait when a turn is passed on, so that they are done beside parts to come.
+const PIECES: usize = 8;
+/// Where so many wait, the reader works, or waits itself.
+const MOST_PIECES: usize = 2 * PIECES;
 
-type Guard<'a, T> = MutexGuard<'a, State<T>>;
+type Guard<'a, T, P> = MutexGuard<'a, State<T, P>>;
 
-impl<T> Shared<T> {
-    fn state(&self) -> Guard<'_, T> {
+impl<T, P> Shared<T, P> {
+    fn state(&self) -> Guard<'_, T, P> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'a>(&self, mut state: Guard<'a, T>) -> Guard<'a, T> {
+    fn wait<'a>(&self, mut state: Guard<'a, T, P>) -> Guard<'a, T, P> {
         state.waiting += 1;
         state = self.came.wait(state).unwrap_or_else(PoisonError::into_inner);
         state.waiting -= 1;
         state
     }
 
-    /// Says that something came, to one who waits.
-    fn wake(&self, state: &State<T>) {
-        if state.waiting > 0 {
-            self.came.notify_one();
-        }
-    }
-
     /// What there is to do now.
-    fn take(&self, state: &mut State<T>) -> Option<Taken<'_, T>> {
+    fn take(&self, state: &mut State<T, P>) -> Option<Taken<'_, T, P>> {
         if state.closed {
             return None;
         }
         let part = state.parts.pop_front();
-        let turn = (!state.in_turn && !state.queue.is_empty()).then(|| {
+        let turn = (!state.in_turn && !state.pieces.is_empty()).then(|| {
             state.in_turn = true;
-            let some = state.queue.len().min(AT_ONCE);
-            let wanted = READY.saturating_sub(state.parts.len());
-            Turn { shared: self, parts: state.queue.drain(..some).collect(), wanted }
+            Turn { shared: self, passed: false }
         });
         (part.is_some() || turn.is_some()).then_some(Taken { part, turn })
     }
 }
 
-impl<T> Turn<'_, T> {
-    /// The parts that have their turn, in order; at least one.
-    pub(super) fn parts(&self) -> &[T] {
-        &self.parts
+impl<T, P> Turn<'_, T, P> {
+    /// The next piece.
+    pub(super) fn next(&self) -> Option<P> {
+        self.shared.state().pieces.pop_front()
     }
 
-    /// How many of them should have their turn before the others find nothing to do.
-    pub(super) fn wanted(&self) -> usize {
-        self.wanted
+    /// The next piece, where more wait than should.
+    pub(super) fn next_of_too_many(&self) -> Option<P> {
+        let mut state = self.shared.state();
+        if state.pieces.len() > PIECES { state.pieces.pop_front() } else { None }
     }
 
-    /// Says that the first so many have had their turn, and are there for all. The others wait for
-    /// theirs again, before those behind them.
-    pub(super) fn pass(mut self, had: usize) {
+    /// Lets others have the turn; they begin with `rest`, a piece that is not done with.
+    pub(super) fn pass(mut self, rest: Option<P>) {
+        self.passed = true;
         let mut state = self.shared.state();
         state.in_turn = false;
-        if !state.closed {
-            let waits = self.parts.split_off(had.min(self.parts.len()));
-            state.parts.extend(self.parts.drain(..));
-            waits.into_iter().rev().for_each(|part| state.queue.push_front(part));
-            // One for each, and one for the turn of the others.
-            (0..=had).for_each(|_| self.shared.wake(&state));
+        if let Some(rest) = rest.filter(|_| !state.closed) {
+            state.pieces.push_front(rest);
         }
-        self.parts.clear();
+        if state.waiting > 0 {
+            // One may wait for the turn, another for room or for the end.
+            self.shared.came.notify_all();
+        }
     }
 }
 
-impl<T> Drop for Turn<'_, T> {
+impl<T, P> Drop for Turn<'_, T, P> {
     fn drop(&mut self) {
-        // What was done with these parts is not known.
-        if !self.parts.is_empty() {
+        // What was done with its piece is not known.
+        if !self.passed {
             self.shared.state().closed = true;
             self.shared.came.notify_all();
         }
     }
 }
 
-impl<T> Inbox<T> {
-    /// One that holds so many at once, beside those whose turn is still to come.
-    pub(super) fn new(most: usize) -> (Sender<T>, Self) {
+impl<T, P> Inbox<T, P> {
+    /// One that holds so many parts at once.
+    pub(super) fn new(most: usize) -> (Sender<T, P>, Self) {
         let state = State {
-            queue: VecDeque::new(),
-            in_turn: false,
             parts: VecDeque::new(),
+            pieces: VecDeque::new(),
+            in_turn: false,
             ended: false,
             closed: false,
             waiting: 0,
@@ -161,57 +145,37 @@ impl<T> Inbox<T> {
         (Sender(Arc::clone(&shared)), Self(shared))
     }
 
-    pub(super) fn taker(&self) -> Taker<'_, T> {
+    pub(super) fn taker(&self) -> Taker<'_, T, P> {
         Taker(&self.0)
     }
 }
 
-impl<T> Sender<T> {
-    /// Hands a part over that has no turn. Where there is no room for it, the one that waited
-    /// longest comes back, for the sender to do it. Where a worker has given up, parts are dropped.
+impl<T, P> Sender<T, P> {
+    /// Hands over a part, or a piece, or both. Where there is no room for more, something comes
+    /// back for the sender to do. Where a worker has given up, they are dropped.
     #[must_use]
-    fn send(&self, part: T) -> Option<Taken<'_, T>> {
+    pub(super) fn send(&self, part: Option<T>, piece: Option<P>) -> Option<Taken<'_, T, P>> {
         let mut state = self.0.state();
         if state.closed {
             return None;
         }
-        state.parts.push_back(part);
-        if state.parts.len() > self.0.most {
-            return self.0.take(&mut state);
+        state.parts.extend(part);
+        state.pieces.extend(piece);
+        if state.parts.len() <= self.0.most && state.waiting > 0 {
+            self.0.came.notify_one();
         }
-        self.0.wake(&state);
-        None
-    }
-
-    /// Hands a part over, behind all that were sent before: one that `waits` has its turn first, and
-    /// none overtakes it. Where there are enough of them, something comes back for the sender to do.
-    /// Where a worker has given up, parts are dropped.
-    #[must_use]
-    pub(super) fn send_in_order(&self, part: T, waits: bool) -> Option<Taken<'_, T>> {
-        let mut state = self.0.state();
-        if !waits && state.queue.is_empty() && !state.in_turn {
-            drop(state);
-            return self.send(part);
-        }
-        if state.closed {
-            return None;
-        }
-        state.queue.push_back(part);
-        self.0.wake(&state);
-        if state.queue.len() < QUEUED && state.parts.len() <= self.0.most {
-            return None;
-        }
-        loop {
+        while state.parts.len() > self.0.most || state.pieces.len() > MOST_PIECES {
             let taken = self.0.take(&mut state);
-            if taken.is_some() || state.closed || state.queue.len() < MOST_QUEUED {
+            if taken.is_some() || state.closed {
                 return taken;
             }
             state = self.0.wait(state);
         }
+        None
     }
 }
 
-impl<T> Drop for Sender<T> {
+impl<T, P> Drop for Sender<T, P> {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.ended = true;
@@ -221,13 +185,14 @@ impl<T> Drop for Sender<T> {
     }
 }
 
-impl<T> Taker<'_, T> {
+impl<'a, T, P> Taker<'a, T, P> {
     /// What is next; `None` when there is no more, or another worker has given up.
-    pub(super) fn next(&self) -> Option<Taken<'_, T>> {
+    pub(super) fn next(&self) -> Option<Taken<'a, T, P>> {
         let mut state = self.0.state();
         loop {
             let taken = self.0.take(&mut state);
-            let over = state.ended && state.queue.is_empty() && !state.in_turn;
+            // A turn that is not passed on yet may leave a rest.
+            let over = state.ended && state.pieces.is_empty() && !state.in_turn;
             if taken.is_some() || state.closed || over {
                 return taken;
             }
@@ -236,14 +201,14 @@ impl<T> Taker<'_, T> {
     }
 }
 
-impl<T> Drop for Taker<'_, T> {
+impl<T, P> Drop for Taker<'_, T, P> {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.closed = true;
-        let (queue, parts) = (std::mem::take(&mut state.queue), std::mem::take(&mut state.parts));
+        let (pieces, parts) = (std::mem::take(&mut state.pieces), std::mem::take(&mut state.parts));
         drop(state);
         self.0.came.notify_all();
-        drop((queue, parts));
+        drop((pieces, parts));
     }
 }
 
@@ -256,10 +221,9 @@ mod tests {
     #[test]
     fn nothing_is_kept_for_workers_that_are_gone() {
         let (sender, inbox) = Inbox::new(3);
-        assert!(sender.send(0).is_none());
+        assert!(sender.send(Some(0), Some(0)).is_none());
         drop(inbox.taker());
-        assert!((1..100).all(|number| sender.send(number).is_none()));
-        assert!((1..100).all(|number| sender.send_in_order(number, true).is_none()));
+        assert!((1..100).all(|number| sender.send(Some(number), Some(number)).is_none()));
         assert!(inbox.taker().next().is_none());
     }
 
@@ -267,12 +231,12 @@ mod tests {
     const ROOMS: [(usize, usize); 6] = [(1, 0), (1, 1), (1, 4), (2, 3), (5, 2), (64, 5)];
 
     /// Lets so many workers do what is sent, and the sender with them.
-    fn work_off<T: Send>(
-        (sender, inbox): (Sender<T>, Inbox<T>),
-        workers: usize,
-        does: &(impl Fn(Taken<'_, T>) + Sync),
-        send: impl FnOnce(&Sender<T>),
+    fn work_off(
+        (most, workers): (usize, usize),
+        does: &(impl Fn(Taken<'_, usize, usize>) + Sync),
+        sent: impl Iterator<Item = (Option<usize>, Option<usize>)>,
     ) {
+        let (sender, inbox) = Inbox::new(most);
         let works = || {
             let taker = inbox.taker();
             while let Some(taken) = taker.next() {
@@ -283,7 +247,9 @@ mod tests {
             for _ in 0..workers {
                 scope.spawn(works);
             }
-            send(&sender);
+            for (part, piece) in sent {
+                sender.send(part, piece).into_iter().for_each(does);
+            }
             drop(sender);
             works();
         });
@@ -291,99 +257,108 @@ mod tests {
 
     #[test]
     fn each_part_is_done_once_whatever_the_room() {
-        for (most, workers) in ROOMS {
+        for room in ROOMS {
             let (sum, count) = (AtomicUsize::new(0), AtomicUsize::new(0));
-            let does = |taken: Taken<'_, usize>| {
+            let does = |taken: Taken<'_, usize, usize>| {
                 sum.fetch_add(taken.part.unwrap(), Ordering::Relaxed);
                 count.fetch_add(1, Ordering::Relaxed);
             };
-            work_off(Inbox::new(most), workers, &does, |sender| {
-                (0..10_000).filter_map(|number| sender.send(number)).for_each(does);
-            });
-            assert_eq!(sum.into_inner(), 9_999 * 5_000, "{most} {workers}");
-            assert_eq!(count.into_inner(), 10_000, "{most} {workers}");
+            work_off(room, &does, (0..10_000).map(|number| (Some(number), None)));
+            assert_eq!(sum.into_inner(), 9_999 * 5_000, "{room:?}");
+            assert_eq!(count.into_inner(), 10_000, "{room:?}");
         }
     }
 
     #[test]
-    fn turns_are_in_order_and_before_the_rest_whoever_gives_them() {
-        for (most, workers) in ROOMS {
-            let turns = Mutex::new(Vec::new());
-            let had = |number: usize| turns.lock().unwrap().contains(&number);
-            let done = Mutex::new(Vec::new());
-            let does = |Taken { part, turn }: Taken<'_, usize>| {
-                if let Some(number) = part {
-                    assert!(had(number) || number % 3 == 0, "{number}");
-                    done.lock().unwrap().push(number);
-                }
-                // Some give the turn back, some give it to a few parts.
+    fn pieces_are_done_with_in_order_and_parts_beside_them() {
+        for room in ROOMS {
+            let (pieces, parts) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
+            let does = |Taken { part, turn }: Taken<'_, usize, usize>| {
+                parts.lock().unwrap().extend(part);
                 let Some(turn) = turn else { return };
-                let had = part.map_or(1, |number| number % 5);
-                turns.lock().unwrap().extend(turn.parts().iter().take(had));
-                turn.pass(had);
+                // Some give one back, once; some do with all that are too many.
+                let some = part.unwrap_or(1) % 4;
+                let next = |_| turn.next();
+                let mut taken: Vec<_> = (0..=some).map_while(next).collect();
+                taken.extend(std::iter::from_fn(|| turn.next_of_too_many()));
+                let rest = if some > 1 { taken.pop() } else { None };
+                pieces.lock().unwrap().extend(taken);
+                turn.pass(rest);
             };
-            work_off(Inbox::new(most), workers, &does, |sender| {
-                for number in 0..1_000 {
-                    let taken = match number % 3 {
-                        0 => sender.send(number),
-                        _ => sender.send_in_order(number, true),
-                    };
-                    taken.into_iter().for_each(does);
-                }
+            let sent = (0..1_000).map(|number| {
+                let part = (number % 5 != 0).then_some(number);
+                (part, (number % 3 != 0).then_some(number))
             });
-            let mut done = done.into_inner().unwrap();
-            done.sort_unstable();
-            assert_eq!(done, (0..1_000).collect::<Vec<_>>(), "{most} {workers}");
-            let expected: Vec<_> = (0..1_000).filter(|number| number % 3 != 0).collect();
-            assert_eq!(turns.into_inner().unwrap(), expected, "{most} {workers}");
+            work_off(room, &does, sent);
+            let mut parts = parts.into_inner().unwrap();
+            parts.sort_unstable();
+            let expected = |of: usize| (0..1_000).filter(|number| number % of != 0).collect::<Vec<_>>();
+            assert_eq!(parts, expected(5), "{room:?}");
+            assert_eq!(pieces.into_inner().unwrap(), expected(3), "{room:?}");
         }
     }
 
     #[test]
-    fn what_has_no_turn_overtakes_nothing() {
-        let (sender, inbox) = Inbox::new(64);
-        for number in 0..5 {
-            assert!(sender.send_in_order(number, number == 1).is_none());
-        }
-        drop(sender);
-        let taker = inbox.taker();
-        let mut done = Vec::new();
-        while let Some(Taken { part, turn }) = taker.next() {
-            done.extend(part);
-            if let Some(turn) = turn {
-                turn.pass(1);
-            }
-        }
-        assert_eq!(done, [0, 1, 2, 3, 4]);
+    fn the_sender_works_where_too_many_pieces_wait() {
+        let (sender, _inbox) = Inbox::<usize, usize>::new(64);
+        let first = (0..).find_map(|piece| Some((piece, sender.send(None, Some(piece))?)));
+        let (piece, Taken { part, turn }) = first.unwrap();
+        assert_eq!((piece, part), (MOST_PIECES, None));
+        let turn = turn.unwrap();
+        let taken: Vec<_> = std::iter::from_fn(|| turn.next_of_too_many()).collect();
+        assert_eq!(taken, (0..=MOST_PIECES - PIECES).collect::<Vec<_>>());
+        assert_eq!(turn.next(), Some(taken.len()));
     }
 
-    #[test]
-    fn a_turn_that_is_given_back_wakes_one_who_waits() {
+    /// Has the turn, until somebody waits; then does with so many pieces and passes it on, with
+    /// a rest. Gives what whoever waits is told within ten seconds.
+    fn told<R: Send>(
+        (done, rest): (usize, Option<usize>),
+        waits: impl FnOnce(&Sender<usize, usize>, &Inbox<usize, usize>) -> R + Send,
+    ) -> R {
         let (sender, inbox) = Inbox::new(64);
-        assert!(sender.send_in_order(7, true).is_none());
+        assert!(sender.send(None, Some(0)).is_none());
         let taker = inbox.taker();
         let turn = taker.next().unwrap().turn.unwrap();
         let (tell, told) = std::sync::mpsc::channel();
         std::thread::scope(|scope| {
-            let other = Taker(&inbox.0);
-            scope.spawn(move || {
-                let had = other.next().map(|Taken { turn, .. }| turn.unwrap().parts().to_vec());
-                tell.send(had).unwrap();
-            });
+            let (sender, inbox) = (&sender, &inbox);
+            scope.spawn(move || tell.send(waits(sender, inbox)));
             while inbox.0.state().waiting == 0 {
                 std::thread::yield_now();
             }
-            turn.pass(0);
-            let had = told.recv_timeout(std::time::Duration::from_secs(10));
-            drop(inbox.taker());
-            assert_eq!(had, Ok(Some(vec![7])));
-        });
+            assert!((0..done).all(|_| turn.next().is_some()));
+            turn.pass(rest);
+            let told = told.recv_timeout(std::time::Duration::from_secs(10));
+            // Ends the wait of a thread that was not told.
+            drop(taker);
+            told.unwrap()
+        })
+    }
+
+    #[test]
+    fn who_waits_for_room_is_told_of_it() {
+        let sends = |sender: &Sender<usize, usize>, _: &Inbox<usize, usize>| {
+            (1..=MOST_PIECES).all(|piece| sender.send(None, Some(piece)).is_none())
+        };
+        assert!(told((MOST_PIECES, None), sends));
+        // Too many are there still: whoever waited does with them.
+        assert!(!told((0, None), sends));
+    }
+
+    #[test]
+    fn who_waits_for_anything_is_told_of_a_rest() {
+        let takes = |_: &Sender<usize, usize>, inbox: &Inbox<usize, usize>| {
+            let taker = Taker(&inbox.0);
+            taker.next().and_then(|taken| taken.turn?.next())
+        };
+        assert_eq!(told((1, Some(7)), takes), Some(7));
     }
 
     #[test]
     fn a_turn_that_ends_by_a_panic_ends_all() {
         let (sender, inbox) = Inbox::new(64);
-        (0..5).for_each(|number| assert!(sender.send_in_order(number, true).is_none()));
+        assert!((0..5).all(|number| sender.send(Some(number), Some(number)).is_none()));
         let taker = inbox.taker();
         let panics = || {
             let _turn = taker.next().unwrap().turn.unwrap();
@@ -391,14 +366,15 @@ mod tests {
         };
         assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(panics)).is_err());
         assert!(taker.next().is_none());
-        assert!(sender.send_in_order(5, true).is_none());
+        assert!(sender.send(Some(5), Some(5)).is_none());
     }
 
     #[test]
     fn the_part_that_comes_back_is_the_one_that_waited_longest() {
-        let (sender, inbox) = Inbox::new(2);
-        let part = |taken: Taken<'_, i32>| taken.part;
-        let back: Vec<_> = (0..4).filter_map(|number| sender.send(number).and_then(part)).collect();
+        let (sender, inbox) = Inbox::<usize, usize>::new(2);
+        let part = |taken: Taken<'_, usize, usize>| taken.part;
+        let send = |number| sender.send(Some(number), None).and_then(part);
+        let back: Vec<_> = (0..4).filter_map(send).collect();
         drop(sender);
         let taker = inbox.taker();
         let kept: Vec<_> = std::iter::from_fn(|| taker.next().and_then(part)).collect();

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::abreast::{FileHash, Piece};
+use super::blocks::Buffer;
 use super::columns::Field;
 use super::files::Input;
 use super::known::{Held, Origin, Outline};
@@ -25,8 +27,8 @@ pub(super) struct Job {
     year: YearRule,
     totals: Arc<AtomicUsize>,
     state: Mutex<State>,
-    /// What hashes its bytes in pieces, whoever has the turn of them; none before the first.
-    hasher: Mutex<Option<open::Hasher>>,
+    /// Of its bytes, where they are hashed piece by piece.
+    hash: FileHash,
 }
 
 #[derive(Default)]
@@ -120,8 +122,8 @@ impl Job {
             String::new()
         };
         let (totals, state) = (shared.totals.clone(), Mutex::default());
-        let hasher = Mutex::default();
-        Self { input, source, sniffed, context, how, year, totals, state, hasher }
+        let hash = FileHash::default();
+        Self { input, source, sniffed, context, how, year, totals, state, hash }
     }
 
     /// Reads the stamps of a log, from its first line on.
@@ -157,21 +159,15 @@ impl Job {
         self.with_state(|state| state.digested = digested);
     }
 
-    /// The hasher of the file, behind all that was hashed so far; whoever takes it gives it back.
-    pub(super) fn take_hasher(&self) -> open::Hasher {
-        let mut hasher = self.hasher.lock().unwrap_or_else(PoisonError::into_inner);
-        hasher.take().unwrap_or_default()
-    }
-
-    pub(super) fn give_hasher(&self, hasher: open::Hasher) {
-        *self.hasher.lock().unwrap_or_else(PoisonError::into_inner) = Some(hasher);
+    /// Bytes of the file, to be hashed behind those that were asked for before.
+    pub(super) fn piece(&self, bytes: Buffer) -> Piece {
+        self.hash.piece(bytes)
     }
 
     /// Says that all bytes were hashed.
     pub(super) fn set_hashed(&self) {
-        let hasher = self.hasher.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(hasher) = hasher {
-            self.set_digested(hasher.finish());
+        if let Some(digested) = self.hash.finish() {
+            self.set_digested(digested);
         }
     }
 

@@ -11,7 +11,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use serde_json::Value;
 
 use crate::ingest::abreast::Abreast;
-use crate::ingest::blocks::{TextBlock, newlines};
+use crate::ingest::blocks::newlines;
 use crate::ingest::cloud;
 use crate::ingest::parts::map_row;
 use crate::ingest::row::{Context, Output};
@@ -70,20 +70,19 @@ impl Columns {
     }
 }
 
-/// Maps every line of a block of JSON Lines.
+/// Maps every line of JSON Lines.
 pub(super) fn map_block(
     context: &Context,
-    block: &TextBlock,
+    lines: &[u8],
     abreast: &Abreast<'_>,
     out: &mut Output,
 ) {
-    out.skipped_lines(block.skipped_lines);
     let mut start = 0;
-    let ends = newlines(&block.bytes).map(|end| end + 1).chain([block.bytes.len()]);
+    let ends = newlines(lines).map(|end| end + 1).chain([lines.len()]);
     let first_line = out.lines + 1;
-    out.lines += newlines(&block.bytes).count() as u64;
+    out.lines += newlines(lines).count() as u64;
     for (line, end) in (first_line..).zip(ends) {
-        let text = block.bytes.get(start..end).unwrap_or_default();
+        let text = lines.get(start..end).unwrap_or_default();
         let text = text.trim_ascii();
         start = end;
         abreast.step();

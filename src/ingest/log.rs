@@ -39,6 +39,7 @@ pub(super) use self::stream::run;
 
 use self::stamp::Stamps;
 use crate::ingest::abreast::Abreast;
+use crate::ingest::blocks::Buffer;
 use crate::trace::{Direction, RejectReason, Tls};
 
 /// Where a line stands.
@@ -118,14 +119,14 @@ pub(crate) trait Reader {
 pub(crate) trait Follow: Send {
     /// What is done with a block beforehand.
     type Preparer: Prepare;
-    /// The next block of a file, of which `before` is the last line before it. Gives the number
-    /// of its lines.
+    /// The next block of a file, `at` its stamps and the last line before it; goes on with what is
+    /// done abreast. Gives the number of its lines.
     fn follow(
         &mut self,
         prepared: &<Self::Preparer as Prepare>::Prepared,
-        stamps: &mut Stamps,
-        before: Place,
+        at: (&mut Stamps, Place),
         out: &mut dyn Sink,
+        abreast: &Abreast<'_>,
     ) -> u64;
     /// The end of all lines: what is still open is decided now.
     fn end(&mut self, out: &mut dyn Sink);
@@ -144,9 +145,7 @@ pub(crate) trait Prepare: Default + Send {
     /// A block, and what was found out of it.
     type Prepared: Send;
     /// Looks at a block of whole lines, and goes on with what is done abreast.
-    fn prepare(&mut self, text: Vec<u8>, abreast: &Abreast<'_>) -> Self::Prepared;
-    /// The block alone.
-    fn text(prepared: Self::Prepared) -> Vec<u8>;
+    fn prepare(&mut self, text: Buffer, abreast: &Abreast<'_>) -> Self::Prepared;
 }
 
 /// Follows lines with a reader to which a line says nothing by itself.
@@ -157,14 +156,10 @@ pub(crate) struct ByLine<R: ?Sized>(pub Box<R>);
 pub(crate) struct Unprepared;
 
 impl Prepare for Unprepared {
-    type Prepared = Vec<u8>;
+    type Prepared = Buffer;
 
-    fn prepare(&mut self, text: Vec<u8>, _: &Abreast<'_>) -> Vec<u8> {
+    fn prepare(&mut self, text: Buffer, _: &Abreast<'_>) -> Buffer {
         text
-    }
-
-    fn text(prepared: Vec<u8>) -> Vec<u8> {
-        prepared
     }
 }
 
@@ -173,14 +168,16 @@ impl<R: Reader + Send + ?Sized> Follow for ByLine<R> {
 
     fn follow(
         &mut self,
-        text: &Vec<u8>,
-        stamps: &mut Stamps,
-        before: Place,
+        text: &Buffer,
+        (stamps, before): (&mut Stamps, Place),
         out: &mut dyn Sink,
+        abreast: &Abreast<'_>,
     ) -> u64 {
         each_line(text, |number, _, line| {
             let place = Place { line: before.line + u64::from(number), ..before };
+            abreast.step();
             self.0.line(line, stamps, place, out);
+            abreast.step();
         })
     }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::{Mutex, PoisonError};
 
-use super::abreast::{self, Abreast, ToHash};
-use super::blocks::{BLOCK, Blocks, Pool, TextBlock};
+use super::abreast::{self, Abreast, Piece};
+use super::blocks::{BLOCK, Blocks, Buffer, Pool, TextBlock};
 use super::files::Input;
 use super::inbox::{Inbox, Taken, Taker, others};
 use super::job::Job;
@@ -29,7 +29,7 @@ enum Part {
         to_hash: bool,
     },
     /// Bytes of the file that are hashed only.
-    Passed(Vec<u8>),
+    Passed(Buffer),
     Rows {
         sequence: u64,
         rows: Vec<(u64, Vec<String>)>,
@@ -42,7 +42,7 @@ enum Part {
 
 impl Part {
     /// What of it is still to be hashed, in the order of the file.
-    fn to_hash(&self) -> Option<&[u8]> {
+    fn to_hash(&self) -> Option<&Buffer> {
         match self {
             Self::Text { block, to_hash: true, .. } => Some(&block.bytes),
             Self::Passed(bytes) => Some(bytes),
@@ -64,10 +64,11 @@ const FRAME_ROWS: usize = 28_000;
 
 type Work<'a> = (&'a Job, Part);
 
-impl ToHash for Work<'_> {
-    fn to_hash(&self) -> Option<(&Job, &[u8])> {
-        Some((self.0, self.1.to_hash()?))
-    }
+/// What is sent of a part: what is to be parsed, and what is to be hashed.
+fn sent(job: &Job, part: Part) -> (Option<Work<'_>>, Option<Piece>) {
+    let piece = part.to_hash().map(|bytes| job.piece(bytes.clone()));
+    let only_hashed = matches!(part, Part::Passed(_));
+    ((!only_hashed).then_some((job, part)), piece)
 }
 
 /// Reads all tables on this thread and parses their parts on all.
@@ -81,7 +82,7 @@ pub(super) fn run(
     skipped: &mut Vec<SkippedFile>,
 ) -> Result<(), IngestError> {
     let others = others();
-    let (sender, inbox) = Inbox::<Work<'_>>::new(8 * others);
+    let (sender, inbox) = Inbox::<Work<'_>, Piece>::new(8 * others);
     let failed: Mutex<Option<IngestError>> = Mutex::new(None);
     let fails = |error| {
         failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
@@ -90,14 +91,14 @@ pub(super) fn run(
     let outcome = std::thread::scope(|scope| {
         for _ in 0..others {
             scope.spawn(|| {
-                let done = Worker::new(&pool, sink).work_all(&inbox.taker());
+                let done = Worker::new(sink).work_all(&inbox.taker());
                 done.unwrap_or_else(fails);
             });
         }
-        let mut own = Worker::new(&pool, sink);
-        let outcome = read_all(jobs, skip_bad_files, &pool, skipped, |work| {
-            let waits = work.to_hash().is_some();
-            if let Some(taken) = sender.send_in_order(work, waits) {
+        let mut own = Worker::new(sink);
+        let outcome = read_all(jobs, skip_bad_files, &pool, skipped, |job, part| {
+            let (work, piece) = sent(job, part);
+            if let Some(taken) = sender.send(work, piece) {
                 own.do_taken(taken).unwrap_or_else(fails);
             }
         });
@@ -133,10 +134,10 @@ fn read_all<'a>(
     skip_bad_files: bool,
     pool: &Pool,
     skipped: &mut Vec<SkippedFile>,
-    mut send: impl FnMut(Work<'a>),
+    mut send: impl FnMut(&'a Job, Part),
 ) -> Result<(), IngestError> {
     for job in tables(jobs) {
-        let read = read_file(job, pool, |part| send((job, part)));
+        let read = read_file(job, pool, |part| send(job, part));
         if let Some(Some(digested)) = job.unless_bad(read, skip_bad_files, skipped)? {
             job.set_digested(digested);
         }
@@ -222,14 +223,14 @@ fn read_text(
     let mut before_rows = rows_start;
     let ((), digested) = open::with_units(input, |Units { bytes, order, to_hash }| {
         if let Some(bom) = to_hash {
-            send(Part::Passed(bom.to_vec()));
+            send(Part::Passed(bom.to_vec().into()));
         }
         let to_hash = to_hash.is_some();
         let mut blocks = Blocks::of_units(bytes, order, quotes, pool);
         each_block(input, &mut blocks, &mut |cut| {
             let mut block = match cut {
                 Cut::Block(block) => block,
-                Cut::Passed(bytes) if to_hash => return send(Part::Passed(bytes.to_vec())),
+                Cut::Passed(bytes) if to_hash => return send(Part::Passed(bytes.to_vec().into())),
                 Cut::Passed(_) => return,
             };
             let (mut order, mut to_hash) = (order, to_hash);
@@ -237,8 +238,9 @@ fn read_text(
             if before_rows > 0
                 && let Some(order) = order.take()
             {
-                let units = std::mem::take(&mut block.bytes);
-                transcode(&units, order, &mut block.bytes);
+                let mut text = Vec::new();
+                transcode(&block.bytes, order, &mut text);
+                let units = std::mem::replace(&mut block.bytes, text.into());
                 if std::mem::take(&mut to_hash) {
                     send(Part::Passed(units));
                 }
@@ -259,7 +261,7 @@ pub(super) enum Lines {
         to_hash: bool,
     },
     /// Bytes of the file that are hashed only; a block follows.
-    Passed(Vec<u8>),
+    Passed(Buffer),
 }
 
 /// Reads a log block by block; gives its hash, or sends all that is to be hashed.
@@ -314,7 +316,6 @@ fn each_block(
 
 /// Parses parts on one thread.
 struct Worker<'a> {
-    pool: &'a Pool,
     sink: &'a (dyn Fn(Block) + Sync),
     /// What words mean is remembered from block to block of one file, codes from file to file.
     memos: Memos,
@@ -327,28 +328,30 @@ struct Worker<'a> {
 }
 
 impl<'a> Worker<'a> {
-    fn new(pool: &'a Pool, sink: &'a (dyn Fn(Block) + Sync)) -> Self {
+    fn new(sink: &'a (dyn Fn(Block) + Sync)) -> Self {
         let (memos, rows) = (Memos::default(), BlockBuilder::default());
-        Self { pool, sink, memos, rows, file: None, text: Vec::new() }
+        Self { sink, memos, rows, file: None, text: Vec::new() }
     }
 
     /// Parses parts until there are no more.
-    fn work_all(mut self, works: &Taker<'_, Work<'_>>) -> Result<(), IngestError> {
+    fn work_all(mut self, works: &Taker<'_, Work<'_>, Piece>) -> Result<(), IngestError> {
         while let Some(taken) = works.next() {
             self.do_taken(taken)?;
         }
         self.give()
     }
 
-    fn do_taken(&mut self, taken: Taken<'_, Work<'_>>) -> Result<(), IngestError> {
-        let Taken { part, turn } = taken;
-        abreast::hashing(turn, |abreast| part.map_or(Ok(()), |work| self.work(work, abreast)))
+    fn do_taken(&mut self, taken: Taken<'_, Work<'_>, Piece>) -> Result<(), IngestError> {
+        abreast::hashing(taken.turn, |abreast| match taken.part {
+            Some(work) => self.work(work, abreast),
+            None => {
+                abreast.alone();
+                Ok(())
+            }
+        })
     }
 
     fn work(&mut self, (job, part): Work<'_>, abreast: &Abreast<'_>) -> Result<(), IngestError> {
-        if matches!(part, Part::Passed(_)) {
-            return Ok(());
-        }
         crate::store::may_panic("parsing");
         let file = job.context.file;
         if self.file != Some(file) {
@@ -364,8 +367,7 @@ impl<'a> Worker<'a> {
             Part::Passed(_) => {}
             Part::Text { block, order, start, .. } => {
                 let spare = &mut self.text;
-                let block = parse_text(job, (block, order, start), abreast, spare, &mut output);
-                self.pool.give(block);
+                parse_text(job, (&block, order, start), abreast, spare, &mut output);
             }
             Part::Objects { rows, .. } => {
                 for (line, fields) in rows {
@@ -399,34 +401,34 @@ impl<'a> Worker<'a> {
     }
 }
 
-/// Parses a block, in `spare` where it is to be transcoded first; gives its buffer back.
+/// Parses a block, in `spare` where it is to be transcoded first.
 fn parse_text(
     job: &Job,
-    (mut block, order, start): (TextBlock, Option<Order>, usize),
+    (block, order, start): (&TextBlock, Option<Order>, usize),
     abreast: &Abreast<'_>,
     spare: &mut Vec<u8>,
     output: &mut Output,
-) -> Vec<u8> {
-    if let Some(order) = order {
-        transcode(&block.bytes, order, spare);
-        std::mem::swap(&mut block.bytes, spare);
-    }
+) {
+    let bytes = match order {
+        Some(order) => {
+            transcode(&block.bytes, order, spare);
+            spare
+        }
+        None => &*block.bytes,
+    };
+    output.skipped_lines(block.skipped_lines);
     match &job.sniffed.format {
         Format::Csv(dialect) => {
             if output.rows.is_empty() {
                 // Rows of these exports are rarely shorter.
-                let of_block = block.bytes.len() / 150;
+                let of_block = bytes.len() / 150;
                 let rows = if of_block < BLOCK / 300 { of_block } else { FRAME_ROWS + of_block };
                 output.rows = BlockBuilder::with_capacity(rows);
             }
-            csv::map_block(&job.context, (dialect, start), &block, abreast, output);
+            csv::map_block(&job.context, (dialect, start), bytes, abreast, output);
         }
-        _ => json::map_block(&job.context, &block, abreast, output),
+        _ => json::map_block(&job.context, bytes, abreast, output),
     }
-    if order.is_some() {
-        std::mem::swap(&mut block.bytes, spare);
-    }
-    block.bytes
 }
 
 /// Maps one row by the kind of its file.
@@ -477,12 +479,12 @@ mod tests {
         let rows = Mutex::new(Vec::new());
         let sink = |block: Block| block.for_each(|row| rows.lock().unwrap().push(row)).unwrap();
         let pool = Pool::new(block);
-        let mut worker = Worker::new(&pool, &sink);
+        let mut worker = Worker::new(&sink);
         let hashed = read_file(&job, &pool, |part| {
             // In order, as those who take the parts do.
             let (sender, inbox) = Inbox::new(1);
-            let waits = part.to_hash().is_some();
-            assert!(sender.send_in_order((&job, part), waits).is_none());
+            let (work, piece) = sent(&job, part);
+            assert!(sender.send(work, piece).is_none());
             drop(sender);
             let taker = inbox.taker();
             while let Some(taken) = taker.next() {

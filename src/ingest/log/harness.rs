@@ -116,12 +116,9 @@ pub(crate) fn follow_with<F: Follow>(
         for block in [&text[..middle], &text[middle..]] {
             let mut preparer = F::Preparer::default();
             let before = Place { file, line };
-            line += follower.follow(
-                &preparer.prepare(block.to_vec(), &Abreast::nothing()),
-                &mut stamps,
-                before,
-                &mut found,
-            );
+            let nothing = Abreast::nothing();
+            let prepared = preparer.prepare(block.to_vec().into(), &nothing);
+            line += follower.follow(&prepared, (&mut stamps, before), &mut found, &nothing);
             between(&mut follower, &mut stamps);
         }
     }

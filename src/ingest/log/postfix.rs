@@ -48,6 +48,7 @@ use super::recent::{Ledger, Recent};
 use super::stamp::Stamps;
 use super::syslog::{Line, LineFault, split};
 use super::{Follow, Place, Sink};
+use crate::ingest::abreast::Abreast;
 use crate::trace::RejectReason;
 
 /// Messages that are followed at once, at least.
@@ -179,14 +180,15 @@ impl Follow for Postfix {
     fn follow(
         &mut self,
         prepared: &Prepared,
-        stamps: &mut Stamps,
-        before: Place,
+        (stamps, before): (&mut Stamps, Place),
         out: &mut dyn Sink,
+        abreast: &Abreast<'_>,
     ) -> u64 {
         let lines = prepared.lines();
         let mut head: Option<(u32, Option<i64>)> = None;
         let mut hosts = vec![None; lines.programs.len()];
         for entry in &lines.entries {
+            abreast.step();
             let place = Place { line: before.line + u64::from(entry.number), ..before };
             let base_ms = match head {
                 Some((held, base_ms)) if held == entry.head => base_ms,

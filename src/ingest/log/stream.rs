@@ -8,7 +8,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::abreast::{self, Abreast, ToHash};
+use super::super::abreast::{self, Abreast};
 use super::super::blocks::{LOG_BLOCK, Pool, TextBlock};
 use super::super::inbox::{Inbox, Taken, Taker, others};
 use super::super::job::Job;
@@ -138,13 +138,16 @@ enum Body {
     Leave,
 }
 
-impl ToHash for Part<'_> {
-    fn to_hash(&self) -> Option<(&Job, &[u8])> {
-        match &self.body {
-            Body::Lines(Lines::Block { block, to_hash: true }) => Some((self.job, &block.bytes)),
-            Body::Lines(Lines::Passed(bytes)) => Some((self.job, bytes)),
-            _ => None,
-        }
+impl<'a> Part<'a> {
+    /// What is sent of it: what is to be followed, and what is to be hashed.
+    fn sent(self) -> (Option<Self>, Option<abreast::Piece>) {
+        let (bytes, only_hashed) = match &self.body {
+            Body::Lines(Lines::Block { block, to_hash: true }) => (Some(&block.bytes), false),
+            Body::Lines(Lines::Passed(bytes)) => (Some(bytes), true),
+            _ => (None, false),
+        };
+        let piece = bytes.map(|bytes| self.job.piece(bytes.clone()));
+        ((!only_hashed).then_some(self), piece)
     }
 }
 
@@ -161,19 +164,18 @@ fn follow<F: Follow + 'static>(
     }
     let stream = reading.stream;
     let pool = Pool::new(LOG_BLOCK);
-    let (sender, inbox) = Inbox::<Part<'_>>::new(MOST_WAITING);
+    let (sender, inbox) = Inbox::<Part<'_>, abreast::Piece>::new(MOST_WAITING);
     let Begun { following, next, resumed, left: before } = Begun::of(reading, system, follower);
     let leaves = if reading.known.leaves() { ends::ends(stream) } else { BTreeSet::new() };
     let turn = Turn::new(following);
     let outcome = std::thread::scope(|scope| {
         for _ in 0..others() {
-            scope.spawn(|| Worker::new(&turn, &pool).work_all(&inbox.taker()));
+            scope.spawn(|| Worker::new(&turn).work_all(&inbox.taker()));
         }
-        let mut own = Worker::new(&turn, &pool);
+        let mut own = Worker::new(&turn);
         let outcome = read_all(reading, (&next, &leaves), &pool, skipped, &mut |part| {
-            // A part that overtakes others could not be followed.
-            let waits = part.to_hash().is_some();
-            if let Some(taken) = sender.send_in_order(part, waits) {
+            let (part, piece) = part.sent();
+            if let Some(taken) = sender.send(part, piece) {
                 // Broken is what a panic of another thread left, which ends the scope.
                 drop(own.do_taken(taken));
             }
@@ -329,13 +331,19 @@ fn read_all<'a>(
 }
 
 /// The whole lines of the last block of a file, and the line that is not complete.
-fn split(mut block: TextBlock) -> (Option<TextBlock>, Option<TextBlock>) {
-    let end = memchr::memrchr(b'\n', &block.bytes).map_or(0, |end| end + 1);
-    let bytes = block.bytes.split_off(end);
-    let sequence = block.sequence + 1;
-    let tail = (!bytes.is_empty()).then_some(TextBlock { bytes, sequence, skipped_lines: 0 });
-    let some = !block.bytes.is_empty() || block.skipped_lines > 0;
-    (some.then_some(block), tail)
+fn split(block: TextBlock) -> (Option<TextBlock>, Option<TextBlock>) {
+    let TextBlock { bytes, sequence, skipped_lines } = block;
+    let end = memchr::memrchr(b'\n', &bytes).map_or(0, |end| end + 1);
+    let (whole, tail) = bytes.split_at(end);
+    let of = |bytes: &[u8], sequence, skipped_lines| {
+        let bytes = bytes.to_vec().into();
+        TextBlock { bytes, sequence, skipped_lines }
+    };
+    let has_whole = !whole.is_empty() || skipped_lines > 0;
+    (
+        has_whole.then(|| of(whole, sequence, skipped_lines)),
+        (!tail.is_empty()).then(|| of(tail, sequence + 1, 0)),
+    )
 }
 
 /// What is followed, in order.
@@ -357,16 +365,15 @@ type PieceOf<'a, F> = Piece<'a, <<F as Follow>::Preparer as Prepare>::Prepared>;
 /// Prepares blocks on one thread, and follows them where it is their turn.
 struct Worker<'w, 'a, F: Follow> {
     turn: &'w Turn<Following<'a, F>, PieceOf<'a, F>>,
-    pool: &'w Pool,
     preparer: F::Preparer,
 }
 
 impl<'w, 'a, F: Follow + 'static> Worker<'w, 'a, F> {
-    fn new(turn: &'w Turn<Following<'a, F>, PieceOf<'a, F>>, pool: &'w Pool) -> Self {
-        Self { turn, pool, preparer: F::Preparer::default() }
+    fn new(turn: &'w Turn<Following<'a, F>, PieceOf<'a, F>>) -> Self {
+        Self { turn, preparer: F::Preparer::default() }
     }
 
-    fn work_all(mut self, parts: &Taker<'_, Part<'a>>) {
+    fn work_all(mut self, parts: &Taker<'_, Part<'a>, abreast::Piece>) {
         while let Some(taken) = parts.next() {
             if self.do_taken(taken).is_err() {
                 return;
@@ -374,32 +381,34 @@ impl<'w, 'a, F: Follow + 'static> Worker<'w, 'a, F> {
         }
     }
 
-    /// What is followed of a part, and its place in the stream.
-    fn piece(&mut self, part: Part<'a>, abreast: &Abreast<'_>) -> Option<(u64, PieceOf<'a, F>)> {
+    fn do_taken(&mut self, taken: Taken<'_, Part<'a>, abreast::Piece>) -> Result<(), Broken> {
+        let _alarm = Alarm(self.turn);
+        crate::store::may_panic("following");
+        // It may wait below with the turn of what is hashed: whoever wants that turn waits only
+        // where no part is left, and so not with the one that is waited for here.
+        abreast::hashing(taken.turn, |abreast| match taken.part {
+            Some(part) => self.work(part, abreast),
+            None => {
+                abreast.alone();
+                Ok(())
+            }
+        })
+    }
+
+    fn work(&mut self, part: Part<'a>, abreast: &Abreast<'_>) -> Result<(), Broken> {
         let Part { sequence, file, job, body } = part;
         let piece = match body {
             Body::Lines(Lines::Block { block, .. }) => {
                 let prepared = self.preparer.prepare(block.bytes, abreast);
                 Piece::Block { file, job, skipped_lines: block.skipped_lines, prepared }
             }
-            Body::Lines(Lines::Passed(_)) => return None,
+            // Nothing of these is sent.
+            Body::Lines(Lines::Passed(_)) => return Ok(()),
             Body::Leave => Piece::Leave { file },
         };
-        Some((sequence, piece))
-    }
-
-    fn do_taken(&mut self, taken: Taken<'_, Part<'a>>) -> Result<(), Broken> {
-        let _alarm = Alarm(self.turn);
-        crate::store::may_panic("following");
-        let Taken { part, turn } = taken;
-        // Behind it nothing has its turn any more: whoever waits below may wait for just that.
-        let piece =
-            abreast::hashing(turn, |abreast| part.and_then(|part| self.piece(part, abreast)));
-        let Some((sequence, piece)) = piece else { return Ok(()) };
         self.turn.bring(sequence, piece, |following, piece| match piece {
             Piece::Block { file, job, skipped_lines, prepared } => {
-                following.block((file, job), skipped_lines, &prepared);
-                self.pool.give(F::Preparer::text(prepared));
+                following.block((file, job), skipped_lines, &prepared, abreast);
             }
             Piece::Leave { file } => following.leave(file),
         })
@@ -480,6 +489,7 @@ impl<'a, F: Follow + 'static> Following<'a, F> {
         (file, job): (u32, &Job),
         skipped_lines: u64,
         prepared: &<F::Preparer as Prepare>::Prepared,
+        abreast: &Abreast<'_>,
     ) {
         if self.current.as_ref().is_none_or(|(held, _, _)| *held != file) {
             self.note_stamps();
@@ -490,7 +500,7 @@ impl<'a, F: Follow + 'static> Following<'a, F> {
             self.rows.reject(RejectReason::LineTooLong, Place { file, line: *line }, b"");
         }
         let before = Place { file, line: *line };
-        *line += self.follower.follow(prepared, stamps, before, &mut self.rows);
+        *line += self.follower.follow(prepared, (stamps, before), &mut self.rows, abreast);
     }
 
     /// The stamps of the file that was read are all known.

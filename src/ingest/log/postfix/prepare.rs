@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ouroboros::self_referencing;
 
 use super::super::super::abreast::Abreast;
+use super::super::super::blocks::Buffer;
 use super::super::stamp::Head;
 use super::super::syslog::{Tagged, behind_host, stamp, tagged};
 use super::super::{Prepare, each_line};
@@ -76,7 +77,7 @@ pub(super) struct Entry<'a> {
 #[self_referencing]
 #[derive(Debug)]
 pub(crate) struct Prepared {
-    text: Vec<u8>,
+    text: Buffer,
     #[borrows(text)]
     #[covariant]
     lines: Lines<'this>,
@@ -233,11 +234,7 @@ impl Preparer {
 impl Prepare for Preparer {
     type Prepared = Prepared;
 
-    fn prepare(&mut self, text: Vec<u8>, abreast: &Abreast<'_>) -> Prepared {
+    fn prepare(&mut self, text: Buffer, abreast: &Abreast<'_>) -> Prepared {
         Prepared::new(text, |text| self.lines(text, abreast))
-    }
-
-    fn text(prepared: Prepared) -> Vec<u8> {
-        prepared.into_heads().text
     }
 }

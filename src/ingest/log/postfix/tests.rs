@@ -80,12 +80,9 @@ fn read(files: &[Vec<String>]) -> Words {
         let text = lines.join("\n").into_bytes();
         let mut preparer = Preparer::default();
         let before = Place { file, line: 0 };
-        reader.follow(
-            &preparer.prepare(text, &Abreast::nothing()),
-            &mut stamps,
-            before,
-            &mut words,
-        );
+        let nothing = Abreast::nothing();
+        let prepared = preparer.prepare(text.into(), &nothing);
+        reader.follow(&prepared, (&mut stamps, before), &mut words, &nothing);
     }
     reader.end(&mut words);
     words
@@ -316,8 +313,9 @@ fn what_is_held_is_bounded() {
         };
         let line = format!("Nov 21 16:53:10 mx1 postfix/{line}");
         let before = Place { file: 0, line: u64::from(number) };
-        let prepared = preparer.prepare(line.into_bytes(), &Abreast::nothing());
-        assert_eq!(reader.follow(&prepared, &mut stamps, before, &mut words), 1);
+        let nothing = Abreast::nothing();
+        let prepared = preparer.prepare(line.into_bytes().into(), &nothing);
+        assert_eq!(reader.follow(&prepared, (&mut stamps, before), &mut words, &nothing), 1);
     }
     assert_eq!((reader.held.len(), reader.ciphers.names.len()), (4096, 1));
     reader.end(&mut words);
