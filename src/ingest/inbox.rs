@@ -61,7 +61,7 @@ struct State<T, P> {
 }
 
 /// So many pieces may wait when a turn is passed on, so that they are done beside parts to come.
-const PIECES: usize = 8;
+const PIECES: usize = 12;
 /// Where so many wait, the reader works, or waits itself.
 const MOST_PIECES: usize = 2 * PIECES;
 

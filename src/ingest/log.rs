@@ -119,14 +119,14 @@ pub(crate) trait Reader {
 pub(crate) trait Follow: Send {
     /// What is done with a block beforehand.
     type Preparer: Prepare;
-    /// The next block of a file, `at` its stamps and the last line before it; goes on with what is
-    /// done abreast. Gives the number of its lines.
+    /// The next block of a file, of which `before` is the last line before it. Gives the number
+    /// of its lines.
     fn follow(
         &mut self,
         prepared: &<Self::Preparer as Prepare>::Prepared,
-        at: (&mut Stamps, Place),
+        stamps: &mut Stamps,
+        before: Place,
         out: &mut dyn Sink,
-        abreast: &Abreast<'_>,
     ) -> u64;
     /// The end of all lines: what is still open is decided now.
     fn end(&mut self, out: &mut dyn Sink);
@@ -169,15 +169,13 @@ impl<R: Reader + Send + ?Sized> Follow for ByLine<R> {
     fn follow(
         &mut self,
         text: &Buffer,
-        (stamps, before): (&mut Stamps, Place),
+        stamps: &mut Stamps,
+        before: Place,
         out: &mut dyn Sink,
-        abreast: &Abreast<'_>,
     ) -> u64 {
         each_line(text, |number, _, line| {
             let place = Place { line: before.line + u64::from(number), ..before };
-            abreast.step();
             self.0.line(line, stamps, place, out);
-            abreast.step();
         })
     }
 

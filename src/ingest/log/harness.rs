@@ -118,7 +118,7 @@ pub(crate) fn follow_with<F: Follow>(
             let before = Place { file, line };
             let nothing = Abreast::nothing();
             let prepared = preparer.prepare(block.to_vec().into(), &nothing);
-            line += follower.follow(&prepared, (&mut stamps, before), &mut found, &nothing);
+            line += follower.follow(&prepared, &mut stamps, before, &mut found);
             between(&mut follower, &mut stamps);
         }
     }

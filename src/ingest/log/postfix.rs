@@ -48,7 +48,6 @@ use super::recent::{Ledger, Recent};
 use super::stamp::Stamps;
 use super::syslog::{Line, LineFault, split};
 use super::{Follow, Place, Sink};
-use crate::ingest::abreast::Abreast;
 use crate::trace::RejectReason;
 
 /// Messages that are followed at once, at least.
@@ -180,15 +179,14 @@ impl Follow for Postfix {
     fn follow(
         &mut self,
         prepared: &Prepared,
-        (stamps, before): (&mut Stamps, Place),
+        stamps: &mut Stamps,
+        before: Place,
         out: &mut dyn Sink,
-        abreast: &Abreast<'_>,
     ) -> u64 {
         let lines = prepared.lines();
         let mut head: Option<(u32, Option<i64>)> = None;
         let mut hosts = vec![None; lines.programs.len()];
         for entry in &lines.entries {
-            abreast.step();
             let place = Place { line: before.line + u64::from(entry.number), ..before };
             let base_ms = match head {
                 Some((held, base_ms)) if held == entry.head => base_ms,

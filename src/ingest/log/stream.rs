@@ -384,18 +384,25 @@ impl<'w, 'a, F: Follow + 'static> Worker<'w, 'a, F> {
     fn do_taken(&mut self, taken: Taken<'_, Part<'a>, abreast::Piece>) -> Result<(), Broken> {
         let _alarm = Alarm(self.turn);
         crate::store::may_panic("following");
-        // It may wait below with the turn of what is hashed: whoever wants that turn waits only
-        // where no part is left, and so not with the one that is waited for here.
-        abreast::hashing(taken.turn, |abreast| match taken.part {
-            Some(part) => self.work(part, abreast),
-            None => {
+        let Taken { part, turn } = taken;
+        // Following may take long, and wait: the turn of what is hashed is others' meanwhile.
+        let piece = abreast::hashing(turn, |abreast| {
+            if part.is_none() {
                 abreast.alone();
-                Ok(())
             }
+            part.and_then(|part| self.piece(part, abreast))
+        });
+        let Some((sequence, piece)) = piece else { return Ok(()) };
+        self.turn.bring(sequence, piece, |following, piece| match piece {
+            Piece::Block { file, job, skipped_lines, prepared } => {
+                following.block((file, job), skipped_lines, &prepared);
+            }
+            Piece::Leave { file } => following.leave(file),
         })
     }
 
-    fn work(&mut self, part: Part<'a>, abreast: &Abreast<'_>) -> Result<(), Broken> {
+    /// What is followed of a part, and its place in the stream.
+    fn piece(&mut self, part: Part<'a>, abreast: &Abreast<'_>) -> Option<(u64, PieceOf<'a, F>)> {
         let Part { sequence, file, job, body } = part;
         let piece = match body {
             Body::Lines(Lines::Block { block, .. }) => {
@@ -403,15 +410,10 @@ impl<'w, 'a, F: Follow + 'static> Worker<'w, 'a, F> {
                 Piece::Block { file, job, skipped_lines: block.skipped_lines, prepared }
             }
             // Nothing of these is sent.
-            Body::Lines(Lines::Passed(_)) => return Ok(()),
+            Body::Lines(Lines::Passed(_)) => return None,
             Body::Leave => Piece::Leave { file },
         };
-        self.turn.bring(sequence, piece, |following, piece| match piece {
-            Piece::Block { file, job, skipped_lines, prepared } => {
-                following.block((file, job), skipped_lines, &prepared, abreast);
-            }
-            Piece::Leave { file } => following.leave(file),
-        })
+        Some((sequence, piece))
     }
 }
 
@@ -489,7 +491,6 @@ impl<'a, F: Follow + 'static> Following<'a, F> {
         (file, job): (u32, &Job),
         skipped_lines: u64,
         prepared: &<F::Preparer as Prepare>::Prepared,
-        abreast: &Abreast<'_>,
     ) {
         if self.current.as_ref().is_none_or(|(held, _, _)| *held != file) {
             self.note_stamps();
@@ -500,7 +501,7 @@ impl<'a, F: Follow + 'static> Following<'a, F> {
             self.rows.reject(RejectReason::LineTooLong, Place { file, line: *line }, b"");
         }
         let before = Place { file, line: *line };
-        *line += self.follower.follow(prepared, (stamps, before), &mut self.rows, abreast);
+        *line += self.follower.follow(prepared, stamps, before, &mut self.rows);
     }
 
     /// The stamps of the file that was read are all known.

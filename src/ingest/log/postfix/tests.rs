@@ -82,7 +82,7 @@ fn read(files: &[Vec<String>]) -> Words {
         let before = Place { file, line: 0 };
         let nothing = Abreast::nothing();
         let prepared = preparer.prepare(text.into(), &nothing);
-        reader.follow(&prepared, (&mut stamps, before), &mut words, &nothing);
+        reader.follow(&prepared, &mut stamps, before, &mut words);
     }
     reader.end(&mut words);
     words
@@ -315,7 +315,7 @@ fn what_is_held_is_bounded() {
         let before = Place { file: 0, line: u64::from(number) };
         let nothing = Abreast::nothing();
         let prepared = preparer.prepare(line.into_bytes().into(), &nothing);
-        assert_eq!(reader.follow(&prepared, (&mut stamps, before), &mut words, &nothing), 1);
+        assert_eq!(reader.follow(&prepared, &mut stamps, before, &mut words), 1);
     }
     assert_eq!((reader.held.len(), reader.ciphers.names.len()), (4096, 1));
     reader.end(&mut words);
