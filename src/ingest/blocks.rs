@@ -7,7 +7,7 @@ use std::io::{ErrorKind, Read};
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::marks;
+use super::marks::{self, Marks};
 use super::open::Order;
 
 /// A block of a table is cut when it has at least this many bytes: few enough for those that are
@@ -31,6 +31,8 @@ pub(super) struct TextBlock {
     pub sequence: u64,
     /// Lines above the limit that lay right before this block.
     pub skipped_lines: u64,
+    /// Marks that lie in it, and some that may lie behind it, where they were looked for.
+    pub marks: Option<Marks>,
 }
 
 /// Bytes that several threads may hold; whoever lets them go last gives the memory back.
@@ -115,6 +117,8 @@ pub(super) struct Blocks<'a> {
     ended: bool,
     /// Whether `"` can hide a newline; in JSON Lines it cannot.
     quotes: bool,
+    /// Those of the pending text, where it was looked at.
+    marks: Option<Marks>,
     /// That of the bytes of UTF-16, which is cut as it is.
     order: Option<Order>,
 }
@@ -133,7 +137,7 @@ impl<'a> Blocks<'a> {
         pool: &'a Pool,
     ) -> Self {
         let buffer = pool.take();
-        Self { pool, inner, buffer, filled: 0, sequence: 0, ended: false, quotes, order }
+        Self { pool, inner, buffer, filled: 0, sequence: 0, ended: false, quotes, marks: None, order }
     }
 
     /// The next block; `None` at the end.
@@ -203,7 +207,8 @@ impl<'a> Blocks<'a> {
     }
 
     /// End of the last whole record, if the pending text holds one.
-    fn cut(&self) -> Option<usize> {
+    fn cut(&mut self) -> Option<usize> {
+        self.marks = None;
         let text = self.pending();
         if self.ended {
             return (!text.is_empty()).then_some(text.len());
@@ -211,11 +216,14 @@ impl<'a> Blocks<'a> {
         if !self.quotes {
             return marks::last(b'\n', text, self.order).map(|last| last + self.width());
         }
-        let mut quotes_before = marks::count(b'"', text, self.order);
+        let found = self.order.is_none().then(|| Marks::of(text));
+        let count = || marks::count(b'"', text, self.order);
+        let mut quotes_before = found.map_or_else(count, |found| found.quotes);
         let mut end = text.len();
         while let Some(newline) = marks::last(b'\n', text.get(..end)?, self.order) {
             quotes_before -= marks::count(b'"', text.get(newline..end)?, self.order);
             if quotes_before.is_multiple_of(2) {
+                self.marks = found;
                 return Some(newline + self.width());
             }
             end = newline;
@@ -238,7 +246,7 @@ impl<'a> Blocks<'a> {
         let bytes = Buffer(Arc::new(Filled { bytes, home: Some(self.pool.clone()) }));
         let sequence = self.sequence;
         self.sequence += 1;
-        TextBlock { bytes, sequence, skipped_lines }
+        TextBlock { bytes, sequence, skipped_lines, marks: self.marks.take() }
     }
 
     /// Drops the pending text and what follows up to the end of its line.

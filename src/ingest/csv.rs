@@ -13,6 +13,7 @@ use simd_csv::{ZeroCopyByteRecord, ZeroCopyReaderBuilder};
 use crate::ingest::abreast::Abreast;
 use crate::ingest::blocks::{BLOCK, Blocks, Pool, newlines};
 use crate::ingest::columns;
+use crate::ingest::marks::Marks;
 use crate::ingest::parts::map_row;
 use crate::ingest::row::{Cells, Context, Output};
 use crate::trace::RejectReason;
@@ -95,17 +96,17 @@ impl Cells for RecordCells<'_, '_> {
     }
 }
 
-/// Maps every row of whole records from byte `start` on.
+/// Maps every row of whole records from byte `start` on; all marks that they hold are told.
 pub(super) fn map_block(
     context: &Context,
     (dialect, start): (&Dialect, usize),
-    records: &[u8],
+    (records, marks): (&[u8], Marks),
     abreast: &Abreast<'_>,
     out: &mut Output,
 ) {
     let before_start = records.get(..start).unwrap_or_default();
     let bytes = records.get(start..).unwrap_or_default();
-    let doubts = Doubts::of(bytes);
+    let doubts = Doubts::of(bytes, marks);
     let width = context.columns.width();
     // The reader takes a byte order mark from the beginning of what it reads; here it belongs to a
     // row, which is what it is wherever the block begins.
@@ -184,10 +185,10 @@ struct Doubts {
 }
 
 impl Doubts {
-    fn of(bytes: &[u8]) -> Self {
+    fn of(bytes: &[u8], marks: Marks) -> Self {
         Self {
-            quotes: memchr::memchr(b'"', bytes).is_some(),
-            nul: memchr::memchr(0, bytes).is_some(),
+            quotes: marks.quotes > 0,
+            nul: marks.nul,
             not_utf8: simdutf8::basic::from_utf8(bytes).is_err(),
         }
     }

@@ -9,6 +9,7 @@ use super::blocks::{BLOCK, Blocks, Buffer, Pool, TextBlock};
 use super::files::Input;
 use super::inbox::{Inbox, Taken, Taker, others};
 use super::job::Job;
+use super::marks::Marks;
 use super::open::{Order, Units, transcode};
 use super::row::{Cells, Context, Memos, Output};
 use super::sniff::Format;
@@ -241,6 +242,7 @@ fn read_text(
                 let mut text = Vec::new();
                 transcode(&block.bytes, order, &mut text);
                 let units = std::mem::replace(&mut block.bytes, text.into());
+                block.marks = None;
                 if std::mem::take(&mut to_hash) {
                     send(Part::Passed(units));
                 }
@@ -409,12 +411,12 @@ fn parse_text(
     spare: &mut Vec<u8>,
     output: &mut Output,
 ) {
-    let bytes = match order {
+    let (bytes, marks) = match order {
         Some(order) => {
             transcode(&block.bytes, order, spare);
-            spare
+            (&**spare, None)
         }
-        None => &*block.bytes,
+        None => (&*block.bytes, block.marks),
     };
     output.skipped_lines(block.skipped_lines);
     match &job.sniffed.format {
@@ -425,7 +427,8 @@ fn parse_text(
                 let rows = if of_block < BLOCK / 300 { of_block } else { FRAME_ROWS + of_block };
                 output.rows = BlockBuilder::with_capacity(rows);
             }
-            csv::map_block(&job.context, (dialect, start), bytes, abreast, output);
+            let marks = marks.unwrap_or_else(|| Marks::of(bytes));
+            csv::map_block(&job.context, (dialect, start), (bytes, marks), abreast, output);
         }
         _ => json::map_block(&job.context, bytes, abreast, output),
     }

@@ -332,12 +332,12 @@ fn read_all<'a>(
 
 /// The whole lines of the last block of a file, and the line that is not complete.
 fn split(block: TextBlock) -> (Option<TextBlock>, Option<TextBlock>) {
-    let TextBlock { bytes, sequence, skipped_lines } = block;
+    let TextBlock { bytes, sequence, skipped_lines, marks } = block;
     let end = memchr::memrchr(b'\n', &bytes).map_or(0, |end| end + 1);
     let (whole, tail) = bytes.split_at(end);
     let of = |bytes: &[u8], sequence, skipped_lines| {
         let bytes = bytes.to_vec().into();
-        TextBlock { bytes, sequence, skipped_lines }
+        TextBlock { bytes, sequence, skipped_lines, marks }
     };
     let has_whole = !whole.is_empty() || skipped_lines > 0;
     (
