@@ -124,7 +124,9 @@ impl<'t> Hashing<'t> {
         let Some(piece) = &mut self.piece else { return false };
         let rest = piece.bytes.len() - piece.hashed;
         let length = if rest < most { rest - rest % STEP } else { most };
-        let Some(bytes) = piece.bytes.get(piece.hashed..piece.hashed + length) else { return false };
+        let Some(bytes) = piece.bytes.get(piece.hashed..piece.hashed + length) else {
+            return false;
+        };
         self.hasher.update(bytes);
         piece.hashed += length;
         length > 0

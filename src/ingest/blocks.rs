@@ -137,7 +137,17 @@ impl<'a> Blocks<'a> {
         pool: &'a Pool,
     ) -> Self {
         let buffer = pool.take();
-        Self { pool, inner, buffer, filled: 0, sequence: 0, ended: false, quotes, marks: None, order }
+        Self {
+            pool,
+            inner,
+            buffer,
+            filled: 0,
+            sequence: 0,
+            ended: false,
+            quotes,
+            marks: None,
+            order,
+        }
     }
 
     /// The next block; `None` at the end.

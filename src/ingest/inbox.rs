@@ -292,7 +292,8 @@ mod tests {
             work_off(room, &does, sent);
             let mut parts = parts.into_inner().unwrap();
             parts.sort_unstable();
-            let expected = |of: usize| (0..1_000).filter(|number| number % of != 0).collect::<Vec<_>>();
+            let expected =
+                |of: usize| (0..1_000).filter(|number| number % of != 0).collect::<Vec<_>>();
             assert_eq!(parts, expected(5), "{room:?}");
             assert_eq!(pieces.into_inner().unwrap(), expected(3), "{room:?}");
         }

@@ -71,12 +71,7 @@ impl Columns {
 }
 
 /// Maps every line of JSON Lines.
-pub(super) fn map_block(
-    context: &Context,
-    lines: &[u8],
-    abreast: &Abreast<'_>,
-    out: &mut Output,
-) {
+pub(super) fn map_block(context: &Context, lines: &[u8], abreast: &Abreast<'_>, out: &mut Output) {
     let mut start = 0;
     let ends = newlines(lines).map(|end| end + 1).chain([lines.len()]);
     let first_line = out.lines + 1;

@@ -344,12 +344,12 @@ impl<'a> Worker<'a> {
     }
 
     fn do_taken(&mut self, taken: Taken<'_, Work<'_>, Piece>) -> Result<(), IngestError> {
-        abreast::hashing(taken.turn, |abreast| match taken.part {
-            Some(work) => self.work(work, abreast),
-            None => {
+        abreast::hashing(taken.turn, |abreast| {
+            let Some(work) = taken.part else {
                 abreast.alone();
-                Ok(())
-            }
+                return Ok(());
+            };
+            self.work(work, abreast)
         })
     }
 

@@ -138,7 +138,7 @@ enum Body {
     Leave,
 }
 
-impl<'a> Part<'a> {
+impl Part<'_> {
     /// What is sent of it: what is to be followed, and what is to be hashed.
     fn sent(self) -> (Option<Self>, Option<abreast::Piece>) {
         let (bytes, only_hashed) = match &self.body {
