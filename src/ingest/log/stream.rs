@@ -535,6 +535,49 @@ impl<'a, F: Follow + 'static> Following<'a, F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ingest::known::Nothing;
+
+    /// The blocks of both logs are hashed, prepared and followed by whoever has time.
+    #[test]
+    fn logs_of_many_blocks_have_the_hashes_of_their_files_and_all_of_their_messages() {
+        let folder = tempfile::tempdir().unwrap();
+        let session = |number: u32| {
+            let at =
+                format!("Nov 21 {:02}:{:02}:{:02}", number / 3_600, number / 60 % 60, number % 60);
+            let id = format!("{:012X}", u64::from(number) + 0x00A0_0000_0000);
+            format!(
+                "{at} mx1 postfix/smtpd[{number}]: connect from a.example.org[192.0.2.1]\n\
+                 {at} mx1 postfix/smtpd[{number}]: Anonymous TLS connection established from \
+                 a.example.org[192.0.2.1]: TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)\n\
+                 {at} mx1 postfix/smtpd[{number}]: {id}: client=a.example.org[192.0.2.1]\n\
+                 {at} mx1 postfix/cleanup[9]: {id}: message-id=<{number}@example.org>\n\
+                 {at} mx1 postfix/qmgr[8]: {id}: from=<a@example.org>, size=500, nrcpt=1 (queue active)\n\
+                 {at} mx1 postfix/smtpd[{number}]: disconnect from a.example.org[192.0.2.1]\n"
+            )
+        };
+        let logs: [String; 2] =
+            [1, 10_001].map(|first| (first..first + 10_000).map(session).collect());
+        let paths = ["mail.log.1", "mail.log"].map(|name| folder.path().join(name));
+        for (path, log) in paths.iter().zip(&logs) {
+            assert!(log.len() > 8 * LOG_BLOCK);
+            crate::store::write_lightly(path, log.as_bytes()).unwrap();
+        }
+        for _ in 0..3 {
+            let jobs = paths.each_ref().map(|path| Job::of_file(path));
+            let rows = std::sync::Mutex::new(Vec::new());
+            let sink = |block: Block| block.for_each(|row| rows.lock().unwrap().push(row)).unwrap();
+            run(&jobs, false, &Nothing, &sink, &mut Vec::new()).unwrap();
+            let rows = rows.into_inner().unwrap();
+            assert_eq!(rows.len(), 20_000);
+            assert!(rows.iter().all(|row| row.tls == crate::trace::Tls::Tls1_3));
+            assert!(rows.is_sorted_by_key(|row| row.time_ms));
+            for (job, log) in jobs.into_iter().zip(&logs) {
+                let file = job.finish().0;
+                assert_eq!(file.sha256, crate::store::sha256(log.as_bytes()));
+                assert_eq!(file.rows, 10_000);
+            }
+        }
+    }
 
     #[test]
     fn older_files_come_first() {
