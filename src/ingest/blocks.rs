@@ -15,8 +15,6 @@ use super::open::Order;
 pub(super) const BLOCK: usize = 1 << 19;
 /// A block of a log: few enough for a processor to keep it at hand with what its lines say.
 pub(super) const LOG_BLOCK: usize = 1 << 19;
-/// Bytes that are read at once: they are hashed while they are at hand.
-const AT_ONCE: usize = 1 << 16;
 /// Longest line, and longest run of text without a balanced quote, in bytes; in UTF-16 so many
 /// units.
 pub(super) const MAX_LINE: usize = 8 << 20;
@@ -201,8 +199,7 @@ impl<'a> Blocks<'a> {
             self.buffer.resize(wanted, 0);
         }
         while self.filled < wanted {
-            let end = wanted.min(self.filled + AT_ONCE);
-            let free = self.buffer.get_mut(self.filled..end).unwrap_or_default();
+            let free = self.buffer.get_mut(self.filled..wanted).unwrap_or_default();
             match self.inner.read(free) {
                 Ok(0) => {
                     self.ended = true;
