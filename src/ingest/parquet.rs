@@ -1,9 +1,12 @@
 //! Parquet tables, read by polars in slices of rows and only the columns that are used.
 
+use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 use polars::prelude::{
-    AnyValue, ArrowDataType, ArrowField, DataFrame, Field, PolarsResult, TimeUnit,
+    AnyValue, ArrowDataType, ArrowField, Column, DataFrame, Field, PolarsResult, StringChunked,
+    TimeUnit,
 };
 use polars_io::SerReader;
 use polars_io::parquet::read::ParquetReader;
@@ -13,9 +16,68 @@ use crate::clock::limit;
 use crate::ingest::IngestError;
 use crate::ingest::files::Input;
 use crate::ingest::open;
+use crate::ingest::row::Cells;
 
 /// Rows read at once.
 const SLICE: usize = 1 << 16;
+/// Rows that are mapped at once, on one thread.
+const PART: usize = 1 << 13;
+
+/// Some rows of a table.
+pub(super) struct Rows {
+    /// In the order of the header.
+    columns: Arc<Vec<Texts>>,
+    /// Their places in the columns.
+    range: Range<usize>,
+    /// Rows of the file before those of the columns.
+    before: u64,
+}
+
+/// What a column holds.
+enum Texts {
+    /// It is not used, or not there.
+    None,
+    /// Texts as they lie in the file.
+    Held(StringChunked),
+    /// Texts of other values.
+    Made(Vec<String>),
+}
+
+/// One row.
+pub(super) struct RowCells<'a> {
+    columns: &'a [Texts],
+    index: usize,
+}
+
+impl Rows {
+    /// The rows, each with its number in the file, from 1.
+    pub(super) fn each(&self) -> impl Iterator<Item = (u64, RowCells<'_>)> {
+        self.range.clone().map(|index| {
+            (self.before + index as u64 + 1, RowCells { columns: &self.columns, index })
+        })
+    }
+}
+
+impl Cells for RowCells<'_> {
+    fn bytes(&self, column: usize) -> Cow<'_, [u8]> {
+        let text = match self.columns.get(column) {
+            Some(Texts::Held(held)) => held.get(self.index).unwrap_or_default(),
+            Some(Texts::Made(made)) => made.get(self.index).map_or("", String::as_str),
+            Some(Texts::None) | None => "",
+        };
+        Cow::Borrowed(text.as_bytes())
+    }
+}
+
+impl Texts {
+    fn of(column: &Column) -> PolarsResult<Self> {
+        if let Ok(held) = column.str() {
+            return Ok(Self::Held(held.rechunk().into_owned()));
+        }
+        let made = (0..column.len()).map(|index| Ok(text(&column.get(index)?)));
+        Ok(Self::Made(made.collect::<PolarsResult<_>>()?))
+    }
+}
 
 /// Names of the columns; those within a nested column as `outer.inner`.
 ///
@@ -83,7 +145,7 @@ fn object(values: &[AnyValue<'_>], fields: &[Field]) -> Value {
     Value::Object(pairs.map(|(field, held)| (field.name().to_string(), value(held))).collect())
 }
 
-/// Calls `each` with up to 65,536 rows at a time, as texts in the order of `columns`.
+/// Calls `each` with up to 8,192 rows at a time, as texts in the order of `columns`.
 /// Columns whose name is not in `used` come out empty.
 ///
 /// # Errors
@@ -92,10 +154,15 @@ pub(super) fn each_slice(
     input: &Input,
     columns: &[String],
     used: &[String],
-    mut each: impl FnMut(Vec<(u64, Vec<String>)>),
+    mut each: impl FnMut(Rows),
 ) -> Result<(), IngestError> {
-    each_frame(input, Some(used), |frame, start| {
-        each(texts(frame, columns, start)?);
+    each_frame(input, Some(used), |frame, before| {
+        let texts = |name: &String| frame.column(name).map_or(Ok(Texts::None), Texts::of);
+        let columns = Arc::new(columns.iter().map(texts).collect::<PolarsResult<Vec<_>>>()?);
+        for start in (0..frame.height()).step_by(PART) {
+            let range = start..frame.height().min(start + PART);
+            each(Rows { columns: Arc::clone(&columns), range, before });
+        }
         Ok(())
     })
 }
@@ -134,23 +201,6 @@ fn rows(input: &Input) -> Result<usize, IngestError> {
     let rows = metadata.num_rows;
     open::check_unpacked(input, unpacked.max(rows as u64))?;
     Ok(rows)
-}
-
-fn texts(
-    frame: &DataFrame,
-    columns: &[String],
-    start: u64,
-) -> PolarsResult<Vec<(u64, Vec<String>)>> {
-    let held: Vec<_> = columns.iter().map(|name| frame.column(name).ok()).collect();
-    (0..frame.height())
-        .map(|index| {
-            let cells = held
-                .iter()
-                .map(|column| column.map_or(Ok(String::new()), |held| Ok(text(&held.get(index)?))))
-                .collect::<PolarsResult<Vec<String>>>()?;
-            Ok((start + index as u64 + 1, cells))
-        })
-        .collect()
 }
 
 fn text(value: &AnyValue<'_>) -> String {

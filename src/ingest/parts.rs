@@ -35,6 +35,10 @@ enum Part {
         sequence: u64,
         rows: Vec<(u64, Vec<String>)>,
     },
+    Parquet {
+        sequence: u64,
+        rows: parquet::Rows,
+    },
     Objects {
         sequence: u64,
         rows: Vec<(u64, BTreeMap<String, String>)>,
@@ -55,7 +59,9 @@ impl Part {
         match self {
             Self::Text { block, .. } => block.sequence,
             Self::Passed(_) => 0,
-            Self::Rows { sequence, .. } | Self::Objects { sequence, .. } => *sequence,
+            Self::Rows { sequence, .. }
+            | Self::Parquet { sequence, .. }
+            | Self::Objects { sequence, .. } => *sequence,
         }
     }
 }
@@ -180,7 +186,7 @@ fn read_file(
             let mut sequence = 0;
             parquet::each_slice(input, headers, &used, |rows| {
                 sequence += 1;
-                send(Part::Rows { sequence, rows });
+                send(Part::Parquet { sequence, rows });
             })?;
             open::digest(input).map(Some)
         }
@@ -275,7 +281,7 @@ pub(super) fn read_lines(
     let mut send = |part| match part {
         Part::Text { block, to_hash, .. } => send(Lines::Block { block, to_hash }),
         Part::Passed(bytes) => send(Lines::Passed(bytes)),
-        Part::Rows { .. } | Part::Objects { .. } => {}
+        Part::Rows { .. } | Part::Parquet { .. } | Part::Objects { .. } => {}
     };
     read_text(input, false, ALL_UTF8, pool, &mut send)
 }
@@ -381,6 +387,12 @@ impl<'a> Worker<'a> {
                 for (line, row) in rows {
                     output.rows_read += 1;
                     map_row(&job.context, row.as_slice(), line, &mut output);
+                }
+            }
+            Part::Parquet { rows, .. } => {
+                for (line, row) in rows.each() {
+                    output.rows_read += 1;
+                    map_row(&job.context, &row, line, &mut output);
                 }
             }
         }
