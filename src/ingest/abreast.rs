@@ -9,7 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::blocks::Buffer;
-use super::inbox::Turn;
+use super::inbox::Taken;
 use super::open::{Digested, Hasher};
 
 /// Bytes of one block of SHA-256 (FIPS 180-4, 5.2.1), and of one step: the shorter the steps, the
@@ -61,15 +61,19 @@ struct Hashing<'t> {
     hasher: Hasher,
 }
 
-/// Does `work`, and abreast of it hashes pieces where it has their turn.
+/// Does `work` with what was taken, and abreast of it hashes pieces where it has their turn; where
+/// there is only their turn, hashes for a while.
 pub(super) fn hashing<T, R>(
-    turn: Option<Turn<'_, T, Piece>>,
-    work: impl FnOnce(&Abreast<'_>) -> R,
-) -> R {
-    let Some(turn) = turn else { return work(&Abreast::nothing()) };
+    Taken { part, turn }: Taken<'_, T, Piece>,
+    work: impl FnOnce(T, &Abreast<'_>) -> R,
+) -> Option<R> {
+    let Some(turn) = turn else { return part.map(|part| work(part, &Abreast::nothing())) };
     let next = || turn.next();
     let abreast = Abreast { some: Cell::new(true), hashing: RefCell::new(Hashing::of(&next)) };
-    let result = work(&abreast);
+    if part.is_none() {
+        abreast.alone();
+    }
+    let result = part.map(|part| work(part, &abreast));
     let rest = abreast.end(|| turn.next_of_too_many());
     turn.pass(rest);
     result
@@ -89,7 +93,7 @@ impl Abreast<'_> {
     }
 
     /// Hashes for a while: there is nothing to parse.
-    pub(super) fn alone(&self) {
+    fn alone(&self) {
         // The first only begins a piece.
         self.go_on(AT_ONCE);
         self.go_on(AT_ONCE);
@@ -164,7 +168,7 @@ impl<'t> Hashing<'t> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ingest::inbox::{Inbox, Taken};
+    use crate::ingest::inbox::Inbox;
 
     #[test]
     fn what_is_hashed_in_steps_has_the_hash_of_the_whole() {
@@ -178,10 +182,7 @@ mod tests {
             let files = [FileHash::default(), FileHash::default()];
             let (sender, inbox) = Inbox::new(64);
             let hash = |taken: Taken<'_, usize, Piece>| {
-                hashing(taken.turn, |abreast| match taken.part {
-                    Some(_) => (0..steps).for_each(|_| abreast.step()),
-                    None => abreast.alone(),
-                });
+                hashing(taken, |_, abreast| (0..steps).for_each(|_| abreast.step()));
             };
             for (at, part) in parts.iter().enumerate() {
                 let piece = part.clone().map(|part| files[at / 8].piece(part.into()));

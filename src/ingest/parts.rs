@@ -350,13 +350,7 @@ impl<'a> Worker<'a> {
     }
 
     fn do_taken(&mut self, taken: Taken<'_, Work<'_>, Piece>) -> Result<(), IngestError> {
-        abreast::hashing(taken.turn, |abreast| {
-            let Some(work) = taken.part else {
-                abreast.alone();
-                return Ok(());
-            };
-            self.work(work, abreast)
-        })
+        abreast::hashing(taken, |work, abreast| self.work(work, abreast)).unwrap_or(Ok(()))
     }
 
     fn work(&mut self, (job, part): Work<'_>, abreast: &Abreast<'_>) -> Result<(), IngestError> {

@@ -384,14 +384,8 @@ impl<'w, 'a, F: Follow + 'static> Worker<'w, 'a, F> {
     fn do_taken(&mut self, taken: Taken<'_, Part<'a>, abreast::Piece>) -> Result<(), Broken> {
         let _alarm = Alarm(self.turn);
         crate::store::may_panic("following");
-        let Taken { part, turn } = taken;
         // Following may take long, and wait: the turn of what is hashed is others' meanwhile.
-        let piece = abreast::hashing(turn, |abreast| {
-            if part.is_none() {
-                abreast.alone();
-            }
-            part.and_then(|part| self.piece(part, abreast))
-        });
+        let piece = abreast::hashing(taken, |part, abreast| self.piece(part, abreast)).flatten();
         let Some((sequence, piece)) = piece else { return Ok(()) };
         self.turn.bring(sequence, piece, |following, piece| match piece {
             Piece::Block { file, job, skipped_lines, prepared } => {
