@@ -107,9 +107,9 @@ pub(super) fn settle(rows: &dyn InParts, rules: &Rules<'_>) -> Result<Settled, C
             if rules.windows.is_none() {
                 tally.names.mark(desk.rows());
             }
-            desk.each_identity(bits, |run| {
-                Run { rules, tally: &mut tally }.settle(run, &mut weighed);
-            });
+            let mut run = Run { rules, tally: &mut tally };
+            desk.take_alone(bits, |row| run.settle(std::slice::from_ref(row), &mut weighed));
+            desk.each_identity(bits, |rows| run.settle(rows, &mut weighed));
             tally.fold(false, rules.packs)?;
         }
         tally.fold(true, rules.packs)?;

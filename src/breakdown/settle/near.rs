@@ -73,8 +73,8 @@ impl Near {
     }
 }
 
-/// Counts of small numbers, side by side: by place (a period, or a day from the first), then by
-/// remote domain, direction and band. Nothing is looked for, and little memory is touched.
+/// Counts of small numbers, side by side: by place (a period or day, counted from the first), then
+/// by the code of a name, direction and band. Nothing is looked for, and little memory is touched.
 #[derive(Debug, Default)]
 pub(super) struct Nearest {
     counts: Vec<Vec<u32>>,
@@ -94,8 +94,8 @@ impl Nearest {
 
     /// Takes in messages, which are counted by the next [`Nearest::settle`]; says whether there
     /// is room for them.
-    pub(super) fn add(&mut self, place: usize, class: u8, peer: u32, messages: u64) -> bool {
-        let index = (peer as usize) << Self::CLASS_BITS | usize::from(class);
+    pub(super) fn add(&mut self, place: usize, class: u8, name: u32, messages: u64) -> bool {
+        let index = (name as usize) << Self::CLASS_BITS | usize::from(class);
         if place >= Self::MOST_PLACES || class >> Self::CLASS_BITS > 0 || index >= Self::MOST {
             return false;
         }
@@ -127,19 +127,19 @@ impl Nearest {
             if let Some(sum) = count.checked_add(messages) {
                 *count = sum;
             } else {
-                let (class, peer) = Self::of_index(index);
-                others(place as usize, class, peer, u64::from(messages));
+                let (class, name) = Self::of_index(index);
+                others(place as usize, class, name, u64::from(messages));
             }
         }
     }
 
-    /// Class and remote domain.
+    /// Class and name.
     fn of_index(index: u32) -> (u8, u32) {
         let class = u8::try_from(index & ((1 << Self::CLASS_BITS) - 1)).unwrap_or(0);
         (class, index >> Self::CLASS_BITS)
     }
 
-    /// All counts: place, class, remote domain and messages; there are none afterwards. What
+    /// All counts: place, class, name and messages; there are none afterwards. What
     /// is pending is not among them.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = (usize, u8, u32, u64)> {
         self.length = 0;
@@ -147,8 +147,8 @@ impl Nearest {
         places.flat_map(|(place, counts)| {
             let counted = (0_u32..).zip(counts).filter(|(_, messages)| *messages > 0);
             counted.map(move |(index, messages)| {
-                let (class, peer) = Self::of_index(index);
-                (place, class, peer, u64::from(messages))
+                let (class, name) = Self::of_index(index);
+                (place, class, name, u64::from(messages))
             })
         })
     }

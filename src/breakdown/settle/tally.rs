@@ -113,7 +113,7 @@ pub(in crate::breakdown) struct Settled {
 }
 
 /// Counts of one thread.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tally {
     pub(super) cells: CellColumns,
     pub(super) peers: PeerColumns,
@@ -165,26 +165,16 @@ impl Folded {
 pub(super) struct CellColumns {
     keys: Vec<CellKey>,
     messages: Vec<u64>,
-    /// Packed keys that are still to be counted. One after the other, additions do not wait for
-    /// the memory that each of them touches.
+    /// The first day.
+    first: i32,
+    /// Messages of the first files and days, and of connectors whose numbers are small, which is
+    /// most of them. They become rows when all is counted.
+    nearest: Nearest,
+    /// Other packed keys that are still to be counted. One after the other, additions do not wait
+    /// for the memory that each of them touches.
     pending: Vec<(u64, u64)>,
     /// Packed keys that are counted before they become rows.
     near: Near,
-}
-
-impl Default for CellColumns {
-    fn default() -> Self {
-        let near = Near::new(16);
-        Self { keys: Vec::new(), messages: Vec::new(), pending: Vec::new(), near }
-    }
-}
-
-impl Default for PeerColumns {
-    fn default() -> Self {
-        let near = Near::new(20);
-        let nearest = Nearest::default();
-        Self { keys: Vec::new(), messages: Vec::new(), first: 0, nearest, near }
-    }
 }
 
 #[derive(Debug)]
@@ -201,6 +191,20 @@ pub(super) struct PeerColumns {
 }
 
 impl CellColumns {
+    /// Bits of the days that are near.
+    const DAY_BITS: u32 = 9;
+
+    fn from_day(first: i32) -> Self {
+        Self {
+            keys: Vec::new(),
+            messages: Vec::new(),
+            first,
+            nearest: Nearest::default(),
+            pending: Vec::new(),
+            near: Near::new(16),
+        }
+    }
+
     /// Counts messages. `packs` says that all keys can be packed.
     pub(super) fn push(
         &mut self,
@@ -216,25 +220,56 @@ impl CellColumns {
             connector: message.connector,
             file,
         };
-        if packs {
-            self.pending.push((key.pack(), messages));
-        } else {
+        if !packs {
             self.keys.push(key);
             self.messages.push(messages);
+        } else if !self.place(&key).is_some_and(|(place, class, connector)| {
+            self.nearest.add(place, class, connector, messages)
+        }) {
+            self.pending.push((key.pack(), messages));
+        }
+    }
+
+    /// Where a key is counted among the nearest: file and day, direction and band, connector.
+    fn place(&self, key: &CellKey) -> Option<(usize, u8, u32)> {
+        let day = usize::try_from(key.day.checked_sub(self.first)?).ok()?;
+        let place = (key.file as usize) << Self::DAY_BITS | day;
+        let near = day >> Self::DAY_BITS == 0;
+        near.then_some((place, key.direction << 3 | key.tls, key.connector.wrapping_add(1)))
+    }
+
+    /// The key of a place, where days are counted from `first`.
+    fn key(first: i32, (place, class, connector): (usize, u8, u32)) -> CellKey {
+        let number = |part: usize| u32::try_from(part).unwrap_or(0);
+        CellKey {
+            day: first.saturating_add_unsigned(number(place & ((1 << Self::DAY_BITS) - 1))),
+            direction: class >> 3,
+            tls: class & 7,
+            connector: connector.wrapping_sub(1),
+            file: number(place >> Self::DAY_BITS),
         }
     }
 
     /// Counts what was pushed of one part.
     fn settle(&mut self) {
-        for (key, messages) in self.pending.drain(..) {
-            if !self.near.add(key, messages) {
-                self.keys.push(CellKey::unpack(key));
-                self.messages.push(messages);
+        let Self { keys, messages, first, nearest, pending, near } = self;
+        nearest.settle(|place, class, connector, more| {
+            keys.push(Self::key(*first, (place, class, connector)));
+            messages.push(more);
+        });
+        for (key, more) in pending.drain(..) {
+            if !near.add(key, more) {
+                keys.push(CellKey::unpack(key));
+                messages.push(more);
             }
         }
     }
 
     fn near_to_rows(&mut self) {
+        for (place, class, connector, messages) in self.nearest.drain() {
+            self.keys.push(Self::key(self.first, (place, class, connector)));
+            self.messages.push(messages);
+        }
         for (key, messages) in self.near.drain() {
             self.keys.push(CellKey::unpack(key));
             self.messages.push(messages);
@@ -243,6 +278,11 @@ impl CellColumns {
 }
 
 impl PeerColumns {
+    fn from_period(first: usize) -> Self {
+        let (nearest, near) = (Nearest::default(), Near::new(20));
+        Self { keys: Vec::new(), messages: Vec::new(), first, nearest, near }
+    }
+
     pub(super) fn push(&mut self, period: usize, message: &Message, peer: u32, messages: u64) {
         let class = (message.direction as u8) << 3 | message.tls as u8;
         let place = period.checked_sub(self.first);
@@ -292,11 +332,22 @@ impl Tally {
     /// An empty tally of what these rules count.
     pub(super) fn new(rules: &Rules<'_>) -> Self {
         let first_day = rules.days.first().map_or(0, |day| day.to_epoch_days());
-        let mut tally = Self { first_day, ..Self::default() };
-        if rules.windows.is_none() {
-            tally.peers.first = usize::try_from(first_day).unwrap_or(0);
+        let first_period = match rules.windows {
+            None => usize::try_from(first_day).unwrap_or(0),
+            Some(_) => 0,
+        };
+        Self {
+            cells: CellColumns::from_day(first_day),
+            peers: PeerColumns::from_period(first_period),
+            sources: Vec::new(),
+            near_days: Vec::new(),
+            first_day,
+            on_days: BTreeMap::new(),
+            rejects: Vec::new(),
+            names: UsedNames::default(),
+            folded_cells: Folded::default(),
+            folded_peers: Folded::default(),
         }
-        tally
     }
 
     pub(super) fn source(&mut self, file: u32) -> &mut SourceCounts {
@@ -344,12 +395,14 @@ impl Tally {
         self.cells.settle();
         if all || self.cells.keys.len() >= FOLD_AT {
             self.cells.near_to_rows();
-            let columns = std::mem::take(&mut self.cells);
+            let next = CellColumns::from_day(self.cells.first);
+            let columns = std::mem::replace(&mut self.cells, next);
             self.folded_cells.push(group(columns.into_frame(packs)?)?)?;
         }
         if all || self.peers.keys.len() >= FOLD_AT {
             self.peers.near_to_rows();
-            let columns = std::mem::take(&mut self.peers);
+            let next = PeerColumns::from_period(self.peers.first);
+            let columns = std::mem::replace(&mut self.peers, next);
             self.folded_peers.push(group(columns.into_frame()?)?)?;
         }
         Ok(())
@@ -513,7 +566,7 @@ mod tests {
         ];
         let counts = |packs: bool| {
             let messages = vec![1, 2, 3];
-            let columns = CellColumns { keys: keys.to_vec(), messages, ..CellColumns::default() };
+            let columns = CellColumns { keys: keys.to_vec(), messages, ..CellColumns::from_day(0) };
             let mut found = Vec::new();
             let frame = group(columns.into_frame(packs).unwrap()).unwrap();
             read_cells(&frame, &mut found).unwrap();
