@@ -5,21 +5,30 @@ use crate::trace::NO_NAME;
 /// What texts mean that were seen lately, up to a bound.
 #[derive(Debug)]
 pub(super) struct Lately<T> {
-    /// A power of two of them, half of them empty; none before the first text.
-    slots: Vec<Slot<T>>,
-    used: usize,
-    most_slots: usize,
+    /// A power of two of them, half of them empty; none before the first text. They are small, so
+    /// that they stay at hand, and the meanings lie side by side.
+    places: Vec<Place>,
+    most_places: usize,
+    meanings: Vec<Meaning<T>>,
     /// The texts, one behind the other.
     texts: Vec<u8>,
 }
 
+/// Where a text may be.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    /// Some bits of its hash, other than those that lead here.
+    tag: u16,
+    /// Number of its meaning, from 1; 0 where the place is empty.
+    number: u16,
+}
+
 #[derive(Debug, Clone, Copy)]
-struct Slot<T> {
+struct Meaning<T> {
     print: Print,
     /// Where its text is, where it is long.
     start: u32,
-    /// None where the slot is empty.
-    meaning: Option<T>,
+    of_text: T,
 }
 
 /// What tells a text from others: a short one for sure.
@@ -31,17 +40,15 @@ pub(super) struct Print {
 }
 
 impl<T: Copy> Lately<T> {
-    const FIRST_SLOTS: usize = 1 << 8;
-    const EMPTY: Slot<T> =
-        Slot { print: Print { length: 0, words: [0, 0] }, start: 0, meaning: None };
+    const FIRST_PLACES: usize = 1 << 8;
     /// Longer texts are not remembered.
     const LONGEST: usize = 1 << 10;
     /// Bytes of all long texts, at most: all are forgotten when they would be more.
     const MOST_BYTES: usize = 1 << 20;
 
-    /// One that remembers half of so many texts, at most; a power of two.
-    pub(super) fn new(most_slots: usize) -> Self {
-        Self { slots: Vec::new(), used: 0, most_slots, texts: Vec::new() }
+    /// One that remembers half of so many texts, at most; a power of two, up to 65,536.
+    pub(super) fn new(most_places: usize) -> Self {
+        Self { places: Vec::new(), most_places, meanings: Vec::new(), texts: Vec::new() }
     }
 
     /// What a text means, and its print for [`Lately::learn`] where that is not known.
@@ -50,31 +57,36 @@ impl<T: Copy> Lately<T> {
     /// The print.
     pub(super) fn find(&self, text: &[u8]) -> Result<T, Print> {
         let print = Print::of(text);
-        self.slot(&print, text).ok_or(print)
+        self.meaning(&print, text).ok_or(print)
     }
 
-    fn slot(&self, print: &Print, text: &[u8]) -> Option<T> {
-        let mut at = self.first(print);
+    fn meaning(&self, print: &Print, text: &[u8]) -> Option<T> {
+        let (mut at, tag) = self.first(print);
         // Half of them are always empty.
         loop {
-            let slot = self.slots.get(at)?;
-            let meaning = slot.meaning?;
-            if slot.print == *print {
-                let start = slot.start as usize;
-                let held = || self.texts.get(start..start + text.len());
-                if text.len() <= Print::SHORT || held().is_some_and(|held| same(held, text)) {
-                    return Some(meaning);
+            let place = self.places.get(at)?;
+            let index = usize::from(place.number).checked_sub(1)?;
+            if place.tag == tag {
+                let held = self.meanings.get(index)?;
+                let start = held.start as usize;
+                let same_text = || {
+                    let held = self.texts.get(start..start + text.len());
+                    held.is_some_and(|held| same(held, text))
+                };
+                if held.print == *print && (text.len() <= Print::SHORT || same_text()) {
+                    return Some(held.of_text);
                 }
             }
-            at = (at + 1) & (self.slots.len() - 1);
+            at = (at + 1) & (self.places.len() - 1);
         }
     }
 
-    /// Where a text is looked for first.
-    fn first(&self, print: &Print) -> usize {
+    /// Where a text is looked for first, and the tag of its place.
+    fn first(&self, print: &Print) -> (usize, u16) {
         let [first, last] = print.words;
         let hash = mix(first ^ u64::from(print.length), last);
-        usize::try_from(hash >> 32).unwrap_or(0) & self.slots.len().saturating_sub(1)
+        let at = usize::try_from(hash >> 32).unwrap_or(0) & self.places.len().saturating_sub(1);
+        (at, u16::try_from(hash & u64::from(u16::MAX)).unwrap_or(0))
     }
 
     /// Remembers what a text means that was not found; its print is the one that
@@ -87,8 +99,8 @@ impl<T: Copy> Lately<T> {
         if self.texts.len() + long.len() > Self::MOST_BYTES {
             self.forget();
         }
-        if self.used >= self.slots.len() / 2 {
-            if self.slots.len() < self.most_slots {
+        if self.meanings.len() >= self.places.len() / 2 {
+            if self.places.len() < self.most_places {
                 self.grow();
             } else {
                 self.forget();
@@ -96,33 +108,35 @@ impl<T: Copy> Lately<T> {
         }
         let start = u32::try_from(self.texts.len()).unwrap_or(0);
         self.texts.extend_from_slice(long);
-        self.put(Slot { print, start, meaning: Some(meaning) });
-        self.used += 1;
+        self.meanings.push(Meaning { print, start, of_text: meaning });
+        self.put(self.meanings.len(), &print);
     }
 
-    fn put(&mut self, new: Slot<T>) {
-        let mut at = self.first(&new.print);
-        while self.slots.get(at).is_some_and(|slot| slot.meaning.is_some()) {
-            at = (at + 1) & (self.slots.len() - 1);
+    /// Gives a meaning a place.
+    fn put(&mut self, number: usize, print: &Print) {
+        let (mut at, tag) = self.first(print);
+        while self.places.get(at).is_some_and(|place| place.number > 0) {
+            at = (at + 1) & (self.places.len() - 1);
         }
-        if let Some(slot) = self.slots.get_mut(at) {
-            *slot = new;
+        // Half of the places are as many as numbers can tell.
+        if let (Some(place), Ok(number)) = (self.places.get_mut(at), u16::try_from(number)) {
+            *place = Place { tag, number };
         }
     }
 
     fn grow(&mut self) {
-        let larger = (2 * self.slots.len()).max(Self::FIRST_SLOTS).min(self.most_slots);
-        for slot in std::mem::replace(&mut self.slots, vec![Self::EMPTY; larger]) {
-            if slot.meaning.is_some() {
-                self.put(slot);
-            }
+        let larger = (2 * self.places.len()).max(Self::FIRST_PLACES).min(self.most_places);
+        self.places = vec![Place::default(); larger];
+        let prints: Vec<Print> = self.meanings.iter().map(|meaning| meaning.print).collect();
+        for (index, print) in prints.iter().enumerate() {
+            self.put(index + 1, print);
         }
     }
 
     fn forget(&mut self) {
-        self.slots.fill(Self::EMPTY);
+        self.places.fill(Place::default());
+        self.meanings.clear();
         self.texts.clear();
-        self.used = 0;
     }
 }
 
@@ -285,7 +299,7 @@ mod tests {
                 let found = memo.find(text.as_bytes()).ok();
                 assert_eq!(found, (text.len() <= 1 << 10).then_some(n));
             }
-            assert!(memo.slots.len() <= 1 << 9 && memo.texts.len() <= 1 << 20);
+            assert!(memo.places.len() <= 1 << 9 && memo.texts.len() <= 1 << 20);
         }
     }
 }
