@@ -1,15 +1,16 @@
 //! Delimited text (RFC 4180 and its relatives).
 //!
-//! Records are found by `simd-csv`, which takes every `"` for a quote. Real exports hold
-//! stray ones (`5" disk`), which would swallow what follows; a record that looks so is read
-//! again by the strict rule that a quote opens only at the start of a field.
+//! Records are found by taking every `"` for a quote. Real exports hold stray ones (`5" disk`),
+//! which would swallow what follows; a record that looks so is read again by the strict rule that
+//! a quote opens only at the start of a field.
+
+mod records;
 
 use std::borrow::Cow;
 use std::io::Read;
 use std::ops::ControlFlow;
 
-use simd_csv::{ZeroCopyByteRecord, ZeroCopyReaderBuilder};
-
+use self::records::{Record, Records};
 use crate::ingest::abreast::Abreast;
 use crate::ingest::blocks::{BLOCK, Blocks, Pool, newlines};
 use crate::ingest::columns;
@@ -73,26 +74,17 @@ fn likely_delimiter(text: &[u8]) -> u8 {
 
 /// The cells of a record as it lies in its block; with each look at them goes on what is done
 /// abreast.
-struct RecordCells<'a, 'b>(&'a ZeroCopyByteRecord<'a>, &'a Abreast<'b>);
+struct RecordCells<'a, 'b>(Record<'a>, &'a Abreast<'b>);
 
 impl Cells for RecordCells<'_, '_> {
     fn bytes(&self, column: usize) -> Cow<'_, [u8]> {
         self.1.step();
-        match self.0.get(column) {
-            // Few cells are quoted; only those need a second look.
-            Some(cell) if cell.first() != Some(&b'"') => Cow::Borrowed(cell),
-            Some(_) => self.0.unescape(column).unwrap_or(Cow::Borrowed(b"")),
-            None => Cow::Borrowed(b""),
-        }
+        self.0.field(column).unwrap_or_default()
     }
 
     fn span(&self, first: usize, last: usize) -> Option<&[u8]> {
         self.1.step();
-        let text = self.0.as_slice();
-        let (first, last) = (self.0.get(first)?, self.0.get(last)?);
-        // Both are parts of the text.
-        let place = |cell: &[u8]| cell.as_ptr().addr().checked_sub(text.as_ptr().addr());
-        text.get(place(first)?..place(last)? + last.len())
+        self.0.span(first, last)
     }
 }
 
@@ -108,33 +100,26 @@ pub(super) fn map_block(
     let bytes = records.get(start..).unwrap_or_default();
     let doubts = Doubts::of(bytes, marks);
     let width = context.columns.width();
-    // The reader takes a byte order mark from the beginning of what it reads; here it belongs to a
-    // row, which is what it is wherever the block begins.
-    let before: &[u8] = if bytes.starts_with("\u{feff}".as_bytes()) { b"\n" } else { b"" };
-    let mut builder = ZeroCopyReaderBuilder::with_capacity(1 << 16);
-    builder.delimiter(dialect.delimiter).has_headers(false).flexible(true);
-    let mut reader = builder.from_reader(before.chain(bytes));
-    let mut line = out.lines + 1 + newlines(before_start).count() as u64;
+    let first_line = out.lines + 1 + newlines(before_start).count() as u64;
+    let mut lines_of_records = 0;
+    let mut records = Records::of(bytes, dialect.delimiter);
     loop {
-        let position = usize::try_from(reader.position()).unwrap_or(usize::MAX);
-        let position = position.saturating_sub(before.len());
         abreast.step();
-        line += blank_lines(bytes.get(position..).unwrap_or_default());
-        // Reading from memory cannot fail.
-        let Ok(Some(record)) = reader.read_byte_record() else { break };
+        let Some(record) = records.next() else { break };
         abreast.step();
-        let raw = record.as_slice();
-        let doubtful = doubts.apply_to(raw);
-        if record.len() == width && !doubtful {
+        let line = first_line + lines_of_records + record.blank_lines;
+        let doubtful = doubts.apply_to(&record);
+        let raw = record.whole();
+        if record.fields() == width && !doubtful {
             out.rows_read += 1;
-            map_row(context, &RecordCells(&record, abreast), line, out);
+            map_row(context, &RecordCells(record, abreast), line, out);
         } else {
             read_again(context, dialect, raw, line, out);
         }
         // Only a record that is doubted can hold a newline.
-        line += 1 + if doubtful { newlines(raw).count() as u64 } else { 0 };
+        lines_of_records += 1 + if doubtful { newlines(raw).count() as u64 } else { 0 };
     }
-    out.lines = line - 1;
+    out.lines = first_line + lines_of_records + records.blank_lines() - 1;
 }
 
 /// Calls `each` with the text of one column until it breaks, to learn how it is written, and
@@ -156,14 +141,9 @@ pub(super) fn each_cell(
         let start = before_rows.min(block.bytes.len());
         before_rows -= start;
         let bytes = block.bytes.get(start..).unwrap_or_default();
-        let mut builder = ZeroCopyReaderBuilder::with_capacity(1 << 16);
-        let mut reader = builder
-            .delimiter(dialect.delimiter)
-            .has_headers(false)
-            .flexible(true)
-            .from_reader(bytes);
-        while let Ok(Some(record)) = reader.read_byte_record() {
-            if each(&RecordCells(&record, &nothing).cell(column)).is_break() {
+        let mut records = Records::of(bytes, dialect.delimiter);
+        while let Some(record) = records.next() {
+            if each(&RecordCells(record, &nothing).cell(column)).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }
@@ -171,30 +151,21 @@ pub(super) fn each_cell(
     Ok(ControlFlow::Continue(()))
 }
 
-/// Newlines before the first other byte: blank lines are no records.
-fn blank_lines(bytes: &[u8]) -> u64 {
-    let blank = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
-    blank.filter(|byte| **byte == b'\n').count() as u64
-}
-
 /// What a block holds that a record must be looked at twice for.
 struct Doubts {
-    quotes: bool,
     nul: bool,
     not_utf8: bool,
 }
 
 impl Doubts {
     fn of(bytes: &[u8], marks: Marks) -> Self {
-        Self {
-            quotes: marks.quotes > 0,
-            nul: marks.nul,
-            not_utf8: simdutf8::basic::from_utf8(bytes).is_err(),
-        }
+        Self { nul: marks.nul, not_utf8: simdutf8::basic::from_utf8(bytes).is_err() }
     }
 
-    fn apply_to(&self, record: &[u8]) -> bool {
-        let spans_lines = self.quotes && memchr::memchr(b'\n', record).is_some();
+    fn apply_to(&self, record: &Record<'_>) -> bool {
+        let may_span_lines = record.may_hold_line_end;
+        let record = record.whole();
+        let spans_lines = may_span_lines && memchr::memchr(b'\n', record).is_some();
         let nul = self.nul && memchr::memchr(0, record).is_some();
         let not_utf8 = self.not_utf8 && std::str::from_utf8(record).is_err();
         spans_lines || nul || not_utf8
