@@ -383,7 +383,9 @@ impl Collector {
         };
         let rows = Usable { rows: self.rows.into_kept(), reading };
         let settled = settle::settle(&rows, &rules)?;
-        drop(rows);
+        // The memory of millions of rows is given back beside what follows; where no thread is to
+        // be had, here.
+        drop(std::thread::Builder::new().spawn(move || drop(rows.rows)));
         let facts = shared.facts.into_iter();
         let facts = facts.map(|((_, direction, code), facts)| ((direction, code), facts)).collect();
         let counted = Counted { settled, activity: shared.activity, days, facts };

@@ -15,6 +15,19 @@ pub fn workers() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).min(8)
 }
 
+/// What `work` gives on each of so many threads. This is one of them: another one would be put
+/// beside it, on the same processor, until the system sees that it waits.
+pub fn on_threads<R: Send>(threads: usize, work: &(impl Fn() -> R + Sync)) -> Vec<R> {
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let own = work();
+        let join = |handle: ScopedJoinHandle<'_, _>| {
+            handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        std::iter::once(own).chain(others.into_iter().map(join)).collect()
+    })
+}
+
 /// The results of `work` for every item, in the order of the items.
 pub fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     if items.len() < 2 {
@@ -30,14 +43,8 @@ pub fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec
             done.push((index, work(item)));
         }
     };
-    let mut all: Vec<(usize, R)> = std::thread::scope(|scope| {
-        let workers = workers().min(items.len());
-        let handles: Vec<_> = (0..workers).map(|_| scope.spawn(some)).collect();
-        let join = |handle: ScopedJoinHandle<'_, _>| {
-            handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        handles.into_iter().flat_map(join).collect()
-    });
+    let done = on_threads(workers().min(items.len()), &some);
+    let mut all: Vec<(usize, R)> = done.into_iter().flatten().collect();
     all.sort_by_key(|(index, _)| *index);
     all.into_iter().map(|(_, result)| result).collect()
 }

@@ -15,7 +15,6 @@ mod tally;
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::ScopedJoinHandle;
 
 use self::tally::Tally;
 pub(super) use self::tally::{Count, PeerCount, PeerCounts, Settled, packs};
@@ -115,20 +114,10 @@ pub(super) fn settle(rows: &dyn InParts, rules: &Rules<'_>) -> Result<Settled, C
         tally.fold(true, rules.packs)?;
         Ok(tally)
     };
-    let parts = if bits == 0 {
-        vec![work()?]
-    } else {
-        std::thread::scope(|scope| {
-            let handles: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
-            let join = |handle: ScopedJoinHandle<'_, _>| {
-                handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            };
-            handles.into_iter().map(join).collect::<Result<Vec<Tally>, CountError>>()
-        })?
-    };
+    let parts = at_once::on_threads(if bits == 0 { 1 } else { workers }, &work);
     let mut whole = Settled::default();
     for part in parts {
-        part.add_to(&mut whole)?;
+        part?.add_to(&mut whole)?;
     }
     Ok(whole)
 }

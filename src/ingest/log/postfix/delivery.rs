@@ -42,6 +42,16 @@ pub(super) struct Deliveries<'a>(Vec<Delivery<'a>>);
 pub(super) struct At(u32);
 
 impl<'a> Deliveries<'a> {
+    /// None yet, and room for so many.
+    pub(super) fn with_capacity(capacity: usize) -> Self {
+        Self(Vec::with_capacity(capacity))
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Takes in a delivery.
     pub(super) fn add(&mut self, delivery: Delivery<'a>) -> At {
         // A block has fewer lines than that.

@@ -207,6 +207,8 @@ fn place(index: usize) -> u32 {
 pub(crate) struct Preparer {
     programs: Programs,
     block: u64,
+    /// Deliveries of the block before: as many are expected of the next.
+    deliveries: usize,
 }
 
 impl Preparer {
@@ -216,7 +218,7 @@ impl Preparer {
             heads: Vec::new(),
             programs: Vec::new(),
             entries: Vec::with_capacity(text.len() / 128),
-            deliveries: Deliveries::default(),
+            deliveries: Deliveries::with_capacity(self.deliveries + self.deliveries / 8),
             beginning: None,
             count: 0,
         };
@@ -227,6 +229,7 @@ impl Preparer {
             lines.add(&mut self.programs, (self.block, number), (start, line), abreast);
             abreast.step();
         });
+        self.deliveries = lines.deliveries.len();
         lines
     }
 }
