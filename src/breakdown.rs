@@ -279,16 +279,14 @@ impl Collector {
 
     /// Takes in one frame.
     pub fn push(&self, block: &Block) {
-        let mut entries: Vec<Entry> = Vec::with_capacity(block.frame.height());
         let mut activity = Activity::default();
         let mut learned = Learned::default();
-        let read = block.for_each(|row| {
-            entries.push(Entry::new(&row, block.file));
+        let batch = Batch::of_frame(block, |row| {
             if row.role < Role::FurtherRecipient {
                 activity.add(block.file, row.time_ms, row.role <= Role::Anonymous);
             }
             if row.role <= Role::Anonymous {
-                learned.add(&row);
+                learned.add(row);
             }
         });
         let (origin, settled) = match block.before_end {
@@ -296,7 +294,9 @@ impl Collector {
             Some(BeforeEnd::Settled(times)) => (Origin::Read(times), Some(times)),
             Some(BeforeEnd::Open) => (Origin::Open, None),
         };
-        let kept = self.rows.push(Batch::new(block.file, &entries).from(origin));
+        let kept = batch
+            .map_err(CountError::from)
+            .and_then(|batch| self.rows.push(batch.from(origin)).map_err(CountError::from));
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         let Shared { activity: all, facts, settled: parts, .. } = &mut *shared;
         let mut part = settled.map(|times| parts.entry(times).or_default());
@@ -312,8 +312,7 @@ impl Collector {
             }
         }
         // What cannot be counted as a whole is not counted at all: `finish` says so.
-        let failed = read.map_err(CountError::from).and(kept.map_err(CountError::from)).err();
-        if let Some(error) = failed {
+        if let Err(error) = kept {
             shared.failed.get_or_insert(error);
         }
     }

@@ -28,7 +28,7 @@ mod kind;
 mod names;
 mod reject;
 
-pub use block::{BeforeEnd, Block, BlockBuilder, Row};
+pub use block::{BeforeEnd, Block, BlockBuilder, Extent, Row};
 pub use kind::Kind;
 pub use names::{NO_NAME, Names};
 pub use reject::{Reject, RejectReason, Rejects};

@@ -17,7 +17,9 @@ use std::ops::Range;
 
 pub(super) use self::desk::Desk;
 pub(super) use self::store::{Kept, Store};
-use crate::trace::{Direction, NO_NAME, Role, Row, Tls};
+use polars::prelude::PolarsResult;
+
+use crate::trace::{Block, Direction, Extent, NO_NAME, Role, Row, Tls};
 
 /// Rows are put into at most two to this power of parts.
 pub(super) const MOST_BITS: u32 = 10;
@@ -232,6 +234,18 @@ impl Layout {
             peers |= from_code(row.peer);
             remotes |= row.remote;
         }
+        Self::within((start, end), [connectors, peers, remotes])
+    }
+
+    /// The layout of rows of this extent; `None` where it needs more than 64 bits, or a time is
+    /// none that an entry has.
+    fn of_extent(extent: &Extent) -> Option<Self> {
+        let Extent { times_ms: (first, last), connectors, peers, remotes } = *extent;
+        let seconds = |time_ms: i64| u32::try_from(time_ms.div_euclid(1000)).ok();
+        Self::within((seconds(first)?, seconds(last)?), [connectors, peers, remotes])
+    }
+
+    fn within((start, end): (u32, u32), [connectors, peers, remotes]: [u32; 3]) -> Option<Self> {
         let largest = [end.saturating_sub(start), connectors, peers, remotes];
         let widths = largest.map(width);
         let bits = CLASS_BITS + widths.iter().map(|width| u32::from(*width)).sum::<u32>();
@@ -317,13 +331,38 @@ pub(super) struct Batch {
 impl Batch {
     /// Puts the rows of a file into the order of their parts.
     pub(super) fn new(file: u32, rows: &[Entry]) -> Self {
-        let bits = bits_for(rows.len() as u64, 8, MOST_BITS);
         if let Some(layout) = Layout::of(rows) {
-            let (rows, ends) = in_parts(rows, bits, |row| layout.pack(row));
-            return Self { file, origin: Origin::Read(0), rows: Packed::Slim(layout, rows), ends };
+            let rows: Vec<Slim> = rows.iter().map(|row| layout.pack(row)).collect();
+            return Self::slim(file, layout, &rows);
         }
-        let (rows, ends) = in_parts(rows, bits, |row| *row);
+        let (rows, ends) = in_parts(rows, Entry::key);
         Self { file, origin: Origin::Read(0), rows: Packed::Whole(rows), ends }
+    }
+
+    fn slim(file: u32, layout: Layout, rows: &[Slim]) -> Self {
+        let (rows, ends) = in_parts(rows, |row| row.key);
+        Self { file, origin: Origin::Read(0), rows: Packed::Slim(layout, rows), ends }
+    }
+
+    /// The rows of a frame, each of which `each` gets, too.
+    ///
+    /// # Errors
+    /// As [`Block::for_each`].
+    pub(super) fn of_frame(block: &Block, mut each: impl FnMut(&Row)) -> PolarsResult<Self> {
+        let Some(layout) = Layout::of_extent(&block.extent()?) else {
+            let mut rows = Vec::with_capacity(block.frame.height());
+            block.for_each(|row| {
+                rows.push(Entry::new(&row, block.file));
+                each(&row);
+            })?;
+            return Ok(Self::new(block.file, &rows));
+        };
+        let mut rows = Vec::with_capacity(block.frame.height());
+        block.for_each(|row| {
+            rows.push(layout.pack(&Entry::new(&row, block.file)));
+            each(&row);
+        })?;
+        Ok(Self::slim(block.file, layout, &rows))
     }
 
     /// The batch as one of other rows.
@@ -378,13 +417,10 @@ impl Batch {
     }
 }
 
-/// Rows as `pack` makes them, in the order of their parts, and where each part ends.
-fn in_parts<T: Copy + Default>(
-    rows: &[Entry],
-    bits: u32,
-    pack: impl Fn(&Entry) -> T,
-) -> (Box<[T]>, Box<[u32]>) {
-    let part = |row: &Entry| place(row.key(), bits);
+/// Rows in the order of their parts, and where each part ends.
+fn in_parts<T: Copy + Default>(rows: &[T], key: impl Fn(&T) -> u64) -> (Box<[T]>, Box<[u32]>) {
+    let bits = bits_for(rows.len() as u64, 8, MOST_BITS);
+    let part = |row: &T| place(key(row), bits);
     let mut next = vec![0_u32; 1 << bits].into_boxed_slice();
     for row in rows {
         next[part(row)] += 1;
@@ -393,13 +429,13 @@ fn in_parts<T: Copy + Default>(
     for slot in &mut next {
         sum += std::mem::replace(slot, sum);
     }
-    let mut packed = vec![T::default(); rows.len()].into_boxed_slice();
+    let mut sorted = vec![T::default(); rows.len()].into_boxed_slice();
     for row in rows {
         let slot = &mut next[part(row)];
-        packed[*slot as usize] = pack(row);
+        sorted[*slot as usize] = *row;
         *slot += 1;
     }
-    (packed, next)
+    (sorted, next)
 }
 
 impl Default for Entry {

