@@ -21,44 +21,25 @@ use crate::trace::{Block, BlockBuilder, Kind};
 
 /// A part of a file that can be parsed by itself.
 enum Part {
-    /// UTF-16 where there is an order, and then without anything before the first row.
-    Text {
-        block: TextBlock,
-        order: Option<Order>,
-        start: usize,
-        /// Whether its bytes are those of the file, which are still to be hashed.
-        to_hash: bool,
-    },
-    /// Bytes of the file that are hashed only.
-    Passed(Buffer),
-    Rows {
-        sequence: u64,
-        rows: Vec<(u64, Vec<String>)>,
-    },
-    Parquet {
-        sequence: u64,
-        rows: parquet::Rows,
-    },
-    Objects {
-        sequence: u64,
-        rows: Vec<(u64, BTreeMap<String, String>)>,
-    },
+    Text(TextPart),
+    Rows { sequence: u64, rows: Vec<(u64, Vec<String>)> },
+    Parquet { sequence: u64, rows: parquet::Rows },
+    Objects { sequence: u64, rows: Vec<(u64, BTreeMap<String, String>)> },
+}
+
+/// A part of a text.
+struct TextPart {
+    block: TextBlock,
+    /// That of UTF-16, which has nothing before the first row then.
+    order: Option<Order>,
+    /// Where the rows begin.
+    start: usize,
 }
 
 impl Part {
-    /// What of it is still to be hashed, in the order of the file.
-    fn to_hash(&self) -> Option<&Buffer> {
-        match self {
-            Self::Text { block, to_hash: true, .. } => Some(&block.bytes),
-            Self::Passed(bytes) => Some(bytes),
-            _ => None,
-        }
-    }
-
     fn sequence(&self) -> u64 {
         match self {
-            Self::Text { block, .. } => block.sequence,
-            Self::Passed(_) => 0,
+            Self::Text(part) => part.block.sequence,
             Self::Rows { sequence, .. }
             | Self::Parquet { sequence, .. }
             | Self::Objects { sequence, .. } => *sequence,
@@ -70,13 +51,6 @@ impl Part {
 const FRAME_ROWS: usize = 28_000;
 
 type Work<'a> = (&'a Job, Part);
-
-/// What is sent of a part: what is to be parsed, and what is to be hashed.
-fn sent(job: &Job, part: Part) -> (Option<Work<'_>>, Option<Piece>) {
-    let piece = part.to_hash().map(|bytes| job.piece(bytes.clone()));
-    let only_hashed = matches!(part, Part::Passed(_));
-    ((!only_hashed).then_some((job, part)), piece)
-}
 
 /// Reads all tables on this thread and parses their parts on all.
 ///
@@ -103,8 +77,9 @@ pub(super) fn run(
             });
         }
         let mut own = Worker::new(sink);
-        let outcome = read_all(jobs, skip_bad_files, &pool, skipped, |job, part| {
-            let (work, piece) = sent(job, part);
+        let outcome = read_all(jobs, skip_bad_files, &pool, skipped, |job, part, bytes| {
+            let work = part.map(|part| (job, part));
+            let piece = bytes.map(|bytes| job.piece(bytes));
             if let Some(taken) = sender.send(work, piece) {
                 own.do_taken(taken).unwrap_or_else(fails);
             }
@@ -141,10 +116,10 @@ fn read_all<'a>(
     skip_bad_files: bool,
     pool: &Pool,
     skipped: &mut Vec<SkippedFile>,
-    mut send: impl FnMut(&'a Job, Part),
+    mut send: impl FnMut(&'a Job, Option<Part>, Option<Buffer>),
 ) -> Result<(), IngestError> {
     for job in tables(jobs) {
-        let read = read_file(job, pool, |part| send(job, part));
+        let read = read_file(job, pool, |part, bytes| send(job, part, bytes));
         if let Some(Some(digested)) = job.unless_bad(read, skip_bad_files, skipped)? {
             job.set_digested(digested);
         }
@@ -152,24 +127,25 @@ fn read_all<'a>(
     Ok(())
 }
 
-/// Sends the parts of a file; gives its hash, or sends all that is to be hashed.
+/// Sends the parts of a file; gives its hash, or sends all that is to be hashed beside them.
 fn read_file(
     job: &Job,
     pool: &Pool,
-    mut send: impl FnMut(Part),
+    mut send: impl FnMut(Option<Part>, Option<Buffer>),
 ) -> Result<Option<open::Digested>, IngestError> {
     let input = &job.input;
     let headers = job.sniffed.columns.headers();
+    let mut text = |part: Option<TextPart>, bytes| send(part.map(Part::Text), bytes);
     match &job.sniffed.format {
-        Format::Csv(dialect) => read_text(input, true, dialect.rows_start, pool, &mut send),
-        Format::Json(json::Shape::Lines) => read_text(input, false, 0, pool, &mut send),
+        Format::Csv(dialect) => read_text(input, true, dialect.rows_start, pool, &mut text),
+        Format::Json(json::Shape::Lines) => read_text(input, false, 0, pool, &mut text),
         // Records of a service have fields of their own, each.
         Format::Json(json::Shape::Document) if job.sniffed.kind.is_cloud() => {
-            let send = |sequence, rows| send(Part::Objects { sequence, rows });
+            let send = |sequence, rows| send(Some(Part::Objects { sequence, rows }), None);
             read_document(input, json::flat, send).map(Some)
         }
         Format::Json(json::Shape::Document) => {
-            let send = |sequence, rows| send(Part::Rows { sequence, rows });
+            let send = |sequence, rows| send(Some(Part::Rows { sequence, rows }), None);
             read_document(input, |row| json::cells(row, headers), send).map(Some)
         }
         Format::Log | Format::TlsReport => open::digest(input).map(Some),
@@ -177,7 +153,7 @@ fn read_file(
             parquet::each_objects(input, |rows| {
                 let sequence = rows.last().map_or(0, |(row, _)| *row);
                 let rows = rows.iter().map(|(row, object)| (*row, json::flat(object))).collect();
-                send(Part::Objects { sequence, rows });
+                send(Some(Part::Objects { sequence, rows }), None);
             })?;
             open::digest(input).map(Some)
         }
@@ -186,7 +162,7 @@ fn read_file(
             let mut sequence = 0;
             parquet::each_slice(input, headers, &used, |rows| {
                 sequence += 1;
-                send(Part::Parquet { sequence, rows });
+                send(Some(Part::Parquet { sequence, rows }), None);
             })?;
             open::digest(input).map(Some)
         }
@@ -220,69 +196,51 @@ fn read_document<T>(
 /// UTF-8.
 const ALL_UTF8: usize = usize::MAX;
 
+/// Sends the parts of a text, and beside them what of the file is to be hashed, in its order.
 fn read_text(
     input: &Input,
     quotes: bool,
     rows_start: usize,
     pool: &Pool,
-    send: &mut impl FnMut(Part),
+    send: &mut impl FnMut(Option<TextPart>, Option<Buffer>),
 ) -> Result<Option<open::Digested>, IngestError> {
     let mut before_rows = rows_start;
     let ((), digested) = open::with_units(input, |Units { bytes, order, to_hash }| {
         if let Some(bom) = to_hash {
-            send(Part::Passed(bom.to_vec().into()));
+            send(None, Some(bom.to_vec().into()));
         }
-        let to_hash = to_hash.is_some();
         let mut blocks = Blocks::of_units(bytes, order, quotes, pool);
         each_block(input, &mut blocks, &mut |cut| {
             let mut block = match cut {
                 Cut::Block(block) => block,
-                Cut::Passed(bytes) if to_hash => return send(Part::Passed(bytes.to_vec().into())),
-                Cut::Passed(_) => return,
+                Cut::Passed(bytes) => return send(None, to_hash.map(|_| bytes.to_vec().into())),
             };
-            let (mut order, mut to_hash) = (order, to_hash);
+            let bytes = to_hash.map(|_| block.bytes.clone());
+            let mut order = order;
             // Where the rows begin is known in UTF-8: what is before them takes one block.
             if before_rows > 0
                 && let Some(order) = order.take()
             {
                 let mut text = Vec::new();
                 transcode(&block.bytes, order, &mut text);
-                let units = std::mem::replace(&mut block.bytes, text.into());
+                block.bytes = text.into();
                 block.marks = None;
-                if std::mem::take(&mut to_hash) {
-                    send(Part::Passed(units));
-                }
             }
             let start = before_rows.min(block.bytes.len());
             before_rows -= start;
-            send(Part::Text { block, order, start, to_hash });
+            send(Some(TextPart { block, order, start }), bytes);
         })
     })?;
     Ok(digested)
 }
 
-/// A part of a log.
-pub(super) enum Lines {
-    Block {
-        block: TextBlock,
-        /// Whether its bytes are those of the file, which are still to be hashed.
-        to_hash: bool,
-    },
-    /// Bytes of the file that are hashed only; a block follows.
-    Passed(Buffer),
-}
-
-/// Reads a log block by block; gives its hash, or sends all that is to be hashed.
+/// Sends a log block by block; gives its hash, or sends all that is to be hashed beside them.
 pub(super) fn read_lines(
     input: &Input,
     pool: &Pool,
-    mut send: impl FnMut(Lines),
+    mut send: impl FnMut(Option<TextBlock>, Option<Buffer>),
 ) -> Result<Option<open::Digested>, IngestError> {
-    let mut send = |part| match part {
-        Part::Text { block, to_hash, .. } => send(Lines::Block { block, to_hash }),
-        Part::Passed(bytes) => send(Lines::Passed(bytes)),
-        Part::Rows { .. } | Part::Parquet { .. } | Part::Objects { .. } => {}
-    };
+    let mut send = |part: Option<TextPart>, bytes| send(part.map(|part| part.block), bytes);
     read_text(input, false, ALL_UTF8, pool, &mut send)
 }
 
@@ -291,11 +249,11 @@ pub(super) fn blocks_of(
     input: &Input,
     reader: &mut dyn Read,
     pool: &Pool,
-    mut send: impl FnMut(Lines),
+    mut send: impl FnMut(TextBlock),
 ) -> Result<(), IngestError> {
     each_block(input, &mut Blocks::new(reader, false, pool), &mut |cut| {
         if let Cut::Block(block) = cut {
-            send(Lines::Block { block, to_hash: false });
+            send(block);
         }
     })
 }
@@ -366,11 +324,7 @@ impl<'a> Worker<'a> {
         let mut output = Output { rows, memos, ..Output::default() };
         let sequence = part.sequence();
         match part {
-            Part::Passed(_) => {}
-            Part::Text { block, order, start, .. } => {
-                let spare = &mut self.text;
-                parse_text(job, (&block, order, start), abreast, spare, &mut output);
-            }
+            Part::Text(part) => parse_text(job, &part, abreast, &mut self.text, &mut output),
             Part::Objects { rows, .. } => {
                 for (line, fields) in rows {
                     output.rows_read += 1;
@@ -412,14 +366,14 @@ impl<'a> Worker<'a> {
 /// Parses a block, in `spare` where it is to be transcoded first.
 fn parse_text(
     job: &Job,
-    (block, order, start): (&TextBlock, Option<Order>, usize),
+    TextPart { block, order, start }: &TextPart,
     abreast: &Abreast<'_>,
     spare: &mut Vec<u8>,
     output: &mut Output,
 ) {
     let (bytes, marks) = match order {
         Some(order) => {
-            transcode(&block.bytes, order, spare);
+            transcode(&block.bytes, *order, spare);
             (&**spare, None)
         }
         None => (&*block.bytes, block.marks),
@@ -434,7 +388,7 @@ fn parse_text(
                 output.rows = BlockBuilder::with_capacity(rows);
             }
             let marks = marks.unwrap_or_else(|| Marks::of(bytes));
-            csv::map_block(&job.context, (dialect, start), (bytes, marks), abreast, output);
+            csv::map_block(&job.context, (dialect, *start), (bytes, marks), abreast, output);
         }
         _ => json::map_block(&job.context, bytes, abreast, output),
     }
@@ -489,11 +443,11 @@ mod tests {
         let sink = |block: Block| block.for_each(|row| rows.lock().unwrap().push(row)).unwrap();
         let pool = Pool::new(block);
         let mut worker = Worker::new(&sink);
-        let hashed = read_file(&job, &pool, |part| {
+        let hashed = read_file(&job, &pool, |part, bytes| {
             // In order, as those who take the parts do.
             let (sender, inbox) = Inbox::new(1);
-            let (work, piece) = sent(&job, part);
-            assert!(sender.send(work, piece).is_none());
+            let piece = bytes.map(|bytes| job.piece(bytes));
+            assert!(sender.send(part.map(|part| (&job, part)), piece).is_none());
             drop(sender);
             let taker = inbox.taker();
             while let Some(taken) = taker.next() {

@@ -9,11 +9,11 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::abreast::{self, Abreast};
-use super::super::blocks::{LOG_BLOCK, Pool, TextBlock};
+use super::super::blocks::{Buffer, LOG_BLOCK, Pool, TextBlock};
 use super::super::inbox::{Inbox, Taken, Taker, others};
 use super::super::job::Job;
 use super::super::known::{Known, LeftAt, StreamRead};
-use super::super::parts::{Lines, blocks_of, read_lines};
+use super::super::parts::{blocks_of, read_lines};
 use super::super::{FileNote, IngestError, SkippedFile};
 use super::ends;
 use super::exchange::Exchange;
@@ -132,23 +132,10 @@ struct Part<'a> {
 }
 
 enum Body {
-    /// Of the log.
-    Lines(Lines),
+    /// Lines of the log.
+    Block(TextBlock),
     /// The stream is left here, at the end of a file.
     Leave,
-}
-
-impl Part<'_> {
-    /// What is sent of it: what is to be followed, and what is to be hashed.
-    fn sent(self) -> (Option<Self>, Option<abreast::Piece>) {
-        let (bytes, only_hashed) = match &self.body {
-            Body::Lines(Lines::Block { block, to_hash: true }) => (Some(&block.bytes), false),
-            Body::Lines(Lines::Passed(bytes)) => (Some(bytes), true),
-            _ => (None, false),
-        };
-        let piece = bytes.map(|bytes| self.job.piece(bytes.clone()));
-        ((!only_hashed).then_some(self), piece)
-    }
 }
 
 /// Reads the files of a stream on this thread; prepares blocks on all and follows them, one after
@@ -170,17 +157,18 @@ fn follow<F: Follow + 'static>(
     let turn = Turn::new(following);
     let outcome = std::thread::scope(|scope| {
         for _ in 0..others() {
-            scope.spawn(|| Worker::new(&turn).work_all(&inbox.taker()));
+            scope.spawn(|| Worker::new(&turn, usize::MAX).work_all(&inbox.taker()));
         }
-        let mut own = Worker::new(&turn);
-        let outcome = read_all(reading, (&next, &leaves), &pool, skipped, &mut |part| {
-            let (part, piece) = part.sent();
+        // Others wait for what is to be read.
+        let mut own = Worker::new(&turn, 1);
+        let outcome = read_all(reading, (&next, &leaves), &pool, skipped, &mut |part, piece| {
             if let Some(taken) = sender.send(part, piece) {
                 // Broken is what a panic of another thread left, which ends the scope.
                 drop(own.do_taken(taken));
             }
         });
         drop(sender);
+        own.most = usize::MAX;
         own.work_all(&inbox.taker());
         outcome
     });
@@ -189,7 +177,7 @@ fn follow<F: Follow + 'static>(
         job.set_hashed();
     }
     // It is there: a thread that ended with it would have ended this one.
-    let (left, found) = turn.end().map_or((Vec::new(), Ok(())), Following::finish);
+    let (left, found) = turn.end(Following::piece).map_or((Vec::new(), Ok(())), Following::finish);
     found?;
     let at = |(times, (file, state)): (u8, (u32, State))| {
         let left = if ends.contains_key(&file) {
@@ -267,15 +255,15 @@ fn read_all<'a>(
     (next, leaves): (&[Next], &BTreeSet<u32>),
     pool: &Pool,
     skipped: &mut Vec<SkippedFile>,
-    hand_over: &mut dyn FnMut(Part<'a>),
+    hand_over: &mut dyn FnMut(Option<Part<'a>>, Option<abreast::Piece>),
 ) -> Result<BTreeMap<u32, End>, IngestError> {
     let mut sequence = 0;
     let mut ends = BTreeMap::new();
     for (file, job) in (0_u32..).zip(reading.stream) {
-        let mut send = |body| {
-            let is_followed = !matches!(body, Body::Lines(Lines::Passed(_)));
-            hand_over(Part { sequence, file, job, body });
-            sequence += u64::from(is_followed);
+        let mut send = |body: Option<Body>, bytes: Option<Buffer>| {
+            let part = body.map(|body| Part { sequence, file, job, body });
+            sequence += u64::from(part.is_some());
+            hand_over(part, bytes.map(|bytes| job.piece(bytes)));
         };
         let leaves = leaves.contains(&file);
         let is_last = file as usize + 1 == reading.stream.len();
@@ -284,7 +272,7 @@ fn read_all<'a>(
                 job.set_digested(digested.clone());
                 // At the end of another, it was left before.
                 if is_last && leaves {
-                    send(Body::Leave);
+                    send(Some(Body::Leave), None);
                 }
                 continue;
             }
@@ -292,20 +280,20 @@ fn read_all<'a>(
             None => None,
         };
         let mut seen = rest.map(End::resumed).unwrap_or_default();
-        let mut held: Option<(TextBlock, bool)> = None;
-        let mut each = |lines: Lines| {
+        let mut held: Option<TextBlock> = None;
+        let mut each = |mut block: Option<TextBlock>, bytes| {
             // Only behind the last block it is known to be the last.
-            if let Some((block, to_hash)) = held.take() {
-                seen.saw(&block.bytes);
-                send(Body::Lines(Lines::Block { block, to_hash }));
+            if leaves && let Some(new) = block.take() {
+                block = held.replace(new);
+                if let Some(block) = &block {
+                    seen.saw(&block.bytes);
+                }
             }
-            match lines {
-                Lines::Block { block, to_hash } if leaves => held = Some((block, to_hash)),
-                lines => send(Body::Lines(lines)),
-            }
+            send(block.map(Body::Block), bytes);
         };
         let read = match rest {
             Some(rest) => {
+                let mut each = |block| each(Some(block), None);
                 read_rest(job, rest, |text| blocks_of(&job.input, text, pool, &mut each)).map(Some)
             }
             None => read_lines(&job.input, pool, &mut each),
@@ -314,16 +302,14 @@ fn read_all<'a>(
             job.set_digested(digested);
         }
         if leaves {
-            let (block, to_hash) = held.unzip();
-            let (whole, tail) = block.map(split).unwrap_or_default();
-            let to_hash = to_hash.unwrap_or(false);
-            let mut lines = |block: TextBlock| {
+            let (whole, tail) = held.map(split).unwrap_or_default();
+            let mut block = |block: TextBlock| {
                 seen.saw(&block.bytes);
-                Body::Lines(Lines::Block { block, to_hash })
+                Body::Block(block)
             };
-            let whole = whole.map(&mut lines);
-            let parts = [whole, Some(Body::Leave), tail.map(lines)];
-            parts.into_iter().flatten().for_each(send);
+            let whole = whole.map(&mut block);
+            let parts = [whole, Some(Body::Leave), tail.map(block)];
+            parts.into_iter().flatten().for_each(|body| send(Some(body), None));
             ends.insert(file, seen);
         }
     }
@@ -365,12 +351,14 @@ type PieceOf<'a, F> = Piece<'a, <<F as Follow>::Preparer as Prepare>::Prepared>;
 /// Prepares blocks on one thread, and follows them where it is their turn.
 struct Worker<'w, 'a, F: Follow> {
     turn: &'w Turn<Following<'a, F>, PieceOf<'a, F>>,
+    /// So many blocks are followed before it goes on with something else.
+    most: usize,
     preparer: F::Preparer,
 }
 
 impl<'w, 'a, F: Follow + 'static> Worker<'w, 'a, F> {
-    fn new(turn: &'w Turn<Following<'a, F>, PieceOf<'a, F>>) -> Self {
-        Self { turn, preparer: F::Preparer::default() }
+    fn new(turn: &'w Turn<Following<'a, F>, PieceOf<'a, F>>, most: usize) -> Self {
+        Self { turn, most, preparer: F::Preparer::default() }
     }
 
     fn work_all(mut self, parts: &Taker<'_, Part<'a>, abreast::Piece>) {
@@ -385,29 +373,22 @@ impl<'w, 'a, F: Follow + 'static> Worker<'w, 'a, F> {
         let _alarm = Alarm(self.turn);
         crate::store::may_panic("following");
         // Following may take long, and wait: the turn of what is hashed is others' meanwhile.
-        let piece = abreast::hashing(taken, |part, abreast| self.piece(part, abreast)).flatten();
-        let Some((sequence, piece)) = piece else { return Ok(()) };
-        self.turn.bring(sequence, piece, |following, piece| match piece {
-            Piece::Block { file, job, skipped_lines, prepared } => {
-                following.block((file, job), skipped_lines, &prepared);
-            }
-            Piece::Leave { file } => following.leave(file),
-        })
+        let piece = abreast::hashing(taken, |part, abreast| self.piece(part, abreast));
+        let Some(piece) = piece else { return Ok(()) };
+        self.turn.bring(piece, self.most, Following::piece)
     }
 
     /// What is followed of a part, and its place in the stream.
-    fn piece(&mut self, part: Part<'a>, abreast: &Abreast<'_>) -> Option<(u64, PieceOf<'a, F>)> {
+    fn piece(&mut self, part: Part<'a>, abreast: &Abreast<'_>) -> (u64, PieceOf<'a, F>) {
         let Part { sequence, file, job, body } = part;
         let piece = match body {
-            Body::Lines(Lines::Block { block, .. }) => {
+            Body::Block(block) => {
                 let prepared = self.preparer.prepare(block.bytes, abreast);
                 Piece::Block { file, job, skipped_lines: block.skipped_lines, prepared }
             }
-            // Nothing of these is sent.
-            Body::Lines(Lines::Passed(_)) => return None,
             Body::Leave => Piece::Leave { file },
         };
-        Some((sequence, piece))
+        (sequence, piece)
     }
 }
 
@@ -478,6 +459,15 @@ impl<'a, F: Follow + 'static> Following<'a, F> {
             years: self.years.clone(),
         };
         self.left.push((file, state));
+    }
+
+    fn piece(&mut self, piece: PieceOf<'a, F>) {
+        match piece {
+            Piece::Block { file, job, skipped_lines, prepared } => {
+                self.block((file, job), skipped_lines, &prepared);
+            }
+            Piece::Leave { file } => self.leave(file),
+        }
     }
 
     fn block(

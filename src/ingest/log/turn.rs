@@ -35,50 +35,82 @@ impl<T, P> Turn<T, P> {
         Self { state: Mutex::new(state), room: Condvar::new() }
     }
 
-    /// Brings a piece; each number comes once, and all before it come, too.
+    /// Brings a piece; each number comes once, and all before it come, too. Whoever has something
+    /// else to do is let go after `most` pieces, as long as not too many lie ready; what is left
+    /// is done by those who bring more, or by [`Turn::end`].
     ///
     /// # Errors
     /// [`Broken`] where another thread ended by a panic.
     pub(super) fn bring(
         &self,
-        number: u64,
-        piece: P,
+        (number, piece): (u64, P),
+        most: usize,
         mut work: impl FnMut(&mut T, P),
     ) -> Result<(), Broken> {
         let mut state = self.state();
         state.ready.insert(number, piece);
-        if let Some(mut value) = state.value.take() {
-            while let Some(piece) = state.take_next() {
-                drop(state);
-                work(&mut value, piece);
-                state = self.state();
-                state.next += 1;
-                if state.ready.len() == MOST_READY / 2 {
-                    self.room.notify_all();
-                }
+        loop {
+            state = self.work_some(state, most, &mut work);
+            if state.broken {
+                return Err(Broken);
             }
-            state.value = Some(value);
-        }
-        // Whoever has the piece whose turn it is comes with it before waiting.
-        if state.ready.len() > MOST_READY && !state.broken {
-            let full =
-                |state: &mut State<T, P>| state.ready.len() > MOST_READY / 2 && !state.broken;
+            // Whoever has the piece whose turn it is comes with it before waiting.
+            if state.ready.len() <= MOST_READY {
+                return Ok(());
+            }
+            let full = |state: &mut State<T, P>| {
+                state.ready.len() > MOST_READY / 2 && !state.can_work() && !state.broken
+            };
             state = self.room.wait_while(state, full).unwrap_or_else(PoisonError::into_inner);
+            if !state.can_work() {
+                return if state.broken { Err(Broken) } else { Ok(()) };
+            }
         }
-        if state.broken { Err(Broken) } else { Ok(()) }
+    }
+
+    /// Does pieces whose turn it is, where nobody else does.
+    fn work_some<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State<T, P>>,
+        most: usize,
+        work: &mut impl FnMut(&mut T, P),
+    ) -> MutexGuard<'a, State<T, P>> {
+        let Some(mut value) = state.value.take() else { return state };
+        for _ in 0..most {
+            let Some(piece) = state.take_next() else { break };
+            drop(state);
+            work(&mut value, piece);
+            state = self.state();
+            state.next += 1;
+            if state.ready.len() == MOST_READY / 2 {
+                self.room.notify_all();
+            }
+        }
+        state.value = Some(value);
+        if state.can_work() {
+            self.room.notify_all();
+        }
+        state
     }
 
     fn state(&self) -> MutexGuard<'_, State<T, P>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The value, once all pieces were brought; none where a thread took it along in a panic.
-    pub(super) fn end(self) -> Option<T> {
+    /// The value, once all pieces were brought, and those were done that lay ready; none where
+    /// a thread took it along in a panic.
+    pub(super) fn end(self, mut work: impl FnMut(&mut T, P)) -> Option<T> {
+        drop(self.work_some(self.state(), usize::MAX, &mut work));
         self.state.into_inner().unwrap_or_else(PoisonError::into_inner).value
     }
 }
 
 impl<T, P> State<T, P> {
+    /// Says whether there is a piece whose turn it is, and nobody who does it.
+    fn can_work(&self) -> bool {
+        !self.broken && self.value.is_some() && self.ready.contains_key(&self.next)
+    }
+
     fn take_next(&mut self) -> Option<P> {
         if self.broken { None } else { self.ready.remove(&self.next) }
     }
@@ -104,8 +136,11 @@ mod tests {
 
     #[test]
     fn pieces_are_worked_in_by_their_numbers_whoever_brings_them() {
-        for workers in 1..6 {
+        for (workers, most_at_once) in
+            (1..6).flat_map(|workers| [(workers, 1), (workers, usize::MAX)])
+        {
             let turn = Turn::new(Vec::new());
+            let push = |all: &mut Vec<u64>, piece| all.push(piece);
             let next = AtomicU64::new(0);
             let work = || {
                 loop {
@@ -116,14 +151,13 @@ mod tests {
                     if number.is_multiple_of(97) {
                         std::thread::sleep(std::time::Duration::from_micros(300));
                     }
-                    turn.bring(number, number, |all: &mut Vec<u64>, piece| all.push(piece))
-                        .unwrap();
+                    turn.bring((number, number), most_at_once, push).unwrap();
                     let most = MOST_READY + workers;
                     assert!(turn.state().ready.len() <= most);
                 }
             };
             std::thread::scope(|scope| (0..workers).for_each(|_| drop(scope.spawn(work))));
-            assert_eq!(turn.end().unwrap(), (0..2000).collect::<Vec<_>>());
+            assert_eq!(turn.end(push).unwrap(), (0..2000).collect::<Vec<_>>());
         }
     }
 
@@ -131,8 +165,8 @@ mod tests {
     fn nobody_waits_for_a_piece_that_a_panic_took_along() {
         let turn = Turn::new(());
         let outcome = std::thread::scope(|scope| {
-            let brings =
-                scope.spawn(|| (1..100).try_for_each(|number| turn.bring(number, (), |(), ()| ())));
+            let brings = scope
+                .spawn(|| (1..100).try_for_each(|number| turn.bring((number, ()), 9, |(), ()| ())));
             let panics = scope.spawn(|| {
                 let _alarm = Alarm(&turn);
                 panic!("takes the first piece along");
