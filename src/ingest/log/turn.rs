@@ -1,8 +1,9 @@
 //! What is done by one thread at a time, in order.
 //!
 //! A thread that brings a piece out of its turn leaves it here and goes on; whoever brings the
-//! piece whose turn it is does that one and all behind it that lie ready. So nobody waits for
-//! another, as long as not too many pieces lie here.
+//! piece whose turn it is does that one and all behind it that lie ready, or some of them where
+//! others wait for it elsewhere. So nobody waits for another, as long as not too many pieces lie
+//! here.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
