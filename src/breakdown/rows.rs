@@ -15,10 +15,10 @@ mod store;
 
 use std::ops::Range;
 
-pub(super) use self::desk::Desk;
-pub(super) use self::store::{Kept, Store};
 use polars::prelude::PolarsResult;
 
+pub(super) use self::desk::Desk;
+pub(super) use self::store::{Kept, Store};
 use crate::trace::{Block, Direction, Extent, NO_NAME, Role, Row, Tls};
 
 /// Rows are put into at most two to this power of parts.
