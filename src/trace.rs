@@ -30,7 +30,7 @@ mod reject;
 
 pub use block::{BeforeEnd, Block, BlockBuilder, Extent, Row};
 pub use kind::Kind;
-pub use names::{NO_NAME, Names};
+pub use names::{NO_NAME, Names, code_to_number, number_to_code};
 pub use reject::{Reject, RejectReason, Rejects};
 
 use serde::{Deserialize, Serialize};

@@ -19,7 +19,9 @@ use polars::prelude::PolarsResult;
 
 pub(super) use self::desk::Desk;
 pub(super) use self::store::{Kept, Store};
-use crate::trace::{Block, Direction, Extent, NO_NAME, Role, Row, Tls};
+use crate::trace::{
+    Block, Direction, Extent, NO_NAME, Role, Row, Tls, code_to_number, number_to_code,
+};
 
 /// Rows are put into at most two to this power of parts.
 pub(super) const MOST_BITS: u32 = 10;
@@ -230,8 +232,8 @@ impl Layout {
         for row in rows {
             start = start.min(row.time);
             end = end.max(row.time);
-            connectors |= from_code(row.connector);
-            peers |= from_code(row.peer);
+            connectors |= code_to_number(row.connector);
+            peers |= code_to_number(row.peer);
             remotes |= row.remote;
         }
         Self::within((start, end), [connectors, peers, remotes])
@@ -256,8 +258,8 @@ impl Layout {
         let [_, connector, peer, remote] = self.widths;
         let head = u64::from(row.time.wrapping_sub(self.start)) << CLASS_BITS
             | u64::from(row.file_and_class & CLASS);
-        let rest = head << connector | u64::from(from_code(row.connector));
-        let rest = rest << peer | u64::from(from_code(row.peer));
+        let rest = head << connector | u64::from(code_to_number(row.connector));
+        let rest = rest << peer | u64::from(code_to_number(row.peer));
         Slim { key: row.key(), rest: rest << remote | u64::from(row.remote) }
     }
 
@@ -281,23 +283,12 @@ impl Layout {
             key_low: low(slim.key),
             time: take(time).wrapping_add(self.start),
             file_and_class: file << CLASS_BITS | class,
-            connector: to_code(connector),
+            connector: number_to_code(connector),
             remote,
-            peer: to_code(peer),
+            peer: number_to_code(peer),
         }
     }
 }
-
-/// [`NO_NAME`] is 0, every code one more.
-fn from_code(code: u32) -> u32 {
-    code.wrapping_add(1)
-}
-
-fn to_code(packed: u32) -> u32 {
-    packed.wrapping_sub(1)
-}
-
-const _: () = assert!(NO_NAME == u32::MAX, "an absent name is packed as 0");
 
 /// Rows, packed where they can be.
 #[derive(Debug)]
@@ -348,21 +339,15 @@ impl Batch {
     ///
     /// # Errors
     /// As [`Block::for_each`].
-    pub(super) fn of_frame(block: &Block, mut each: impl FnMut(&Row)) -> PolarsResult<Self> {
-        let Some(layout) = Layout::of_extent(&block.extent()?) else {
-            let mut rows = Vec::with_capacity(block.frame.height());
-            block.for_each(|row| {
-                rows.push(Entry::new(&row, block.file));
-                each(&row);
-            })?;
-            return Ok(Self::new(block.file, &rows));
-        };
-        let mut rows = Vec::with_capacity(block.frame.height());
-        block.for_each(|row| {
-            rows.push(layout.pack(&Entry::new(&row, block.file)));
-            each(&row);
-        })?;
-        Ok(Self::slim(block.file, layout, &rows))
+    pub(super) fn of_frame(block: &Block, each: impl FnMut(&Row)) -> PolarsResult<Self> {
+        let file = block.file;
+        Ok(match Layout::of_extent(&block.extent()?) {
+            Some(layout) => {
+                let rows = rows_of(block, each, |entry| layout.pack(&entry))?;
+                Self::slim(file, layout, &rows)
+            }
+            None => Self::new(file, &rows_of(block, each, |entry| entry)?),
+        })
     }
 
     /// The batch as one of other rows.
@@ -415,6 +400,20 @@ impl Batch {
             }
         }
     }
+}
+
+/// The rows of a frame as `pack` makes them.
+fn rows_of<T>(
+    block: &Block,
+    mut each: impl FnMut(&Row),
+    pack: impl Fn(Entry) -> T,
+) -> PolarsResult<Vec<T>> {
+    let mut rows = Vec::with_capacity(block.frame.height());
+    block.for_each(|row| {
+        rows.push(pack(Entry::new(&row, block.file)));
+        each(&row);
+    })?;
+    Ok(rows)
 }
 
 /// Rows in the order of their parts, and where each part ends.

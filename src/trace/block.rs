@@ -3,7 +3,7 @@
 use polars::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{ConnectorType, Direction, Role, Tls};
+use super::{ConnectorType, Direction, Role, Tls, code_to_number};
 
 /// One row on its way into or out of a [`Block`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -143,8 +143,7 @@ impl BlockBuilder {
 pub struct Extent {
     /// First and last time, milliseconds since 1970 UTC.
     pub times_ms: (i64, i64),
-    /// All bits of the numbers of connectors, where [`NO_NAME`](super::NO_NAME) is 0 and every
-    /// code one more.
+    /// All bits of the numbers of connectors, as [`code_to_number`] has them.
     pub connectors: u32,
     /// All bits of those of remote domains, likewise.
     pub peers: u32,
@@ -159,17 +158,17 @@ impl Block {
     /// As [`Block::for_each`].
     pub fn extent(&self) -> PolarsResult<Extent> {
         let column = |name| self.frame.column(name);
-        let bits = |name, more: u32| -> PolarsResult<u32> {
-            let numbers = column(name)?.u32()?.cont_slice()?;
-            Ok(numbers.iter().fold(0, |all, number| all | number.wrapping_add(more)))
+        let bits = |name, number: fn(u32) -> u32| -> PolarsResult<u32> {
+            let held = column(name)?.u32()?.cont_slice()?;
+            Ok(held.iter().fold(0, |all, held| all | number(*held)))
         };
         let times = column("time")?.datetime()?.physical().cont_slice()?.iter();
         let widen = |(first, last): (i64, i64), time: &i64| (first.min(*time), last.max(*time));
         Ok(Extent {
             times_ms: times.fold((i64::MAX, i64::MIN), widen),
-            connectors: bits("connector", 1)?,
-            peers: bits("peer", 1)?,
-            remotes: bits("remote", 0)?,
+            connectors: bits("connector", code_to_number)?,
+            peers: bits("peer", code_to_number)?,
+            remotes: bits("remote", |hash| hash)?,
         })
     }
 

@@ -95,3 +95,16 @@ impl Default for Names {
 
 /// Code of an absent name in a [`Row`](super::Row).
 pub const NO_NAME: u32 = u32::MAX;
+
+/// The code of a name as a number that is small where codes are: [`NO_NAME`] is 0, every code one
+/// more.
+pub const fn code_to_number(code: u32) -> u32 {
+    code.wrapping_add(1)
+}
+
+/// The code that has this number.
+pub const fn number_to_code(number: u32) -> u32 {
+    number.wrapping_sub(1)
+}
+
+const _: () = assert!(code_to_number(NO_NAME) == 0 && number_to_code(0) == NO_NAME);

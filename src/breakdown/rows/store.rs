@@ -332,7 +332,7 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trace::NO_NAME;
+    use crate::trace::{NO_NAME, Row};
 
     /// Rows of three files, some of which cannot be packed.
     fn rows() -> Vec<(u32, Vec<Entry>)> {
@@ -396,6 +396,45 @@ mod tests {
         let slim: Vec<Entry> = rows.iter().filter(|row| row.peer() < 9).copied().collect();
         assert_eq!(slim.len(), 1000);
         assert!(Batch::new(0, &slim).bytes() < slim.len() * 16 + 1000);
+    }
+
+    #[test]
+    fn rows_of_a_frame_are_what_they_are_one_by_one() {
+        let row = |n: u64| Row {
+            time_ms: i64::try_from(n).unwrap() * 977_000,
+            direction: crate::trace::Direction::Outbound,
+            connector: if n.is_multiple_of(7) { NO_NAME } else { 3 },
+            connector_type: crate::trace::ConnectorType::Partner,
+            forced_tls: None,
+            tls: crate::trace::Tls::Tls1_3,
+            cipher: NO_NAME,
+            peer: u32::try_from(n % 90).unwrap(),
+            remote: 0,
+            message_key: n.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            role: crate::trace::Role::Message,
+        };
+        // Rows of times that are none, and rows that need more room than packed ones have.
+        let before = Row { time_ms: -1, ..row(1) };
+        let wide = Row { peer: u32::MAX - 1, remote: u32::MAX, connector: 1 << 20, ..row(2) };
+        for others in [vec![], vec![before], vec![wide], vec![before, wide]] {
+            let rows: Vec<Row> = (0..2000).map(row).chain(others).collect();
+            let mut builder = crate::trace::BlockBuilder::default();
+            for row in &rows {
+                builder.push(*row);
+            }
+            let mut seen = Vec::new();
+            let frame = builder.finish(5).unwrap();
+            let batch = Batch::of_frame(&frame, |row| seen.push(*row)).unwrap();
+            let entries: Vec<Entry> = rows.iter().map(|row| Entry::new(row, 5)).collect();
+            let expected = Batch::new(5, &entries);
+            let read = |batch: &Batch| {
+                let mut read = Vec::new();
+                Part::all(3).for_each(|part| batch.read(part, &mut read));
+                read
+            };
+            assert_eq!(read(&batch), read(&expected));
+            assert_eq!((batch.bytes(), seen), (expected.bytes(), rows));
+        }
     }
 
     #[test]

@@ -11,7 +11,9 @@ use super::near::{Near, Nearest};
 use super::{Message, Rules};
 use crate::breakdown::SourceCounts;
 use crate::breakdown::name_list::UsedNames;
-use crate::trace::{Direction, NO_NAME, RejectReason, Rejects, Tls};
+use crate::trace::{
+    Direction, NO_NAME, RejectReason, Rejects, Tls, code_to_number, number_to_code,
+};
 
 /// What messages are counted by. Grouping by one number is several times as fast as by five
 /// columns, so the five are packed into one wherever they fit.
@@ -235,7 +237,7 @@ impl CellColumns {
         let day = usize::try_from(key.day.checked_sub(self.first)?).ok()?;
         let place = (key.file as usize) << Self::DAY_BITS | day;
         let near = day >> Self::DAY_BITS == 0;
-        near.then_some((place, key.direction << 3 | key.tls, key.connector.wrapping_add(1)))
+        near.then_some((place, key.direction << 3 | key.tls, code_to_number(key.connector)))
     }
 
     /// The key of a place, where days are counted from `first`.
@@ -245,7 +247,7 @@ impl CellColumns {
             day: first.saturating_add_unsigned(number(place & ((1 << Self::DAY_BITS) - 1))),
             direction: class >> 3,
             tls: class & 7,
-            connector: connector.wrapping_sub(1),
+            connector: number_to_code(connector),
             file: number(place >> Self::DAY_BITS),
         }
     }
@@ -556,6 +558,31 @@ fn read_peers(frame: &DataFrame, into: &mut PeerCounts) -> PolarsResult<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_pushed_is_counted_whether_it_is_near_or_not() {
+        let first = 20_700;
+        let mut columns = CellColumns::from_day(first);
+        let mut expected = BTreeMap::new();
+        for day in [-1, 0, 511, 512].map(|day| first + day) {
+            for (file, connector) in [(0, NO_NAME), (0, 0), (7, 77), (8, 77), (500, 4_000_000)] {
+                for (direction, tls) in Direction::ALL.into_iter().zip(Tls::ALL.into_iter().rev()) {
+                    let message = Message { direction, connector, tls, remote: 0, explicit: true };
+                    let messages = expected.len() as u64 + 1;
+                    columns.push(day, &message, file, (messages, true));
+                    columns.push(day, &message, file, (messages, true));
+                    let (direction, tls) = (direction as u8, tls as u8);
+                    let key = CellKey { day, direction, tls, connector, file };
+                    expected.insert(key.pack(), 2 * messages);
+                }
+            }
+        }
+        columns.settle();
+        columns.near_to_rows();
+        let keys = columns.keys.iter().map(|key| key.pack());
+        let found: BTreeMap<u64, u64> = keys.zip(columns.messages.iter().copied()).collect();
+        assert_eq!(found, expected);
+    }
 
     #[test]
     fn keys_survive_packing_and_columns_alike() {

@@ -16,7 +16,7 @@ const AHEAD: usize = 64 * CHUNK;
 /// Finds one record after the other.
 pub(super) struct Records<'a> {
     text: &'a [u8],
-    marks: Marks,
+    sought: Sought,
     /// Delimiters and line ends outside quotes; the first of them belong to records that were given.
     places: Vec<usize>,
     given: usize,
@@ -48,7 +48,7 @@ pub(super) struct Record<'r> {
 
 /// What is looked for.
 #[derive(Clone, Copy)]
-struct Marks {
+struct Sought {
     delimiter: u8x16,
     line_end: u8x16,
     quote: u8x16,
@@ -57,14 +57,14 @@ struct Marks {
 impl<'a> Records<'a> {
     /// Those of a text that begins outside quotes.
     pub(super) fn of(text: &'a [u8], delimiter: u8) -> Self {
-        let marks = Marks {
+        let sought = Sought {
             delimiter: u8x16::splat(delimiter),
             line_end: u8x16::splat(b'\n'),
             quote: u8x16::splat(b'"'),
         };
         Self {
             text,
-            marks,
+            sought,
             places: Vec::new(),
             given: 0,
             looked_at: 0,
@@ -136,7 +136,7 @@ impl<'a> Records<'a> {
 
     #[inline]
     fn look_at(&mut self, chunk: &[u8; CHUNK], length: usize) {
-        let (mut found, quotes) = self.marks.of(chunk);
+        let (mut found, quotes) = self.sought.in_chunk(chunk);
         if length < CHUNK {
             found &= (1 << length) - 1;
         }
@@ -158,10 +158,10 @@ impl<'a> Records<'a> {
     }
 }
 
-impl Marks {
+impl Sought {
     /// Separators and quotes: the lowest bit tells of the first byte.
     #[inline]
-    fn of(self, chunk: &[u8; CHUNK]) -> (u64, u64) {
+    fn in_chunk(self, chunk: &[u8; CHUNK]) -> (u64, u64) {
         let Self { delimiter, line_end, quote } = self;
         let (mut separators, mut quotes) = (0, 0);
         for (place, piece) in chunk.as_chunks().0.iter().enumerate() {

@@ -52,21 +52,19 @@ impl<T, P> Turn<T, P> {
         state.ready.insert(number, piece);
         loop {
             state = self.work_some(state, most, &mut work);
-            if state.broken {
-                return Err(Broken);
-            }
             // Whoever has the piece whose turn it is comes with it before waiting.
-            if state.ready.len() <= MOST_READY {
-                return Ok(());
+            if state.ready.len() <= MOST_READY || state.broken {
+                break;
             }
             let full = |state: &mut State<T, P>| {
                 state.ready.len() > MOST_READY / 2 && !state.can_work() && !state.broken
             };
             state = self.room.wait_while(state, full).unwrap_or_else(PoisonError::into_inner);
             if !state.can_work() {
-                return if state.broken { Err(Broken) } else { Ok(()) };
+                break;
             }
         }
+        if state.broken { Err(Broken) } else { Ok(()) }
     }
 
     /// Does pieces whose turn it is, where nobody else does.
